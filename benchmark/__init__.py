@@ -1,0 +1,1 @@
+"""Assessing networks: splits, cases, metrics, baselines, comparison, selection and the gate."""

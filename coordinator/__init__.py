@@ -1,0 +1,1 @@
+"""The coordinator: takes images in, chooses, tunes, benchmarks, releases."""

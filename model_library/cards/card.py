@@ -1,0 +1,70 @@
+"""The model card: everything about a network besides its weights."""
+
+from pydantic import Field
+
+from model_library.networks.config import NetworkConfig
+from model_library.wire.base import Message
+from model_library.wire.methods import Sha256
+from model_library.wire.tasks import Task
+
+
+class TrainingData(Message):
+    """One source that training saw; `digests` are SHA-256 of files, empty for simulated specimens."""
+
+    source: str
+    terms: str
+    images: int = Field(ge=0)
+    digests: tuple[Sha256, ...] = ()
+    simulated: bool
+
+
+class CardScore(Message):
+    """One measured figure, with the paired rival and the command that reproduces it."""
+
+    suite: str
+    metric: str
+    value: float
+    ci95: tuple[float, float]
+    best_classical: str | None = None
+    best_classical_value: float | None = None
+    fields: int = Field(ge=1)
+    command: str
+
+
+class Lineage(Message):
+    """Where a version came from: the parent's weights and the campaign that tuned it."""
+
+    parent_id: str
+    parent_version: str
+    parent_weights_sha256: Sha256
+    campaign: str
+    tuned_fields: tuple[str, ...] = ()
+
+
+class NetworkFacts(Message):
+    """Figures computed from the architecture, validated against the weights by a test."""
+
+    parameters: int = Field(ge=1)
+    receptive_field_px: int = Field(ge=1)
+    flops_per_pixel: int = Field(ge=1)
+    exact_tiling: bool
+
+
+class NetworkCard(Message):
+    """What a network is for, what it was trained on, how it scores and where it ends."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    version: str
+    purpose: str
+    task: Task
+    config: NetworkConfig
+    facts: NetworkFacts
+    weights_sha256: Sha256
+    pixel_size_nm: tuple[float, float] | None = None
+    training_data: tuple[TrainingData, ...] = ()
+    recipe: str = ""
+    seed: int = 0
+    scores: tuple[CardScore, ...] = ()
+    limits: tuple[str, ...] = ()
+    licence: str = "Apache-2.0"
+    lineage: Lineage | None = None

@@ -1,0 +1,65 @@
+"""The command `synoptic`: collects the groups that the installed packages contribute.
+
+A package names its group under the entry-point group `synoptic.commands`, so the ground floor
+imports nothing above it, and a group is imported only when it is asked for.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+import typer
+from typer.main import get_command
+
+from model_library.errors import SynopticError
+
+_SUMMARIES = {
+    "benchmark": "Score networks against classical algorithms.",
+    "coordinator": "Run the server that selects, tunes, benchmarks and releases networks.",
+    "demo": "The whole loop on this machine, from acquisition to report.",
+    "library": "The networks that ship, their cards, and how they were trained.",
+    "site": "Run the daemon beside a microscope, or reconstruct files offline.",
+}
+
+
+def _load(entry: EntryPoint) -> click.Command:
+    loaded = entry.load()
+    if isinstance(loaded, typer.Typer):
+        return get_command(loaded)
+    single = typer.Typer(add_completion=False)
+    single.command(name=entry.name)(loaded)
+    return get_command(single)
+
+
+class _Commands(click.Group):
+    """Lists the groups by name; imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(entry.name for entry in entry_points(group="synoptic.commands"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        found = entry_points(group="synoptic.commands", name=cmd_name)
+        return next((_load(entry) for entry in found), None)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _SUMMARIES.get(name, "")) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=_Commands, epilog="Example: synoptic demo --json demo.json --report demo.html")
+@click.version_option(package_name="synoptic")
+def root() -> None:
+    """Synoptic: a fleet of microscopes that learns together.
+
+    Exit codes: 0 done, 1 refused (the reason is on standard error), 2 wrong usage.
+    """
+
+
+def main() -> None:
+    """Run `synoptic`; a refusal ends with exit code 1 and one readable message."""
+    try:
+        root()
+    except SynopticError as refusal:
+        click.echo(f"Refused: {refusal}", err=True)
+        sys.exit(1)

@@ -1,0 +1,49 @@
+"""Refusals of the ground floor: each message says what was expected, what was found and what to do."""
+
+
+class SynopticError(Exception):
+    """Something Synoptic refuses or cannot do, told in words for the person who reads it."""
+
+
+class ImageError(SynopticError):
+    """A file or an array is not an image that Synoptic can use."""
+
+
+class EmptyImage(ImageError):
+    """The file holds no bytes."""
+
+
+class NotAnImage(ImageError):
+    """The bytes are not those of an image format that Synoptic reads."""
+
+
+class TruncatedImage(ImageError):
+    """The image ends before its own directory says it should."""
+
+
+class UnsupportedImage(ImageError):
+    """The image is whole, but of a kind (colour, axes, depth, size) that Synoptic does not process."""
+
+
+class NonFinitePixels(ImageError):
+    """The image holds NaN or infinite grey values."""
+
+
+class RecipeError(SynopticError):
+    """A degradation or training recipe contradicts itself or the images it is used on."""
+
+
+class CardError(SynopticError):
+    """A model card is missing, malformed or contradicts its weights."""
+
+
+class WeightsError(SynopticError):
+    """Weights do not have the digest, the keys, the shapes or the finite values that their card promises."""
+
+
+class UnknownNetwork(SynopticError):
+    """No network of this id is in the library."""
+
+
+class SignatureError(SynopticError):
+    """A signature, key or certificate does not verify."""

@@ -1,0 +1,1 @@
+"""Images in and out: the only door to tifffile and its kin."""

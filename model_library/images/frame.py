@@ -1,0 +1,37 @@
+"""One acquired image, in memory."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grey = NDArray[np.float32]
+"""Grey values as float32, axes [Y, X], in the instrument's own units (counts), never rescaled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One acquired image.
+
+    Attributes
+    ----------
+    pixels
+        Axes [Y, X]; uint8, uint16 or float32; the values as acquired, bit for bit.
+    pixel_size_nm
+        Side of a (square) pixel in nanometres; None where the file does not say.
+    field
+        Field of view (the stage label); None where the file does not say.
+    metadata
+        Further facts of the acquisition as the file names them (dose, dwell, detector ...).
+    """
+
+    pixels: NDArray[Any]
+    pixel_size_nm: float | None = None
+    field: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def grey(self) -> Grey:
+        """The pixels as float32, axes [Y, X], in counts."""
+        return self.pixels.astype(np.float32)

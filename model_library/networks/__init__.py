@@ -1,0 +1,1 @@
+"""Architectures, each built from a typed, frozen configuration."""

@@ -1,0 +1,40 @@
+"""What an instrument wants done with its images."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model_library.wire.base import Message
+
+
+class Denoise(Message):
+    """Estimate the noise-free image at the same sampling."""
+
+    kind: Literal["denoise"] = "denoise"
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel along each axis."""
+        return 1
+
+
+class SuperResolve(Message):
+    """Estimate the noise-free image at `scale` times the sampling along each axis."""
+
+    kind: Literal["super_resolve"] = "super_resolve"
+    scale: Literal[2, 3, 4]
+
+
+class Segment(Message):
+    """Assign one of `classes` (background first) to each pixel."""
+
+    kind: Literal["segment"] = "segment"
+    classes: tuple[str, ...] = Field(min_length=2)
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel along each axis."""
+        return 1
+
+
+Task = Annotated[Denoise | SuperResolve | Segment, Field(discriminator="kind")]

@@ -1,0 +1,1 @@
+"""Simulated microscopes, and whole fleets of them."""

@@ -1,0 +1,1 @@
+"""The site client: a daemon beside one microscope."""
