@@ -1,6 +1,6 @@
 """One acquired image, in memory."""
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ Grey = NDArray[np.float32]
 """Grey values as float32, axes [Y, X], in the instrument's own units (counts), never rescaled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
     """One acquired image.
 
@@ -29,7 +29,7 @@ class Frame:
     pixels: NDArray[Any]
     pixel_size_nm: float | None = None
     field: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def grey(self) -> Grey:
