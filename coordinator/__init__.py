@@ -1,1 +1,1 @@
-"""The coordinator: takes images in, chooses, tunes, benchmarks, releases."""
+"""The server that selects, tunes, benchmarks, signs and releases networks for a fleet of instruments."""

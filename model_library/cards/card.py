@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from model_library.networks.config import NetworkConfig
+from model_library.networks.config import NetworkConfig, NetworkFacts
 from model_library.wire.base import Message
 from model_library.wire.methods import Sha256
 from model_library.wire.tasks import Task
@@ -39,15 +39,6 @@ class Lineage(Message):
     parent_weights_sha256: Sha256
     campaign: str
     tuned_fields: tuple[str, ...] = ()
-
-
-class NetworkFacts(Message):
-    """Figures computed from the architecture, validated against the weights by a test."""
-
-    parameters: int = Field(ge=1)
-    receptive_field_px: int = Field(ge=1)
-    flops_per_pixel: int = Field(ge=1)
-    exact_tiling: bool
 
 
 class NetworkCard(Message):

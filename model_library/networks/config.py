@@ -54,3 +54,18 @@ class PSSRUNetConfig(Message):
 NetworkConfig = Annotated[
     UNetConfig | ResidualDenoiserConfig | EDSRConfig | PSSRUNetConfig, Field(discriminator="kind")
 ]
+
+
+class NetworkFacts(Message):
+    """Figures that follow from an architecture alone; cards state them, tests recompute them.
+
+    `receptive_field_px` is the side of the square of input pixels that an output pixel can depend
+    on (an upper bound); `flops_per_pixel` are the floating-point operations of all convolutions per
+    input pixel, two per multiply-add; `exact_tiling` says that windows with a halo of the
+    receptive radius give what the whole image gives.
+    """
+
+    parameters: int = Field(ge=1)
+    receptive_field_px: int = Field(ge=1)
+    flops_per_pixel: int = Field(ge=1)
+    exact_tiling: bool

@@ -1,0 +1,145 @@
+"""Methods x cases: networks against classical algorithms that were tuned on other fields."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.baselines import ClassicalMethod, classical_methods, tune
+from benchmark.cases import Case, default_metric
+from benchmark.compare import Comparison, compare, mean_interval
+from benchmark.errors import BenchmarkError
+from benchmark.evaluate import evaluate_all
+from benchmark.method import Method
+from benchmark.metrics import Metric
+from benchmark.scores import Scores, method_key
+from model_library.wire.base import Message
+from model_library.wire.methods import MethodRef
+from model_library.wire.tasks import Task
+
+
+class Row(Message):
+    """One method by one metric.
+
+    Attributes
+    ----------
+    value, ci95
+        Mean over fields and its interval; None where the method lacks a score, or for one field.
+    n
+        Fields of view.
+    gain
+        This method minus the best classical one, paired; None for that one itself.
+    """
+
+    method: str
+    ref: MethodRef
+    metric: Metric
+    value: float | None
+    ci95: tuple[float, float] | None
+    n: int
+    gain: Comparison | None
+    megapixels_per_s: float | None
+
+
+class Assessment(Message):
+    """Scores of networks and tuned classical algorithms on the same cases.
+
+    Attributes
+    ----------
+    rows
+        By metric; best value first.
+    best_classical
+        By the first metric.
+    tuning_fields
+        What the classical algorithms were tuned on; none of it was scored on.
+    failures
+        Method -> why it lacks a score.
+    """
+
+    task: Task
+    rows: tuple[Row, ...]
+    best_classical: str
+    tuning_fields: tuple[str, ...]
+    scored_fields: tuple[str, ...]
+    failures: dict[str, str]
+    seed: int
+
+
+def tune_all(task: Task, tuning: Sequence[Case], metric: Metric | None = None) -> tuple[ClassicalMethod, ...]:
+    """Tune every classical algorithm for a task."""
+    return tuple(tune(family, tuning, scale=task.scale, metric=metric) for family in classical_methods(task))
+
+
+def assess(
+    networks: Sequence[Method],
+    task: Task,
+    tuning: Sequence[Case],
+    scored: Sequence[Case],
+    *,
+    metrics: Sequence[Metric] = (),
+    seed: int = 0,
+) -> Assessment:
+    """Tune the classical algorithms on one set of cases, score everything on another.
+
+    Parameters
+    ----------
+    networks
+        Methods of the task; may be none.
+    tuning, scored
+        Cases that share no field of view.
+    metrics
+        The first one decides; by default the one that the references call for.
+
+    Raises
+    ------
+    BenchmarkError
+        If the two sets share a field or one is empty.
+    """
+    shared = {case.field for case in tuning} & {case.field for case in scored}
+    if shared or not tuning or not scored:
+        raise BenchmarkError(
+            "expected tuning and scored cases on different fields of view,"
+            f" found {len(tuning)} and {len(scored)} cases that share {len(shared)} fields"
+        )
+    metrics = tuple(metrics) or (default_metric(scored[0].reference),)
+    rivals = tune_all(task, tuning, metrics[0])
+    found = evaluate_all((*networks, *rivals), scored, metrics)
+    leading = found[metrics[0]]
+    best = _best(leading, [method_key(rival.ref) for rival in rivals])
+    return Assessment(
+        task=task,
+        rows=tuple(row for metric in metrics for row in _rows(found[metric], best, seed)),
+        best_classical=best,
+        tuning_fields=tuple(sorted({case.field for case in tuning})),
+        scored_fields=tuple(sorted({case.field for case in scored})),
+        failures=leading.failures,
+        seed=seed,
+    )
+
+
+def _best(scores: Scores, keys: Sequence[str]) -> str:
+    means = {key: mean for key in keys if (mean := scores.mean(key)) is not None}
+    if not means:
+        raise BenchmarkError("expected a classical algorithm with a score on every case, found none")
+    sign = 1 if scores.metric.higher_is_better else -1
+    return max(means, key=lambda key: sign * means[key])
+
+
+def _rows(scores: Scores, best: str, seed: int) -> list[Row]:
+    rows = [_row(scores, key, best, seed) for key in scores.values]
+    sign = 1 if scores.metric.higher_is_better else -1
+    return sorted(rows, key=lambda row: -sign * row.value if row.value is not None else float("inf"))
+
+
+def _row(scores: Scores, key: str, best: str, seed: int) -> Row:
+    fields, rival = scores.complete(key), scores.complete(best)
+    several = fields is not None and len(fields) > 1
+    return Row(
+        method=key,
+        ref=scores.refs[key],
+        metric=scores.metric,
+        value=scores.mean(key),
+        ci95=mean_interval(np.array(list(fields.values())), seed=seed) if fields and several else None,
+        n=len(set(scores.fields)),
+        gain=compare(fields, rival, seed=seed) if fields and rival and several and key != best else None,
+        megapixels_per_s=scores.megapixels_per_s(key),
+    )

@@ -1,0 +1,75 @@
+"""The scores on a model card, measured anew."""
+
+from benchmark.assessment import Assessment, Row, assess
+from benchmark.metrics import Metric
+from benchmark.networks import as_method
+from benchmark.suite import scored_cases, tuning_cases
+from model_library.cards.card import CardScore
+from model_library.wire.tasks import Segment
+from model_library.zoo.recipe import read_recipe, recipe_path
+from model_library.zoo.registry import Library
+
+SUITE = "held-out simulated specimens, degraded in the ranges of the network's own recipe"
+TUNING_IMAGES = 10
+
+
+def measure(library: Library, network_id: str, images: int) -> tuple[tuple[CardScore, ...], Assessment]:
+    """Score a network on specimens that it never saw, against tuned classical algorithms.
+
+    Parameters
+    ----------
+    images
+        Specimens to score on; each is a field of its own.
+
+    Returns
+    -------
+    tuple
+        The scores for the card (each metric, and the paired gain over the best classical algorithm
+        by the first), and the whole assessment.
+
+    Raises
+    ------
+    SynopticError
+        Where network, card or recipe is missing or refused.
+    """
+    network = library.load(network_id)
+    recipe = read_recipe(recipe_path(network_id))
+    metrics = (Metric.DICE,) if isinstance(recipe.task, Segment) else (Metric.PSNR, Metric.SSIM)
+    method = as_method(network)
+    assessment = assess(
+        (method,),
+        recipe.task,
+        tuning_cases(recipe, TUNING_IMAGES),
+        scored_cases(recipe, images),
+        metrics=metrics,
+        seed=recipe.fit.seed,
+    )
+    command = f"synoptic benchmark card {network_id} --images {images}"
+    scores: list[CardScore] = []
+    for row in assessment.rows:
+        if row.method in assessment.failures or row.ref != method.ref:
+            continue
+        scores += _card_scores(row, assessment, command, gain=row.metric is metrics[0])
+    return tuple(scores), assessment
+
+
+def _card_scores(row: Row, assessment: Assessment, command: str, *, gain: bool) -> list[CardScore]:
+    rival = next(
+        one for one in assessment.rows if one.method == assessment.best_classical and one.metric is row.metric
+    )
+    if row.value is None or row.ci95 is None:
+        return []
+    score = CardScore(
+        suite=SUITE,
+        metric=row.metric,
+        value=row.value,
+        ci95=row.ci95,
+        best_classical=rival.method,
+        best_classical_value=rival.value,
+        fields=row.n,
+        command=command,
+    )
+    if not gain or row.gain is None:
+        return [score]
+    paired = {"metric": f"{row.metric}_gain", "value": row.gain.difference, "ci95": row.gain.ci95}
+    return [score, score.model_copy(update=paired)]

@@ -1,0 +1,90 @@
+"""Run methods on cases and score what they return."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.cases import Case, default_metric, score
+from benchmark.errors import BenchmarkError
+from benchmark.method import Method
+from benchmark.metrics import Metric
+from benchmark.scores import Scores, method_key
+from model_library.errors import SynopticError
+
+
+def evaluate(methods: Sequence[Method], cases: Sequence[Case], metric: Metric | None = None) -> Scores:
+    """Score every method on every case by one metric (by default the one that the references call for)."""
+    metric = metric or default_metric(_first(cases).reference)
+    return evaluate_all(methods, cases, (metric,))[metric]
+
+
+def evaluate_all(
+    methods: Sequence[Method],
+    cases: Sequence[Case],
+    metrics: Sequence[Metric],
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[Metric, Scores]:
+    """Score every method on every case by several metrics, running each method once per case.
+
+    A method that refuses a case, returns another shape or returns a pixel that is not finite has no
+    score there (None), and `failures` says why.
+
+    Raises
+    ------
+    BenchmarkError
+        Without cases, or if two methods bear the same name.
+    """
+    _first(cases)
+    refs = {method_key(method.ref): method.ref for method in methods}
+    if len(refs) < len(methods):
+        raise BenchmarkError("expected methods of different names, found the same id and version twice")
+    runs = {
+        method_key(method.ref): [_attempt(method, case, metrics, clock) for case in cases]
+        for method in methods
+    }
+    failures = {key: [row.failure for row in rows if row.failure] for key, rows in runs.items()}
+    return {
+        metric: Scores(
+            metric=metric,
+            fields=tuple(case.field for case in cases),
+            names=tuple(case.name for case in cases),
+            refs=refs,
+            values={key: tuple(row.scores[metric] for row in rows) for key, rows in runs.items()},
+            seconds={key: sum(row.seconds for row in rows) for key, rows in runs.items()},
+            megapixels=sum(case.input.size for case in cases) / 1e6,
+            failures={key: found[0] for key, found in failures.items() if found},
+        )
+        for metric in metrics
+    }
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    scores: Mapping[Metric, float | None]
+    seconds: float
+    failure: str | None = None
+
+
+def _attempt(method: Method, case: Case, metrics: Sequence[Metric], clock: Callable[[], float]) -> _Attempt:
+    start = clock()
+    try:
+        prediction = method(case.input)
+        seconds = clock() - start
+        found = {metric: score(prediction, case.reference, metric) for metric in metrics}
+    except SynopticError as refusal:
+        return _Attempt(dict.fromkeys(metrics), clock() - start, f"{case.name}: {refusal}")
+    if all(math.isfinite(value) for value in found.values()):
+        return _Attempt(found, seconds)
+    return _Attempt(
+        {metric: value if math.isfinite(value) else None for metric, value in found.items()},
+        seconds,
+        f"{case.name}: expected a finite score, found pixels or a risk that give none",
+    )
+
+
+def _first(cases: Sequence[Case]) -> Case:
+    if not cases:
+        raise BenchmarkError("expected at least one case, found none; send images first")
+    return cases[0]

@@ -1,0 +1,39 @@
+"""Networks of a library as methods of a benchmark."""
+
+import numpy as np
+
+from benchmark.method import Method
+from model_library.images.frame import Grey
+from model_library.inference.engine import NetworkMethod, segment
+from model_library.inference.weights import LoadedNetwork
+from model_library.wire.methods import NetworkRef
+from model_library.wire.tasks import Segment
+
+
+class SegmentingMethod:
+    """A segmenting network as a `Method` whose result is class numbers."""
+
+    def __init__(self, network: LoadedNetwork) -> None:
+        self._network = network
+
+    @property
+    def ref(self) -> NetworkRef:
+        """Id, version and weights digest."""
+        card = self._network.card
+        return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel: 1."""
+        return 1
+
+    def __call__(self, pixels: Grey) -> Grey:
+        """Give each pixel [Y, X] the number of its class, as float32."""
+        return segment(pixels, self._network).astype(np.float32)
+
+
+def as_method(network: LoadedNetwork) -> Method:
+    """Put a loaded network behind the port that fits its task."""
+    if isinstance(network.card.task, Segment):
+        return SegmentingMethod(network)
+    return NetworkMethod(network)

@@ -1,0 +1,83 @@
+"""Scores of several methods on the same cases."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from benchmark.errors import BenchmarkError
+from benchmark.metrics import Metric
+from model_library.wire.base import Message
+from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
+
+FieldScores = Mapping[str, float | None]
+"""Score per field of view; None where a method gave no finite score."""
+
+
+def method_key(ref: MethodRef) -> str:
+    """Name of a method within one benchmark: `id@version` of a network, `id` of a classical algorithm."""
+    match ref:
+        case NetworkRef():
+            return f"{ref.id}@{ref.version}"
+        case ClassicalRef():
+            return ref.id
+
+
+class Scores(Message):
+    """Per-case scores of several methods.
+
+    Attributes
+    ----------
+    metric
+        What `values` measure.
+    fields, names
+        Field of view and name of each case, in order.
+    refs
+        Method key -> the method.
+    values
+        Method key -> one score per case, None where the method failed or gave no finite score.
+    seconds
+        Method key -> wall time over all cases.
+    megapixels
+        Input size of all cases together.
+    failures
+        Method key -> the first failure, in words.
+    """
+
+    metric: Metric
+    fields: tuple[str, ...]
+    names: tuple[str, ...]
+    refs: dict[str, MethodRef]
+    values: dict[str, tuple[float | None, ...]]
+    seconds: dict[str, float] = Field(default_factory=dict)
+    megapixels: float = 0.0
+    failures: dict[str, str] = Field(default_factory=dict)
+
+    def by_field(self, key: str) -> dict[str, float | None]:
+        """Score per field of view: the mean of its cases, None if any of them has none."""
+        if key not in self.values:
+            raise BenchmarkError(f"expected one of {', '.join(sorted(self.values))}, found {key}")
+        cases: dict[str, list[float | None]] = {}
+        for field, value in zip(self.fields, self.values[key], strict=True):
+            cases.setdefault(field, []).append(value)
+        return {field: _mean(values) for field, values in cases.items()}
+
+    def complete(self, key: str) -> dict[str, float] | None:
+        """Score per field of view, or None if the method lacks a score on any."""
+        fields = self.by_field(key)
+        finite = {field: value for field, value in fields.items() if value is not None}
+        return finite if len(finite) == len(fields) else None
+
+    def mean(self, key: str) -> float | None:
+        """Mean over fields, None if the method lacks a score on any."""
+        finite = self.complete(key)
+        return sum(finite.values()) / len(finite) if finite else None
+
+    def megapixels_per_s(self, key: str) -> float | None:
+        """Input megapixels restored per second of wall time."""
+        seconds = self.seconds.get(key, 0.0)
+        return self.megapixels / seconds if seconds > 0 else None
+
+
+def _mean(values: list[float | None]) -> float | None:
+    finite = [value for value in values if value is not None]
+    return sum(finite) / len(finite) if len(finite) == len(values) else None

@@ -1,0 +1,97 @@
+"""What the gate takes and gives: entrants with scores per field of view, and a verdict with reasons."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from benchmark.compare import Comparison
+from benchmark.metrics import Metric
+from benchmark.scores import Scores
+from model_library.wire.base import Message
+
+
+class Role(StrEnum):
+    """What a method is at the gate."""
+
+    CANDIDATE = "candidate"
+    IN_SERVICE = "in service"
+    SECOND = "second network"
+    CLASSICAL = "classical"
+
+
+class Entrant(Message):
+    """A method at the gate: its name, its role and its score per field (None = missing or not finite).
+
+    `classical` marks a classical algorithm that is already in service.
+    """
+
+    key: str
+    role: Role
+    scores: dict[str, float | None]
+    classical: bool = False
+
+    @classmethod
+    def of(cls, scores: Scores, key: str, role: Role) -> "Entrant":
+        """Take an entrant's scores from a benchmark."""
+        return cls(
+            key=key, role=role, scores=scores.by_field(key), classical=scores.refs[key].kind == "classical"
+        )
+
+    @property
+    def is_classical(self) -> bool:
+        """Whether it costs no network to run."""
+        return self.classical or self.role is Role.CLASSICAL
+
+    @property
+    def finite(self) -> dict[str, float]:
+        """The scores that are there."""
+        return {field: value for field, value in self.scores.items() if value is not None}
+
+
+class GatePolicy(Message):
+    """What the gate asks for. `alpha` is the risk over all looks at one instrument together."""
+
+    metric: Metric = Metric.PSNR_REPEAT
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    minimum_fields: int = Field(default=4, ge=2)
+    seed: int = 0
+
+    def level(self, look: int) -> float:
+        """Confidence asked for at a look: 1 - alpha / (n (n + 1)), so that all looks together spend alpha."""
+        return 1 - self.alpha / (look * (look + 1))
+
+
+class Judged(Message):
+    """The candidate against one rival; `interval` is at the verdict's level, which looks tighten."""
+
+    rival: str
+    role: Role
+    comparison: Comparison
+    interval: tuple[float, float]
+
+
+class Verdict(Message):
+    """What the gate decided, and why.
+
+    Attributes
+    ----------
+    passed
+        Whether the candidate may be released.
+    assigned
+        The method that the instrument is to use now: the candidate, or one of the rivals.
+    reasons
+        In plain words, with figures; the first one says what decided.
+    level
+        Confidence that this look asked for.
+    """
+
+    passed: bool
+    assigned: str
+    reasons: tuple[str, ...] = Field(min_length=1)
+    candidate: str
+    best_classical: str | None
+    comparisons: tuple[Judged, ...]
+    fields: int
+    look: int
+    level: float
+    metric: Metric

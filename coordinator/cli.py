@@ -1,0 +1,98 @@
+"""`synoptic coordinator`: found a coordinator, serve it, invite instruments, look at it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coordinator.errors import NotFounded
+
+app = typer.Typer(
+    help="Run the server that selects, tunes, benchmarks and releases networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the coordinator.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example: synoptic coordinator init --data /srv/synoptic --host synoptic.example.org")
+def init(
+    data: Data,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="Name or address by which sites reach it; repeatable.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port to serve on; 0 takes any free one.")] = 8443,
+) -> None:
+    """Make certificates, keys, databases and the release repository of a new coordinator."""
+    from coordinator.founding import found
+
+    found(data, host or ["127.0.0.1", "localhost"], port, time.time())
+    typer.echo(
+        f"A coordinator is founded in {data}; serve it with `synoptic coordinator serve --data {data}`."
+    )
+
+
+@app.command(epilog="Example: synoptic coordinator serve --data /srv/synoptic --address 0.0.0.0")
+def serve(
+    data: Data,
+    port: Annotated[int | None, typer.Option(help="Instead of the one in settings.toml.")] = None,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; `serving.json` tells the URL while it listens."""
+    from coordinator.api import serving
+    from coordinator.settings import read_settings
+
+    settings = read_settings(data)
+    ended_well = serving.serve(settings, address, settings.port if port is None else port)
+    serving.leave(0 if ended_well else 1)
+
+
+@app.command(epilog="Example: synoptic coordinator enrol-token --data /srv/synoptic")
+def enrol_token(data: Data, as_json: AsJson = False) -> None:
+    """Print a one-time token with which one instrument can enrol."""
+    from coordinator.founding import new_enrolment_token
+
+    token = new_enrolment_token(data, time.time())
+    typer.echo(json.dumps({"token": token}) if as_json else token)
+
+
+@app.command(epilog="Example: synoptic coordinator status --data /srv/synoptic --json")
+def status(data: Data, as_json: AsJson = False) -> None:
+    """Ask the running server about instruments, campaigns and releases."""
+    found = _ask(data)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for campaign in found["campaigns"]:
+        method = (campaign["final"] or campaign["first"] or {}).get("method", {"id": "none", "version": ""})
+        line = f"{campaign['site']}: {campaign['stage']}; in service {method['id']} {method['version']}"
+        typer.echo(line)
+    if not found["campaigns"]:
+        typer.echo("No instrument has enrolled; invite one with `synoptic coordinator enrol-token`.")
+
+
+def _ask(data: Path) -> Any:  # noqa: ANN401
+    import ssl
+
+    import httpx
+
+    from coordinator.founding import CA, OPERATOR_TOKEN
+
+    notice = data / "serving.json"
+    if not notice.is_file():
+        message = f"expected a running server, found no {notice}; start it with `synoptic coordinator serve`"
+        raise NotFounded(message)
+    url = json.loads(notice.read_text())["url"]
+    trust = ssl.create_default_context(cafile=str(data / "tls" / CA))
+    headers = {"Authorization": f"Bearer {(data / OPERATOR_TOKEN).read_text()}"}
+    try:
+        answer = httpx.get(f"{url}/v1/overview", headers=headers, verify=trust, timeout=30, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        message = f"expected an answer from {url}, found {error}; see whether the server is running"
+        raise NotFounded(message) from error
+    return answer.json()

@@ -1,0 +1,1 @@
+"""Fine-tuning a network to an instrument's own images, without truth."""

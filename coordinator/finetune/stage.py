@@ -1,0 +1,79 @@
+"""The fine-tuning stage of a campaign: from its findings to a kept network version."""
+
+from benchmark.splits import Split
+from coordinator.finetune.tuning import Material, fine_tune, keep
+from coordinator.methods import images_of, instrument_of, network_folder, noise_of, pixels_of
+from coordinator.records import Finding, Stage
+from coordinator.stages import selected, tuning_fields
+from coordinator.store.values import Campaign, Event
+from coordinator.workplace import Workplace
+from model_library.cards.card import TrainingData
+from model_library.training.fit import FitConfig, FitProgress
+from model_library.wire.methods import NetworkRef
+
+
+def material_of(place: Workplace, campaign: Campaign) -> Material:
+    """Collect the tuning images of a campaign."""
+    instrument = instrument_of(place, campaign)
+    images = images_of(place, campaign, Split.TUNING)
+    data = TrainingData(
+        source=f"first images of {instrument.site_name}",
+        terms="of the site; not distributed",
+        images=len(images),
+        digests=tuple(image.sha256 for image in images),
+        simulated=False,
+    )
+    return Material(
+        images=[pixels for _, pixels in pixels_of(place, images)],
+        noise=noise_of(campaign),
+        scale=instrument.task.scale,
+        data=data,
+        fields=tuning_fields(place, campaign),
+    )
+
+
+def fit_config(place: Workplace) -> FitConfig:
+    """Training configuration of this coordinator."""
+    tuning = place.settings.tuning
+    return FitConfig(
+        steps=tuning.steps,
+        batch=tuning.batch,
+        patch_px=tuning.patch_px,
+        learning_rate=tuning.learning_rate,
+        seed=place.settings.seed,
+        loss="mse",
+    )
+
+
+def tune_winner(place: Workplace, campaign: Campaign) -> str:
+    """Fine-tune the selected network and keep the version.
+
+    Raises
+    ------
+    Stopping
+        The process ends; what was reached is dropped and done again after a restart.
+    """
+    winner, _ = selected(campaign)
+    parent = network_folder(place, winner)
+    material = material_of(place, campaign)
+    every = place.settings.tuning.report_every
+
+    def tell(progress: FitProgress) -> None:
+        if progress.step % every == 0 or progress.step == progress.steps:
+            text = f"step {progress.step} of {progress.steps}, loss {progress.loss:.4g}"
+            event = Event(place.clock(), Stage.FINE_TUNING, text)
+            place.campaigns.note(campaign.id, f"{Stage.FINE_TUNING}/{progress.step}", event)
+
+    weights = fine_tune(
+        parent,
+        material,
+        fit_config(place),
+        threads=place.settings.threads,
+        progress=tell,
+        stop=place.stopping.is_set,
+    )
+    place.check()
+    card = keep(parent, weights, material, campaign.id, place.settings.networks)
+    ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+    place.campaigns.find_out(campaign.id, Finding.TUNED, {"method": ref.model_dump(mode="json")})
+    return f"{card.id} {card.version}, weights {card.weights_sha256}"

@@ -1,0 +1,102 @@
+"""Fine-tune on recorrupted pairs of the tuning images (R2R, Pang et al., CVPR 2021).
+
+The same input gives the same weights, bit for bit, also after a crash.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model_library.images.frame import Grey
+
+if TYPE_CHECKING:
+    from model_library.cards.card import NetworkCard, TrainingData
+    from model_library.degradation.noise import NoiseModel
+    from model_library.training.fit import FitConfig, FitProgress
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a network is tuned on.
+
+    Attributes
+    ----------
+    images
+        Acquired images, float32 [Y, X] in counts.
+    noise
+        Noise of the instrument, in counts.
+    scale
+        Output pixels per input pixel.
+    data
+        How the card will describe these images.
+    fields
+        Their fields of view, on which the result must not be scored.
+    """
+
+    images: Sequence[Grey]
+    noise: "NoiseModel"
+    scale: int
+    data: "TrainingData"
+    fields: tuple[str, ...]
+
+
+def fine_tune(
+    parent: Path,
+    material: Material,
+    config: "FitConfig",
+    *,
+    threads: int,
+    progress: "Callable[[FitProgress], None] | None" = None,
+    stop: Callable[[], bool] | None = None,
+) -> bytes:
+    """Tune the network in a folder.
+
+    The result is a function of the network, the material, the configuration and `threads`.
+
+    Returns
+    -------
+    bytes
+        The tuned weights, as a safetensors file.
+    """
+    import torch
+
+    from model_library.inference.engine import load_network
+    from model_library.training.fit import fit
+    from model_library.training.pairs import RecorruptedPairs
+    from model_library.zoo.store import weights_bytes
+
+    # Per thread, and workflow threads are made anew; a sum over another number of threads rounds differently.
+    torch.set_num_threads(threads)
+    pairs = RecorruptedPairs(images=material.images, noise=material.noise, scale=material.scale)
+    start = load_network(parent).module.requires_grad_(True)
+    return weights_bytes(fit(start, pairs, config, progress=progress, stop=stop).module)
+
+
+def keep(parent: Path, weights: bytes, material: Material, campaign: str, folder: Path) -> "NetworkCard":
+    """Write a tuned network with a card that tells its descent; writing it twice is writing it once.
+
+    Parameters
+    ----------
+    parent
+        Folder of the network that was tuned.
+    folder
+        In which the version gets a folder named by the digest of its weights.
+    """
+    from model_library.inference.weights import assemble, read_card
+    from model_library.signing.digests import sha256_bytes
+    from model_library.zoo.derive import derived_card
+    from model_library.zoo.store import save_network
+
+    before = read_card(parent)
+    sha256 = sha256_bytes(weights)
+    card = derived_card(
+        before,
+        version=f"{before.version}+{sha256[:8]}",
+        weights_sha256=sha256,
+        campaign=campaign,
+        tuned_fields=material.fields,
+        training_data=(material.data,),
+    )
+    module = assemble(card, weights, source=f"fine-tuning in {campaign}").module
+    return save_network(folder / sha256, module, card)

@@ -1,0 +1,174 @@
+"""Everything that the operator and the final report need, as one JSON object; times are ISO 8601, UTC."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from coordinator.records import Finding
+from coordinator.store.values import Campaign, Instrument, MonitoringScore, Release, StoredImage
+from coordinator.workplace import Workplace
+
+
+def overview_of(place: Workplace) -> dict[str, Any]:
+    """Compose the overview."""
+    campaigns = [campaign for each in place.campaigns.ids() if (campaign := place.campaigns.get(each))]
+    instruments = {instrument.id: instrument for instrument in place.identities.all()}
+    return {
+        "at": _iso(place.clock()),
+        "instruments": [_instrument(place, each) for each in instruments.values()],
+        "campaigns": [_campaign(place, each, instruments[each.instrument_id]) for each in campaigns],
+        "repository": {"timestamp_expires_at": _iso(place.repository.expires_at())},
+    }
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def _instrument(place: Workplace, instrument: Instrument) -> dict[str, Any]:
+    images = place.images.of(instrument.id)
+    current = place.releases.current(instrument.id)
+    heartbeat = instrument.heartbeat
+    return {
+        "id": instrument.id,
+        "site": instrument.site_name,
+        "task": instrument.task.model_dump(mode="json"),
+        "pixel_size_nm": instrument.pixel_size_nm,
+        "enrolled_at": _iso(instrument.enrolled_at),
+        "revoked_at": _iso(instrument.revoked_at),
+        "last_seen_at": _iso(instrument.last_seen_at),
+        "heartbeat": None if heartbeat is None else heartbeat.model_dump(mode="json"),
+        "release_id": None if current is None else current.id,
+        "images_by_split": dict(Counter(str(image.split) for image in images)),
+        "fields_by_split": {
+            split: sorted({image.field for image in images if image.split == split})
+            for split in sorted({str(image.split) for image in images})
+        },
+    }
+
+
+def _campaign(place: Workplace, campaign: Campaign, instrument: Instrument) -> dict[str, Any]:
+    found = campaign.findings
+    releases = [each for each in place.releases.of(instrument.id) if each.campaign_id == campaign.id]
+    return {
+        "id": campaign.id,
+        "instrument": instrument.id,
+        "site": instrument.site_name,
+        "task": instrument.task.model_dump(mode="json"),
+        "stage": campaign.stage,
+        "failure": found.get(Finding.FAILURE),
+        "events": [{"at": _iso(e.at), "stage": e.stage, "text": e.text} for e in campaign.events],
+        "noise": found.get(Finding.NOISE),
+        "selection": _selection(found.get(Finding.SELECTION)),
+        "classical": found.get(Finding.CLASSICAL),
+        "gates": [_gate(found[name]) for name in (Finding.FIRST_GATE, Finding.FINAL_GATE) if name in found],
+        "first": found.get(Finding.FIRST),
+        "tuned": found.get(Finding.TUNED),
+        "final": found.get(Finding.FINAL),
+        "releases": [_release(each) for each in releases],
+        "images": [_image(each) for each in place.images.of(instrument.id)],
+        "monitoring": [_score(each) for each in place.scores.of(instrument.id)],
+    }
+
+
+def _selection(selection: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if selection is None:
+        return None
+    return {
+        "winner": selection["winner"],
+        "second": selection["second"],
+        "reason": selection["reason"],
+        "metric": selection["metric"],
+        "excluded": selection["excluded"],
+        "ranking": [_ranked(selection, each) for each in selection["ranking"]],
+    }
+
+
+def _ranked(selection: Mapping[str, Any], ranked: Mapping[str, Any]) -> dict[str, Any]:
+    # Imported when there is something to tell: scipy would slow the start of the server.
+    from benchmark.compare import mean_interval
+    from benchmark.scores import Scores
+
+    fields = Scores.model_validate(selection["scores"]).complete(ranked["key"]) or {}
+    scores = np.array(list(fields.values()), dtype=np.float64)
+    behind = ranked["behind_best"]
+    return {
+        "network": ranked["ref"]["id"],
+        "version": ranked["ref"]["version"],
+        "score": ranked["score"],
+        "ci95": list(mean_interval(scores, seed=selection["seed"])) if len(scores) > 1 else None,
+        "behind_best": None if behind is None else behind["difference"],
+        "behind_best_ci95": None if behind is None else behind["ci95"],
+        "tied": ranked["tied"],
+        "cost": {"flops_per_pixel": ranked["flops_per_pixel"], "seconds": ranked["seconds"]},
+    }
+
+
+def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
+    verdict, rivals, means = gate["verdict"], gate["rivals"], gate["means"]
+    return {
+        "candidate": verdict["candidate"],
+        "incumbent": next(iter(rivals.get("in service", ())), None),
+        "second": next(iter(rivals.get("second network", ())), None),
+        "classical": {key: means[key] for key in rivals.get("classical", ())},
+        "scores": means,
+        "metric": verdict["metric"],
+        "comparisons": [
+            {
+                "rival": each["rival"],
+                "role": each["role"],
+                "difference": each["comparison"]["difference"],
+                "ci95": each["comparison"]["ci95"],
+                "fields": each["comparison"]["fields"],
+                "interval": each["interval"],
+            }
+            for each in verdict["comparisons"]
+        ],
+        "looks": verdict["look"],
+        "level": verdict["level"],
+        "fields": verdict["fields"],
+        "passed": verdict["passed"],
+        "assigned": verdict["assigned"],
+        "reasons": verdict["reasons"],
+    }
+
+
+def _release(release: Release) -> dict[str, Any]:
+    return {
+        "release_id": release.id,
+        "purpose": str(release.purpose),
+        "method": release.manifest.method.model_dump(mode="json"),
+        "instrument": release.instrument_id,
+        "reasons": list(release.manifest.reasons),
+        "created_at": _iso(release.created_at),
+        "published_at": _iso(release.published_at),
+        "installed_at": _iso(release.installed_at),
+    }
+
+
+def _image(image: StoredImage) -> dict[str, Any]:
+    return {
+        "sequence": image.sequence,
+        "purpose": str(image.purpose),
+        "field": image.field,
+        "split": str(image.split),
+        "sha256": image.sha256,
+        "bytes": image.bytes,
+        "file_name": image.file_name,
+        "accepted_at": _iso(image.accepted_at),
+    }
+
+
+def _score(score: MonitoringScore) -> dict[str, Any]:
+    return {
+        "sequence": score.sequence,
+        "release_id": score.release_id,
+        "method": None if score.method is None else score.method.model_dump(mode="json"),
+        "metric": score.metric,
+        "score": score.score,
+        "reason": score.reason,
+        "at": _iso(score.at),
+    }

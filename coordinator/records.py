@@ -1,0 +1,35 @@
+"""Names under which a campaign keeps what it found; the overview and the stages meet here."""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """What a campaign is doing, in this order."""
+
+    WAITING = "waiting for first images"
+    GATHERING = "gathering images"
+    NOISE = "measuring noise"
+    CLASSICAL = "tuning classical algorithms"
+    SELECTING = "selecting a network"
+    FIRST_GATE = "gate before the first release"
+    FIRST_RELEASE = "first release"
+    FINE_TUNING = "fine-tuning"
+    FINAL_GATE = "gate before the final release"
+    FINAL_RELEASE = "final release"
+    MONITORING = "monitoring"
+    FAILED = "failed"
+
+
+class Finding(StrEnum):
+    """One thing that a campaign found."""
+
+    IMAGES = "images"
+    NOISE = "noise"
+    CLASSICAL = "classical"
+    SELECTION = "selection"
+    FIRST_GATE = "first_gate"
+    FINAL_GATE = "final_gate"
+    FIRST = "first"
+    TUNED = "tuned"
+    FINAL = "final"
+    FAILURE = "failure"

@@ -1,0 +1,1 @@
+"""Signed releases: a TUF repository, and the manifests that it carries."""

@@ -1,0 +1,112 @@
+"""The stages of a campaign up to its first verdict; each keeps a finding and returns what to note.
+
+Repeating a stage gives the same finding: all chance comes from the seed, all input from the store.
+"""
+
+from benchmark.method import Method
+from benchmark.splits import Split
+from coordinator.errors import CannotAssess
+from coordinator.methods import cases_of, images_of, instrument_of, library_of, method_of, pixels_of
+from coordinator.records import Finding
+from coordinator.store.values import Campaign
+from coordinator.workplace import Workplace
+from model_library.wire.images import ImagePurpose
+from model_library.wire.methods import ClassicalRef, NetworkRef
+from model_library.wire.tasks import Segment
+
+
+def gather(place: Workplace, campaign: Campaign) -> str:
+    """Fix which images the campaign works with.
+
+    Raises
+    ------
+    CannotAssess
+        The instrument segments: without labels nothing can be scored.
+    """
+    if isinstance(instrument_of(place, campaign).task, Segment):
+        message = "expected a restoration task, found segmentation, which cannot be assessed without labels"
+        raise CannotAssess(message)
+    images = place.images.of(campaign.instrument_id, ImagePurpose.FIRST)
+    place.campaigns.find_out(campaign.id, Finding.IMAGES, [image.id for image in images])
+    counts = ", ".join(f"{sum(each.split is split for each in images)} {split}" for split in Split)
+    return f"{len(images)} images: {counts}"
+
+
+def measure_noise(place: Workplace, campaign: Campaign) -> str:
+    """Fit the noise model to the tuning images."""
+    from model_library.degradation.noise import estimate_noise
+
+    pixels = [image for _, image in pixels_of(place, images_of(place, campaign, Split.TUNING))]
+    noise = estimate_noise(pixels)
+    finding = {"gain": noise.gain, "read_variance": noise.read_variance, "images": len(pixels)}
+    place.campaigns.find_out(campaign.id, Finding.NOISE, finding)
+    return f"gain {noise.gain:.4g} counts/electron, read variance {noise.read_variance:.4g} counts^2"
+
+
+def tune_classical(place: Workplace, campaign: Campaign) -> str:
+    """Choose the parameters of every classical algorithm on the tuning images."""
+    from benchmark.baselines import classical_methods, tune
+    from benchmark.evaluate import evaluate
+    from benchmark.scores import method_key
+
+    task = instrument_of(place, campaign).task
+    cases = cases_of(place, campaign, Split.TUNING)
+    tuned: list[Method] = []
+    for family in classical_methods(task):
+        place.check()
+        tuned.append(tune(family, cases, scale=task.scale))
+    scores = evaluate(tuned, cases)
+    found = [(method.ref, scores.mean(method_key(method.ref))) for method in tuned]
+    ranking = sorted(((ref, mean) for ref, mean in found if mean is not None), key=lambda each: -each[1])
+    told = [{"method": ref.model_dump(mode="json"), "score": mean} for ref, mean in ranking]
+    finding = {"metric": scores.metric, "ranking": told, "best": told[0]["method"]}
+    place.campaigns.find_out(campaign.id, Finding.CLASSICAL, finding)
+    best, mean = ranking[0]
+    return f"{len(ranking)} algorithms; best {best.id} at {mean:.2f} dB"
+
+
+def select_network(place: Workplace, campaign: Campaign) -> str:
+    """Rank the networks of the library on the tuning images.
+
+    Raises
+    ------
+    CannotAssess
+        The library holds no network for the task.
+    """
+    from benchmark.evaluate import evaluate
+    from benchmark.selection import Contender, select
+
+    instrument = instrument_of(place, campaign)
+    cards = library_of(place).for_task(instrument.task)
+    if not cards:
+        message = (
+            f"expected networks for the task {instrument.task}, found none in the library; pre-train one"
+        )
+        raise CannotAssess(message)
+    contenders = []
+    for card in cards:
+        ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+        contenders.append(Contender(method_of(place, ref, instrument.task), card.facts.flops_per_pixel))
+    cases = cases_of(place, campaign, Split.TUNING)
+    selection = select(contenders, cases, seed=place.settings.seed, assess=evaluate)
+    place.campaigns.find_out(campaign.id, Finding.SELECTION, selection.model_dump(mode="json"))
+    return selection.reason
+
+
+def classical_refs(campaign: Campaign) -> tuple[ClassicalRef, ...]:
+    """List the tuned classical algorithms, best first."""
+    ranking = campaign.findings[Finding.CLASSICAL]["ranking"]
+    return tuple(ClassicalRef.model_validate(each["method"]) for each in ranking)
+
+
+def selected(campaign: Campaign) -> tuple[NetworkRef, NetworkRef | None]:
+    """Tell the network selected for the instrument, and the second one if there is one."""
+    selection = campaign.findings[Finding.SELECTION]
+    refs = {each["key"]: NetworkRef.model_validate(each["ref"]) for each in selection["ranking"]}
+    second = selection["second"]
+    return refs[selection["winner"]], None if second is None else refs[second]
+
+
+def tuning_fields(place: Workplace, campaign: Campaign) -> tuple[str, ...]:
+    """Fields of view on which a campaign selected and tuned."""
+    return tuple(sorted({image.field for image in images_of(place, campaign, Split.TUNING)}))

@@ -1,0 +1,77 @@
+"""What the work on campaigns and returned images needs, handed in as one frozen value."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from coordinator.releases.repository import ReleaseRepository
+from coordinator.settings import Settings
+from coordinator.store.campaigns import Campaigns
+from coordinator.store.identities import Identities
+from coordinator.store.images import Images
+from coordinator.store.objects import ObjectFolder
+from coordinator.store.releases import Releases, Scores
+from coordinator.store.uploads import Uploads
+
+Clock = Callable[[], float]
+"""Seconds since 1970 (UTC)."""
+
+_LOOK_S = 0.2
+
+
+class Stopping(BaseException):
+    """The process ends; not an `Exception`, so DBOS leaves the step undone and repeats it after a restart."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Settings, clock, memory and the right to compute.
+
+    `library` holds the pre-trained networks (None: those that ship). `stopping` is set when the
+    process ends. `computing` admits one heavy step at a time, so that campaigns of several
+    instruments take turns stage by stage and each gets its first release soon.
+    """
+
+    settings: Settings
+    clock: Clock
+    library: Path | None
+    identities: Identities
+    uploads: Uploads
+    images: Images
+    campaigns: Campaigns
+    releases: Releases
+    scores: Scores
+    objects: ObjectFolder
+    repository: ReleaseRepository
+    stopping: threading.Event = field(default_factory=threading.Event)
+    computing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+
+    def rng(self, *purpose: str) -> np.random.Generator:
+        """Chance for one purpose: the same seed and words always give the same numbers."""
+        return np.random.default_rng([self.settings.seed, *"/".join(purpose).encode()])
+
+    def check(self) -> None:
+        """Leave the step undone where the process ends; called between pieces of work.
+
+        Raises
+        ------
+        Stopping
+            The process ends.
+        """
+        if self.stopping.is_set():
+            raise Stopping
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the right to compute, and give it back."""
+        while not self.computing.acquire(timeout=_LOOK_S):
+            self.check()
+        try:
+            self.check()
+            yield
+        finally:
+            self.computing.release()

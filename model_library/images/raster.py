@@ -1,0 +1,87 @@
+"""PNG and JPEG, the formats in which micrographs are published."""
+
+import struct
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from model_library.errors import NotAnImage, TruncatedImage, UnsupportedImage
+
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def is_raster(head: bytes) -> bool:
+    """Whether the first bytes are those of a PNG or a JPEG."""
+    return head.startswith((_PNG, _JPEG))
+
+
+def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
+    """Decode a PNG or JPEG to one grey channel; axes [Y, X], uint8 or uint16.
+
+    Parameters
+    ----------
+    content
+        The whole file; `is_raster` of it holds.
+    name
+        What messages call the file.
+    max_pixels
+        More are refused before decoding.
+
+    Raises
+    ------
+    TruncatedImage
+        The end that the format demands is missing.
+    NotAnImage
+        It does not decode.
+    UnsupportedImage
+        Too large, or colour channels that differ.
+    """
+    png = content.startswith(_PNG)
+    if (_PNG_END if png else _JPEG_END) not in content[-1024:]:
+        raise TruncatedImage(f"{name}: expected the end of a picture, found none; copy the file again")
+    height, width = _png_shape(content) if png else _jpeg_shape(content, name)
+    if not 0 < height * width <= max_pixels:
+        raise UnsupportedImage(
+            f"{name}: expected at most {max_pixels} pixels, found {height} x {width}; crop it"
+        )
+    try:
+        pixels: NDArray[Any] = (imagecodecs.png_decode if png else imagecodecs.jpeg8_decode)(content)
+    except Exception as error:
+        raise NotAnImage(
+            f"{name}: expected a picture that decodes, found {error}; export it again"
+        ) from error
+    return _one_channel(pixels, name)
+
+
+def _one_channel(pixels: NDArray[Any], name: str) -> NDArray[Any]:
+    if pixels.ndim == 2:
+        return pixels
+    # Grey + alpha and RGB + alpha have 2 and 4 channels.
+    colours = pixels[..., : 1 if pixels.shape[-1] == 2 else 3]
+    if not all(np.array_equal(colours[..., 0], colours[..., index]) for index in range(colours.shape[-1])):
+        raise UnsupportedImage(f"{name}: expected grey, found colour channels that differ; export it as grey")
+    return np.ascontiguousarray(colours[..., 0])
+
+
+def _png_shape(content: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", content[16:24])
+    return height, width
+
+
+def _jpeg_shape(content: bytes, name: str) -> tuple[int, int]:
+    """Follow the markers (ITU T.81, annex B) to the header of the frame."""
+    where = 2
+    while where + 9 <= len(content) and content[where] == 0xFF:
+        marker = content[where + 1]
+        if marker == 0xFF:
+            where += 1
+            continue
+        length, _, height, width = struct.unpack(">HBHH", content[where + 2 : where + 9])
+        if marker in _FRAME_MARKERS:
+            return height, width
+        where += 2 + length
+    raise NotAnImage(f"{name}: expected the header of a JPEG frame, found none; export it again")

@@ -1,0 +1,99 @@
+"""PSSR U-Net (Fang et al. 2021, doi:10.1038/s41592-021-01080-z), small and free of normalisation."""
+
+import torch
+from torch import Tensor, nn
+
+from model_library.networks.config import PSSRUNetConfig
+from model_library.networks.layers import ResidualBlock, conv3, damped, icnr, without_bias_offset
+
+
+class _Shuffle(nn.Sequential):
+    """1x1 convolution and pixel shuffle, ICNR-initialised: twice the sampling."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            icnr(nn.Conv2d(inputs, outputs * 4, 1), 2), nn.ReLU(inplace=True), nn.PixelShuffle(2)
+        )
+
+
+class PSSRUNet(nn.Module):
+    """Bilinear resize, ResNet encoder, pixel-shuffle decoder with skips.
+
+    Deviations from the published network, all for small computers: basic blocks without batch
+    normalisation, no self-attention (so that tiles are exact), no blur after the shuffle, `width`
+    channels at full sampling, and the resized input added to the output, which makes short
+    training worthwhile.
+    """
+
+    def __init__(self, config: PSSRUNetConfig) -> None:
+        super().__init__()
+        self.scale = config.scale
+        width = config.width
+        stem = nn.Conv2d(1, width, 7, stride=2, padding=3)
+        nn.init.kaiming_normal_(stem.weight, nonlinearity="relu")
+        self.stem = nn.Sequential(without_bias_offset(stem), nn.ReLU(inplace=True))
+        widths = [width * 2**stage for stage in range(len(config.blocks))]
+        self.stages = nn.ModuleList()
+        for stage, (count, outputs) in enumerate(zip(config.blocks, widths, strict=True)):
+            first = ResidualBlock(widths[max(stage - 1, 0)], outputs, stride=2 if stage else 1)
+            rest = [ResidualBlock(outputs, outputs) for _ in range(count - 1)]
+            self.stages.append(nn.Sequential(first, *rest))
+        lower = [*widths[:-1][::-1], width]
+        self.rise = nn.ModuleList(
+            _Shuffle(deep, shallow) for deep, shallow in zip(widths[::-1], lower, strict=True)
+        )
+        self.merge = nn.ModuleList(
+            nn.Sequential(conv3(2 * shallow, shallow), nn.ReLU(inplace=True), ResidualBlock(shallow, shallow))
+            for shallow in lower
+        )
+        self.final = _Shuffle(width, width)
+        self.last = nn.Sequential(
+            conv3(width + 1, width),
+            nn.ReLU(inplace=True),
+            ResidualBlock(width, width),
+            damped(conv3(width, 1)),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """[N, 1, Y, X] unit scaled, sides multiples of the stride -> [N, 1, scale * Y, scale * X]."""
+        if self.scale > 1:
+            image = nn.functional.interpolate(
+                image, scale_factor=float(self.scale), mode="bilinear", align_corners=False
+            )
+        skips = [self.stem(image)]
+        features = nn.functional.max_pool2d(skips[0], 3, stride=2, padding=1)
+        for stage in self.stages:
+            features = stage(features)
+            skips.append(features)
+        skips.pop()
+        for rise, merge in zip(self.rise, self.merge, strict=True):
+            features = merge(torch.cat([skips.pop(), rise(features)], dim=1))
+        result: Tensor = self.last(torch.cat([image, self.final(features)], dim=1))
+        return image + result
+
+
+def pssr_unet_stride(config: PSSRUNetConfig) -> int:
+    """Image sides must be multiples of this many (input) pixels."""
+    coarsest: int = 2 ** (len(config.blocks) + 1)
+    return max(1, coarsest // config.scale)
+
+
+def pssr_unet_radius(config: PSSRUNetConfig) -> int:
+    """How far, in input pixels, an input pixel can influence the output.
+
+    Summed on the resized grid: kernel radius times the sampling step of its layer, plus what each
+    halving of the sampling spreads; then brought back to input pixels, plus one for the resize.
+    """
+    reach = 3 + 1  # stem: 7x7 kernel at step 1, halving
+    reach += 2 + 2  # max-pool: 3x3 kernel at step 2, halving
+    for stage, count in enumerate(config.blocks):
+        step = 4 * 2 ** max(stage - 1, 0)
+        if stage:
+            reach += step + step  # first kernel and halving, on the finer grid
+            reach += (2 * count - 1) * 2 * step
+        else:
+            reach += 2 * count * step
+    rising = [4 * 2**stage for stage in range(len(config.blocks) - 1)] + [2]
+    reach += sum(3 * step for step in rising)
+    reach += 4  # convolutions at full sampling
+    return -(-reach // config.scale) + (1 if config.scale > 1 else 0)

@@ -1,0 +1,1 @@
+"""Digests, keys, tokens and certificates: the only door to key handling."""

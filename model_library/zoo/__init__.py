@@ -1,0 +1,1 @@
+"""The networks that ship: cards, verified weights, and how they were made."""

@@ -1,0 +1,108 @@
+"""Clean images to train on: simulated specimens, and micrographs whose terms allow it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from skimage.transform import resize
+
+from model_library.cards.card import TrainingData
+from model_library.degradation.operators import block_mean
+from model_library.errors import RecipeError
+from model_library.images.frame import Grey
+from model_library.images.readers import read_micrograph
+from model_library.signing.digests import sha256_file
+from model_library.specimens import Specimen, render
+from model_library.zoo.recipe import MicrographSource, SpecimenPool
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
+
+
+def simulated(pool: SpecimenPool, rng: np.random.Generator) -> tuple[Specimen, ...]:
+    """Render a pool, kinds in turn, each specimen at a magnification of its own; sides `side_px`."""
+    low, high = pool.zoom
+    specimens = []
+    for index in range(pool.images):
+        zoom = float(rng.uniform(low, high))
+        side = max(32, round(pool.side_px / zoom))
+        specimen = render(pool.kinds[index % len(pool.kinds)], (side, side), rng)
+        specimens.append(_magnified(specimen, pool.side_px))
+    return tuple(specimens)
+
+
+def simulated_data(pool: SpecimenPool) -> TrainingData:
+    """Tell the card about a simulated pool."""
+    kinds = ", ".join(pool.kinds)
+    return TrainingData(
+        source=f"simulated specimens: {kinds}", terms="Apache-2.0", images=pool.images, simulated=True
+    )
+
+
+def micrographs(
+    sources: Sequence[MicrographSource], data: Path | None, side_px: int
+) -> tuple[tuple[Grey, ...], tuple[TrainingData, ...]]:
+    """Read, bin and cut micrographs into squares [side_px, side_px] in [0, 1], and say which files.
+
+    Raises
+    ------
+    RecipeError
+        No data folder was given, or a source is not in it.
+    """
+    squares: list[Grey] = []
+    facts: list[TrainingData] = []
+    for source in sources:
+        files = _files(source, data)
+        for file in files:
+            squares += _squares(_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
+        facts.append(
+            TrainingData(
+                source=source.folder,
+                terms=source.terms,
+                images=len(files),
+                digests=tuple(sha256_file(file) for file in files),
+                simulated=False,
+            )
+        )
+    return tuple(squares), tuple(facts)
+
+
+def _files(source: MicrographSource, data: Path | None) -> list[Path]:
+    files = sorted((data / source.folder).glob(source.pattern)) if data is not None else []
+    if not files:
+        raise RecipeError(
+            f"expected micrographs {source.folder}/{source.pattern} in the data folder, found none in "
+            f"{data or 'no folder at all'}; name the folder with --data"
+        )
+    return files
+
+
+def _unit(pixels: Grey) -> Grey:
+    low, high = np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE))
+    unit: Grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    return unit
+
+
+def _squares(image: Grey, side_px: int) -> list[Grey]:
+    rows, columns = image.shape[0] // side_px, image.shape[1] // side_px
+    return [
+        image[row * side_px : (row + 1) * side_px, column * side_px : (column + 1) * side_px]
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def _magnified(specimen: Specimen, side_px: int) -> Specimen:
+    if specimen.intensity.shape == (side_px, side_px):
+        return specimen
+    labels = {
+        name: _resized(mask.astype(np.float32), side_px) > 0.5 for name, mask in specimen.labels.items()
+    }
+    return Specimen(np.clip(_resized(specimen.intensity, side_px), 0, 1), labels)
+
+
+def _resized(image: Grey, side_px: int) -> Grey:
+    smaller = image.shape[0] > side_px
+    resized: Grey = resize(  # type: ignore[no-untyped-call]
+        image, (side_px, side_px), order=1 if smaller else 3, anti_aliasing=smaller
+    ).astype(np.float32)
+    return resized

@@ -1,0 +1,71 @@
+"""Networks into folders: safetensors beside a card that holds their digest."""
+
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from model_library.cards.card import CardScore, NetworkCard
+from model_library.errors import CardError
+from model_library.images.durable import write_durably
+from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, assemble, read_card
+from model_library.signing.digests import sha256_bytes, sha256_file
+
+
+def weights_bytes(module: nn.Module) -> bytes:
+    """Pack the weights of a module as a safetensors file; equal weights give equal bytes."""
+    state: dict[str, Tensor] = module.state_dict()
+    return save({key: state[key].detach().contiguous() for key in sorted(state)})
+
+
+def save_network(folder: Path, module: nn.Module, card: NetworkCard) -> NetworkCard:
+    """Write a network, its weights first, and read it back before it is believed.
+
+    Parameters
+    ----------
+    folder
+        Made if missing; an earlier network in it is replaced.
+    module
+        With float32 weights.
+    card
+        Its digest is replaced by that of the weights.
+
+    Returns
+    -------
+    The card as written.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not finite, or not those of the card's architecture.
+    """
+    content = weights_bytes(module)
+    final = card.model_copy(update={"weights_sha256": sha256_bytes(content)})
+    assemble(final, content, source=str(folder / WEIGHTS_FILE))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_durably(folder / WEIGHTS_FILE, content)
+    _write_card(folder, final)
+    return final
+
+
+def save_scores(folder: Path, scores: tuple[CardScore, ...]) -> NetworkCard:
+    """Replace the scores on a card; the weights must be those of the card.
+
+    Raises
+    ------
+    CardError
+        The digest of the weights beside it is another one.
+    """
+    card = read_card(folder)
+    found = sha256_file(folder / WEIGHTS_FILE)
+    if found != card.weights_sha256:
+        raise CardError(
+            f"{folder}: expected weights {card.weights_sha256}, found {found}; scores belong to other weights"
+        )
+    final = card.model_copy(update={"scores": scores})
+    _write_card(folder, final)
+    return final
+
+
+def _write_card(folder: Path, card: NetworkCard) -> None:
+    write_durably(folder / CARD_FILE, (card.model_dump_json(indent=2) + "\n").encode())

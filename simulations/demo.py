@@ -1,0 +1,134 @@
+"""The whole loop on this machine: start everything, watch it, end it, report on it."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from simulations.calibration import rate_for
+from simulations.fleet import (
+    ENVIRONMENT,
+    calibrate,
+    press_start,
+    start_coordinator,
+    start_daemons,
+    start_microscopes,
+)
+from simulations.observation import Look, look, point, read_history
+from simulations.operator_view import Operator, Overview
+from simulations.processes import Supervisor
+from simulations.progress import Progress
+from simulations.workspace import Run, Workspace
+
+_LOOK_S = 1.0
+_LAST_SHARE = 0.75
+"""By this share of the allowed time a microscope's last session begins, final release or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended.
+
+    Attributes
+    ----------
+    seen
+        The last look.
+    overview
+        What the operator saw last.
+    seconds
+        From the start of this run to its end, without the report.
+    resumed
+        Whether an earlier start of the same run was taken up.
+    waiting
+        What was still to come when the time was over, in words; empty after a complete run.
+    """
+
+    run: Run
+    seen: Look
+    overview: Overview
+    seconds: float
+    resumed: bool
+    waiting: tuple[str, ...]
+
+
+def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Progress) -> Ended:
+    """Run until every campaign is final and every frame is dealt with, or the time is over.
+
+    Every process that was started has ended when this returns or raises.
+
+    Raises
+    ------
+    WorkspaceError
+        The workspace holds another run.
+    ProcessFailed
+        A process does not start, or ends before it should.
+    """
+    began = time.monotonic()
+    run, resumed = workspace.begin(wanted)
+    run = calibrate(run, rate_for)
+    workspace.keep(run)
+    progress.say(f"{'Resuming' if resumed else 'Beginning'} in {workspace.folder}")
+    earlier_s = _earlier_s(workspace)
+    with interruptible(), Supervisor(workspace.logs, ENVIRONMENT) as supervisor:
+        operator = start_coordinator(run, workspace, supervisor)
+        try:
+            start_daemons(run, workspace, supervisor, operator)
+            start_microscopes(run, workspace, supervisor)
+            watch = _Watch(run, workspace, operator, lambda: earlier_s + time.monotonic() - began)
+            seen, overview = watch.until_done(supervisor, progress, deadline_s=minutes * 60, began=began)
+        finally:
+            operator.close()
+    waiting = tuple(f"{site.name}: {words}" for site in seen.sites for words in site.waiting_for())
+    return Ended(run, seen, overview, time.monotonic() - began, resumed, waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    run: Run
+    workspace: Workspace
+    operator: Operator
+    clock: Callable[[], float]
+
+    def until_done(
+        self, supervisor: Supervisor, progress: Progress, *, deadline_s: float, began: float
+    ) -> tuple[Look, Overview]:
+        overview = Overview(campaigns=())
+        while True:
+            supervisor.check()
+            overview = self.operator.overview() or overview
+            seen = look(self.run, self.workspace, overview, self.clock())
+            with self.workspace.history.open("a", encoding="utf-8") as file:
+                file.write(point(seen).model_dump_json() + "\n")
+            progress.show(seen)
+            spent_s = time.monotonic() - began
+            self._press_buttons(seen, late=spent_s > _LAST_SHARE * deadline_s)
+            if seen.done or spent_s > deadline_s:
+                return seen, overview
+            time.sleep(_LOOK_S)
+
+    def _press_buttons(self, seen: Look, *, late: bool) -> None:
+        for site in seen.sites:
+            if site.campaign_over or late:
+                press_start(self.workspace, site.name)
+
+
+def _earlier_s(workspace: Workspace) -> float:
+    """Tell the seconds that earlier starts of this run took: the history goes on from there."""
+    points = read_history(workspace.history)
+    return points[-1].at_s if points else 0.0
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

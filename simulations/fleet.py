@@ -1,0 +1,143 @@
+"""The processes of a run: one coordinator, a daemon and a microscope per site."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from model_library.images.durable import write_durably
+from model_library.wire.tasks import Denoise, Task
+from simulations.errors import ProcessFailed
+from simulations.microscopes import MicroscopePlan, Session
+from simulations.operator_view import Operator
+from simulations.processes import Supervisor
+from simulations.scenario import SiteScenario
+from simulations.workspace import Run, Workspace
+
+_UP_WITHIN_S = 60.0
+_LOOK_S = 0.1
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Each process computes on one core: there are more processes than cores."""
+
+
+def synoptic(*arguments: str) -> list[str]:
+    """Command line of `synoptic`, in this very installation."""
+    return [sys.executable, "-c", "from model_library.cli import main; main()", *arguments]
+
+
+def start_coordinator(run: Run, workspace: Workspace, supervisor: Supervisor) -> Operator:
+    """Found the coordinator if there is none yet, serve it, and wait until it answers.
+
+    Raises
+    ------
+    ProcessFailed
+        It does not come up.
+    """
+    data = str(workspace.coordinator)
+    settings = workspace.coordinator / "settings.toml"
+    if not settings.exists():
+        supervisor.run(
+            "coordinator-init", synoptic("coordinator", "init", "--data", data, "--port", str(run.port))
+        )
+        write_durably(settings, _coordinator_settings(run).encode())
+    started = supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
+    operator = Operator(workspace.coordinator, run.port)
+    deadline = time.monotonic() + _UP_WITHIN_S
+    while not operator.is_up():
+        supervisor.check()
+        if time.monotonic() > deadline:
+            raise ProcessFailed(
+                f"expected the coordinator to answer within {_UP_WITHIN_S:.0f} s; see {started.log}"
+            )
+        time.sleep(_LOOK_S)
+    return operator
+
+
+def _coordinator_settings(run: Run) -> str:
+    lines = [
+        "# Written by `synoptic demo`.",
+        'hosts = ["127.0.0.1", "localhost"]',
+        f"port = {run.port}",
+        f"first_images = {run.first_images}",
+        f"every_n = {run.every_n}",
+        f"seed = {run.scenario.seed}",
+    ]
+    if run.tuning_steps is not None:
+        lines += ["[tuning]", f"steps = {run.tuning_steps}"]
+    return "\n".join(lines) + "\n"
+
+
+def start_daemons(run: Run, workspace: Workspace, supervisor: Supervisor, operator: Operator) -> None:
+    """Enrol the sites that have no identity yet, and start every daemon."""
+    for site in run.scenario.sites:
+        folder = workspace.site(site.name)
+        workspace.acquisitions(site.name).mkdir(parents=True, exist_ok=True)
+        if not (folder / "settings.toml").exists():
+            supervisor.run(f"enrol-{site.name}", _enrolment(run, workspace, site, operator.enrolment_token()))
+    for site in run.scenario.sites:
+        command = synoptic("site", "run", "--folder", str(workspace.site(site.name)))
+        supervisor.start(f"daemon-{site.name}", command)
+
+
+def _enrolment(run: Run, workspace: Workspace, site: SiteScenario, token: str) -> list[str]:
+    size = [] if site.pixel_size_nm is None else ["--pixel-size-nm", str(site.pixel_size_nm)]
+    return synoptic(
+        *("site", "enrol", f"https://127.0.0.1:{run.port}", token),
+        *("--folder", str(workspace.site(site.name)), "--name", site.name),
+        *("--acquisitions", str(workspace.acquisitions(site.name))),
+        *("--results", str(workspace.results(site.name))),
+        *("--task", task_in_words(site.task), *size),
+    )
+
+
+def task_in_words(task: Task) -> str:
+    """Write a task as the command line takes it."""
+    return "denoise" if isinstance(task, Denoise) else f"super-resolve-x{task.scale}"
+
+
+def start_microscopes(run: Run, workspace: Workspace, supervisor: Supervisor) -> None:
+    """Start every microscope; its last session waits for its button."""
+    for site in run.scenario.sites:
+        last = last_session(site, run.first_images)
+        plan = MicroscopePlan(
+            site=site,
+            seed=run.scenario.seed,
+            acquisition_folder=workspace.acquisitions(site.name),
+            truth_folder=workspace.truth(site.name),
+            journal=workspace.microscope(site.name, "jsonl"),
+            rate_mpix_per_s=run.rates_mpix_per_s[site.name],
+            sessions=(
+                Session(frames=site.frames - last),
+                Session(frames=last, start=workspace.microscope(site.name, "start")),
+            ),
+        )
+        path = workspace.microscope(site.name, "json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, plan.model_dump_json().encode())
+        supervisor.start(
+            f"microscope-{site.name}", [sys.executable, "-m", "simulations.microscopes", "--plan", str(path)]
+        )
+
+
+def last_session(site: SiteScenario, first_images: int) -> int:
+    """Count the frames kept for after the final release, so that it is seen at work."""
+    return max(0, min(site.frames // 4, site.frames - first_images))
+
+
+def press_start(workspace: Workspace, site: str) -> None:
+    """Press the button of a microscope's last session."""
+    workspace.microscope(site, "start").touch()
+
+
+def calibrate(run: Run, rate_for: Callable[[Task], float]) -> Run:
+    """Choose each microscope's rate, unless an earlier start of this run did."""
+    if run.rates_mpix_per_s:
+        return run
+    rates: dict[str, float] = {}
+    for site in run.scenario.sites:
+        known = _same_task(run.scenario.sites, site, rates)
+        rates[site.name] = rate_for(site.task) if known is None else known
+    return run.model_copy(update={"rates_mpix_per_s": {name: round(rate, 4) for name, rate in rates.items()}})
+
+
+def _same_task(sites: Sequence[SiteScenario], wanted: SiteScenario, rates: dict[str, float]) -> float | None:
+    return next((rates[each.name] for each in sites if each.name in rates and each.task == wanted.task), None)

@@ -1,0 +1,111 @@
+"""`site.toml`: what the owner of a folder of micrographs says about it."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from model_library.degradation.operators import Downsample, Operator, ShotNoise
+from model_library.degradation.recipe import RECIPES, Recipe
+from model_library.errors import RecipeError
+from model_library.wire.base import Message
+from model_library.wire.tasks import Segment, Task
+from simulations.errors import ScenarioError
+from simulations.scenario import digitise
+from site_client.errors import SettingsError
+from site_client.settings import parse_task
+
+SMALLEST_FRAME_PX = 96
+_DEFAULT_FRAME_PX = 384
+_DEFAULT_DOSE = {"denoise": 30.0, "super_resolve": 250.0}
+
+
+class SiteFile(Message):
+    """The keys of `site.toml`; every one is optional.
+
+    `task` is written as `synoptic site enrol --task` takes it.
+
+    `pixel_size_nm` is that of the files. `frame_px` is the side of an acquired frame. `dose` is in
+    electrons per pixel at full intensity. `degradation` is the name of a recipe, "none" (the files
+    are taken as acquired), or a list of operators.
+    """
+
+    task: str | Task = "denoise"
+    pixel_size_nm: float | None = Field(default=None, gt=0)
+    dose: float | None = Field(default=None, gt=0)
+    degradation: str | tuple[Operator, ...] | None = None
+    frames: int | None = Field(default=None, ge=1)
+    frame_px: int | None = Field(default=None, ge=SMALLEST_FRAME_PX, le=4096)
+    bits: Literal[8, 16] = 8
+
+    def side(self, task: Task) -> int:
+        """Give the side of an acquired frame in px; results of all tasks are equally large."""
+        return self.frame_px or _DEFAULT_FRAME_PX // task.scale
+
+
+def read_site_file(path: Path) -> SiteFile:
+    """Read `site.toml`; where there is none, everything has its default.
+
+    Raises
+    ------
+    ScenarioError
+        Where it is not TOML, or holds a key or a value that is not understood.
+    """
+    if not path.exists():
+        return SiteFile()
+    try:
+        return SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"expected TOML in {path}, found: {error}; correct or remove the file") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ScenarioError(
+            f"expected the keys {', '.join(SiteFile.model_fields)} in {path}, found at {place!r}: "
+            f"{first['msg']}; correct or remove that line"
+        ) from error
+
+
+def task_of(told: SiteFile, path: Path) -> Task:
+    """Name the task; the demo restores images, so segmentation is refused."""
+    try:
+        task = parse_task(told.task) if isinstance(told.task, str) else told.task
+    except SettingsError as error:
+        raise ScenarioError(f"{path}: {error}; correct that line") from error
+    if isinstance(task, Segment):
+        raise ScenarioError(
+            f"{path}: expected a task that restores images, found segmentation; "
+            "choose denoise or super-resolve-x2"
+        )
+    return task
+
+
+def recipe_of(told: SiteFile, task: Task, path: Path) -> Recipe | None:
+    """Choose what the microscope does to a clean micrograph; None: nothing, the files are acquisitions."""
+    if told.degradation == "none":
+        return None
+    if isinstance(told.degradation, str):
+        if told.degradation not in RECIPES:
+            raise ScenarioError(
+                f"expected a degradation among none, {', '.join(RECIPES)} in {path}, found "
+                f"{told.degradation!r}; choose one of these, or list operators"
+            )
+        operators: tuple[Operator, ...] = RECIPES[told.degradation].operators
+    elif told.degradation:
+        operators = told.degradation
+    else:
+        coarser = (Downsample(scale=task.scale),) if task.scale > 1 else ()
+        operators = (*coarser, ShotNoise(electrons_per_pixel=told.dose or _DEFAULT_DOSE[task.kind]))
+    if not any(operator.kind == "digitise" for operator in operators):
+        operators = (*operators, digitise(told.bits))
+    try:
+        recipe = Recipe(operators=operators)
+    except RecipeError as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    if recipe.scale != task.scale:
+        raise ScenarioError(
+            f"expected a degradation that samples {task.scale} times coarser in {path}, as its task asks, "
+            f"found {recipe.scale} times; change one of them"
+        )
+    return recipe

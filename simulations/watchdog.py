@@ -1,0 +1,54 @@
+"""Ends the process groups of a parent that died: `python -m simulations.watchdog`, fed by a pipe.
+
+Its standard input holds lines `+GROUP` and `-GROUP`. When the pipe ends, which it does however the
+parent dies, every group still listed is ended.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+GRACE_S = 5.0
+_PROBE = 0
+
+
+def listed(lines: Iterable[str]) -> set[int]:
+    """Read until the pipe ends; the groups that were never taken off the list."""
+    groups: set[int] = set()
+    for line in lines:
+        group = int(line[1:])
+        if line.startswith("+"):
+            groups.add(group)
+        else:
+            groups.discard(group)
+    return groups
+
+
+def signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False where none of it is left."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def end_groups(groups: Iterable[int], grace_s: float = GRACE_S) -> None:
+    """Ask groups to end, and after a while end those that did not."""
+    left = [group for group in groups if signal_group(group, signal.SIGTERM)]
+    deadline = time.monotonic() + grace_s
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [group for group in left if signal_group(group, _PROBE)]
+    for group in left:
+        signal_group(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with suppress(ValueError):
+            signal.signal(ignored, signal.SIG_IGN)
+    end_groups(listed(sys.stdin))

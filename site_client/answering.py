@@ -1,0 +1,45 @@
+"""The child's side of `site_client.child`: reads questions from standard input, writes answers."""
+
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from model_library.errors import SynopticError
+
+
+def answer_questions(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
+    """Answer each line of standard input with one line; end at once when the parent is gone.
+
+    A `SynopticError` or `OSError` becomes a refusal, told by its class. Anything else is a defect:
+    the process ends with a traceback, and its parent counts the death.
+    """
+    # Whatever a library prints must not be taken for an answer.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    questions: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    answers.write('{"ready": true}\n')
+    while True:
+        question = json.loads(questions.get())
+        try:
+            reply = answer(question)
+        except (SynopticError, OSError) as error:
+            traceback.print_exc()
+            reply = {"refused": {"code": type(error).__name__, "message": str(error)}}
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(70)
+        answers.write(json.dumps(reply) + "\n")
+
+
+def _listen(questions: "queue.SimpleQueue[str]") -> None:
+    for line in sys.stdin:
+        questions.put(line)
+    # The parent closed the pipe or was killed: its successor must not meet a second worker.
+    os._exit(0)

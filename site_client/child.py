@@ -1,0 +1,138 @@
+"""A child process that answers questions, one JSON line each; it may hang or die, its parent does not.
+
+Frames are parsed and reconstructed in children, so that a hostile file or a failing network costs
+one child and never the daemon, and so that the daemon itself needs neither numpy nor torch.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from site_client.errors import ChildDied, ChildRefused
+
+_START_DEADLINE_S = 180.0
+
+
+class Child:
+    """Starts the process when it is first asked, and again after it died.
+
+    Parameters
+    ----------
+    command
+        Program and arguments; it speaks the protocol of `site_client.answering`.
+    log
+        File to which its standard error is appended.
+    environment
+        Added to the parent's environment.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._command = list(command)
+        self._log = log
+        self._environment = dict(environment or {})
+        self._asking = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._received = b""
+
+    def ask(self, request: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
+        """Ask, and wait for the answer; one question at a time.
+
+        Raises
+        ------
+        ChildRefused
+            It answered with a refusal.
+        ChildDied
+            It ended, or was killed because it had not answered after `deadline_s` seconds.
+        """
+        with self._asking:
+            process = self._running()
+            try:
+                assert process.stdin is not None
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                process.stdin.flush()
+            except OSError as error:
+                raise ChildDied(self._buried(process, "it ended before the question")) from error
+            answer = self._line(process, deadline_s)
+        if "refused" in answer:
+            raise ChildRefused(answer["refused"]["code"], answer["refused"]["message"])
+        return answer
+
+    def stop(self) -> None:
+        """Kill the process; a question that is under way ends with `ChildDied`."""
+        process = self._process
+        if process is not None:
+            process.kill()
+        # Whoever is asking sees the end of the pipe now, and lets go of it.
+        with self._asking:
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+                _close(self._process)
+                self._process = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        if self._process is not None:
+            _close(self._process)
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | self._environment,
+                # Ctrl-C in a terminal reaches the daemon alone, which then ends its children.
+                start_new_session=True,
+            )
+        self._process, self._received = process, b""
+        self._line(process, _START_DEADLINE_S)
+        return process
+
+    def _line(self, process: subprocess.Popen[bytes], deadline_s: float) -> dict[str, Any]:
+        assert process.stdout is not None
+        end = time.monotonic() + deadline_s
+        while b"\n" not in self._received:
+            ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                raise ChildDied(self._buried(process, f"it gave no answer within {deadline_s:g} s"))
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise ChildDied(self._buried(process, "it ended without an answer"))
+            self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _buried(self, process: subprocess.Popen[bytes], how: str) -> str:
+        process.kill()
+        code = process.wait()
+        _close(process)
+        self._process = None
+        end = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"{how} ({end}); {self._log} tells more"
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:  # what was left in the buffer has no reader any more
+                continue

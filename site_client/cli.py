@@ -1,0 +1,137 @@
+"""`synoptic site`: enrol, run, look, and reconstruct offline."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from site_client.offline import OfflineResult
+    from site_client.status import SiteStatus
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the daemon beside a microscope.")
+
+Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command(
+    epilog="Example: synoptic site enrol https://host:8443 TOKEN --folder /srv/synoptic --name sem-2"
+    " --acquisitions /data/sem-2 --task denoise --pixel-size-nm 4"
+)
+def enrol(
+    url: Annotated[str, typer.Argument(help="The coordinator: https://host:port")],
+    token: Annotated[str, typer.Argument(help="Printed by `synoptic coordinator enrol-token`; works once.")],
+    folder: Folder,
+    name: Annotated[str, typer.Option(help="Name of the site: a-z, 0-9 and -.")],
+    acquisitions: Annotated[Path, typer.Option(help="Where the microscope writes its images.")],
+    task: Annotated[
+        str, typer.Option(help="denoise, super-resolve-x2 (-x3, -x4) or segment:background,CLASS")
+    ] = "denoise",
+    results: Annotated[Path | None, typer.Option(help="Where results go; default FOLDER/results.")] = None,
+    pixel_size_nm: Annotated[float | None, typer.Option(help="For files that do not say it.")] = None,
+) -> None:
+    """Make an identity for this microscope and register it, with a one-time token."""
+    from pydantic import ValidationError
+
+    from site_client.errors import SettingsError
+    from site_client.identity import enrol as enrol_site
+    from site_client.settings import SiteSettings, parse_task
+
+    try:
+        settings = SiteSettings(
+            coordinator_url=url.rstrip("/"),
+            site_name=name,
+            task=parse_task(task),
+            pixel_size_nm=pixel_size_nm,
+            acquisitions=acquisitions.resolve(),
+            results=(results or folder / "results").resolve(),
+        )
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"expected valid settings, found {found}") from error
+    identity = enrol_site(folder.resolve(), settings, token)
+    typer.echo(f"Enrolled {name} as {identity.instrument_id}. Next: synoptic site run --folder {folder}")
+
+
+@app.command(epilog="Example: synoptic site run --folder /srv/synoptic")
+def run(folder: Folder) -> None:
+    """Run the daemon until Ctrl-C or SIGTERM; it logs to FOLDER/log and shows itself in `site status`."""
+    from site_client.daemon import run_daemon
+
+    run_daemon(folder.resolve())
+
+
+@app.command(epilog="Example: synoptic site status --folder /srv/synoptic --json")
+def status(folder: Folder, as_json: AsJson = False) -> None:
+    """Show frames, backlog, method in service, files set aside, alarms; the daemon need not run."""
+    from site_client.status import read_status
+
+    found = read_status(folder.resolve())
+    typer.echo(found.model_dump_json(indent=2) if as_json else _described(found))
+
+
+@app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-poisson")
+def reconstruct(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A TIFF file, or a folder of them.")],
+    network: Annotated[str, typer.Option(help="Id of a network: see `synoptic library list`.")],
+    target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="File or folder.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Reconstruct files offline with a network of the library; exit code 1 where any was refused."""
+    import json
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from site_client.daemon import worker_child
+    from site_client.offline import plan, reconstruct_files
+
+    pairs = plan(source, target)
+    done: list[OfflineResult] = []
+    with tempfile.TemporaryDirectory() as logs, Progress(console=Console(stderr=True)) as progress:
+        worker = worker_child(threads, 0, Path(logs) / "worker.log")
+        line = progress.add_task("Loading", total=len(pairs))
+        try:
+            begun = lambda path: progress.update(line, description=path.name)  # noqa: E731
+            for result in reconstruct_files(worker, network, pairs, begun=begun):
+                done.append(result)
+                progress.advance(line)
+        finally:
+            worker.stop()
+    if as_json:
+        typer.echo(json.dumps([result.model_dump() for result in done], indent=2))
+    else:
+        for result in done:
+            typer.echo(result.result or f"{result.source} refused: {result.reason}")
+    if any(result.result is None for result in done):
+        sys.exit(1)
+
+
+def _described(status: "SiteStatus") -> str:
+    frames, service = status.frames, status.in_service
+    state = f"running, process {status.pid}" if status.running else "not running"
+    method = "nothing yet"
+    if service is not None:
+        method = f"{service.method.id} {service.method.version} ({service.release_id})"
+    lines = [
+        f"{status.site} ({status.instrument_id}): {state}",
+        f"frames: {frames.acquired} acquired = {frames.reconstructed} reconstructed"
+        f" + {frames.waiting} waiting + {frames.set_aside} set aside; largest backlog {status.backlog_max}",
+        f"returned: {frames.returned}, every {status.every_n or '?'} frames",
+        f"in service: {method}",
+        f"throughput {_rate(status.throughput_mpix_per_s)},"
+        f" acquisition {_rate(status.acquisition_mpix_per_s)}",
+        "bytes out: " + ", ".join(f"{kind} {count}" for kind, count in status.bytes_out.items()),
+    ]
+    lines += [f"set aside: {item.path}: {item.reason}" for item in status.set_aside]
+    lines += [f"outbox: {trouble}" for trouble in status.outbox_troubles]
+    lines += [f"ALARM {subject}: {text}" for subject, text in status.alarms.items()]
+    return "\n".join(lines)
+
+
+def _rate(mpix_per_s: float | None) -> str:
+    return "unknown yet" if mpix_per_s is None else f"{mpix_per_s:.3f} MPix/s"

@@ -1,0 +1,122 @@
+"""The site's talk with its coordinator: report, take orders, look for releases."""
+
+import time
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from model_library.wire.orders import Heartbeat, Orders
+from site_client.coordinator_client import CoordinatorClient
+from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, ReleaseRefused
+from site_client.install import Installer
+from site_client.journal import Journal
+from site_client.ledger import Ledger
+from site_client.outbox import Outbox
+from site_client.settings import SiteSettings
+
+_LONGEST_PAUSE_S = 30.0
+_ORDERS = "orders"
+
+
+class Conversation:
+    """One step is one heartbeat and what follows from its answer.
+
+    Parameters
+    ----------
+    queued
+        Called when images were put into the outbox.
+    installed
+        Called when another method is in service.
+    """
+
+    def __init__(
+        self,
+        settings: SiteSettings,
+        client: CoordinatorClient,
+        ledger: Ledger,
+        journal: Journal,
+        outbox: Outbox,
+        installer: Installer,
+        *,
+        queued: Callable[[], None],
+        installed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._ledger = ledger
+        self._journal = journal
+        self._outbox = outbox
+        self._installer = installer
+        self._queued = queued
+        self._installed = installed
+        self._failures = 0
+        self._release_pause_s = 0.0
+        self._next_release = 0.0
+        self._refused: str | None = None
+
+    def step(self) -> float:
+        """Talk once; returns how many seconds to wait until the next time."""
+        try:
+            orders = self._client.heartbeat(self._report())
+        except CoordinatorUnreachable as absence:
+            return self._absent("coordinator", absence)
+        except CoordinatorRefused as refusal:
+            return self._absent("identity", refusal)
+        self._failures = 0
+        self._journal.clear_alarm("coordinator")
+        self._journal.clear_alarm("identity")
+        if self._journal.fact(_ORDERS) != orders.model_dump_json():
+            self._journal.remember(_ORDERS, orders.model_dump_json())
+        self._follow(orders)
+        self._look_for_release(orders)
+        return self._settings.heartbeat_s
+
+    def last_orders(self) -> Orders | None:
+        """Recall what the coordinator wanted when it was last heard."""
+        fact = self._journal.fact(_ORDERS)
+        try:
+            return None if fact is None else Orders.model_validate_json(fact)
+        except ValidationError:  # written by another version of this program
+            return None
+
+    def _report(self) -> Heartbeat:
+        service = self._journal.in_service()
+        return Heartbeat(
+            frames=self._ledger.counts(),
+            release_id=None if service is None else service.release_id,
+            method=None if service is None else service.method,
+            throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
+            acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
+        )
+
+    def _follow(self, orders: Orders) -> None:
+        if self._outbox.follow(orders, now=time.time()):
+            self._queued()
+
+    def _absent(self, alarm: str, error: Exception) -> float:
+        # The text of an outage varies; one alarm stands for all of it.
+        if alarm not in self._journal.alarms():
+            self._journal.raise_alarm(alarm, str(error))
+        orders = self.last_orders()
+        if orders is not None:
+            self._follow(orders)
+        self._failures += 1
+        return min(_LONGEST_PAUSE_S, self._settings.heartbeat_s * 2.0 ** min(self._failures - 1, 10))
+
+    def _look_for_release(self, orders: Orders) -> None:
+        service = self._journal.in_service()
+        in_service = None if service is None else service.release_id
+        announced = orders.release_id not in (None, in_service, self._refused)
+        if not announced and self._installer.is_whole() and time.monotonic() < self._next_release:
+            return
+        try:
+            if self._installer.refresh() is not None:
+                self._installed()
+        except (ReleaseRefused, CoordinatorUnreachable):
+            self._refused = orders.release_id
+            self._release_pause_s = min(300.0, max(self._settings.heartbeat_s, 2 * self._release_pause_s))
+        else:
+            self._refused = None
+            self._release_pause_s = 0.0
+        pause = self._release_pause_s or self._settings.release_check_s
+        self._next_release = time.monotonic() + pause

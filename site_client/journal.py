@@ -1,0 +1,159 @@
+"""What a site remembers besides its frames: events, alarms, bytes sent, releases, what is in service."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+
+from model_library.cards.release import ReleaseManifest
+from model_library.wire.base import Message
+from model_library.wire.methods import MethodRef
+from site_client.database import Database
+
+_KEPT_EVENTS = 5000
+_LOG = structlog.get_logger("site")
+
+
+class BytesKind(StrEnum):
+    """Why bytes leave a site; `control` is everything that is neither image nor update."""
+
+    FIRST_IMAGES = "first_images"
+    BENCHMARK_IMAGES = "benchmark_images"
+    UPDATES = "updates"
+    CONTROL = "control"
+
+
+class InService(Message):
+    """The method that frames are reconstructed with from now on."""
+
+    release_id: str
+    method: MethodRef
+
+
+class InstalledRelease(Message):
+    """One line of the history of this instrument's methods."""
+
+    release_id: str
+    method: MethodRef
+    reasons: tuple[str, ...]
+    installed_at: datetime
+
+
+class Event(Message):
+    """Something that happened and that a person may want to know."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+class Journal:
+    """Facts, counters and events in the database; durable when a method returns."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def note(self, kind: str, text: str) -> None:
+        """Add an event, to the database and to the log."""
+        _LOG.info(kind, text=text)
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO events (at, kind, text) VALUES (?, ?, ?)", (self._clock(), kind, text)
+            )
+            connection.execute(
+                "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (_KEPT_EVENTS,)
+            )
+
+    def events(self, last: int = 200) -> tuple[Event, ...]:
+        """Recall the last events, oldest first."""
+        rows = self._database.rows("SELECT * FROM events ORDER BY id DESC LIMIT ?", (last,))
+        return tuple(Event(at=_time(row["at"]), kind=row["kind"], text=row["text"]) for row in reversed(rows))
+
+    def raise_alarm(self, subject: str, text: str) -> None:
+        """Put up an alarm that stays until it is cleared; an event only where its text is new."""
+        if self.fact(f"alarm:{subject}") != text:
+            with self._database.writing():
+                self.remember(f"alarm:{subject}", text)
+                self.note("alarm", f"{subject}: {text}")
+
+    def clear_alarm(self, subject: str) -> None:
+        """Take an alarm down."""
+        if self.fact(f"alarm:{subject}") is not None:
+            with self._database.writing() as connection:
+                connection.execute("DELETE FROM facts WHERE name = ?", (f"alarm:{subject}",))
+                self.note("alarm-cleared", subject)
+
+    def alarms(self) -> dict[str, str]:
+        """Alarms that are up, by subject."""
+        rows = self._database.rows("SELECT name, value FROM facts WHERE name LIKE 'alarm:%' ORDER BY name")
+        return {row["name"].removeprefix("alarm:"): row["value"] for row in rows}
+
+    def remember(self, name: str, value: str) -> None:
+        """Set a fact."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (name, value),
+            )
+
+    def fact(self, name: str) -> str | None:
+        """Read a fact."""
+        row = self._database.row("SELECT value FROM facts WHERE name = ?", (name,))
+        return None if row is None else str(row["value"])
+
+    def count_bytes(self, kind: BytesKind, count: int) -> None:
+        """Add to the bytes that have left this site."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT INTO counters VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                (f"bytes:{kind}", count),
+            )
+
+    def bytes_out(self) -> dict[BytesKind, int]:
+        """Bytes that have left this site, by kind."""
+        rows = self._database.rows("SELECT name, value FROM counters WHERE name LIKE 'bytes:%'")
+        counted = {row["name"].removeprefix("bytes:"): int(row["value"]) for row in rows}
+        return {kind: counted.get(kind, 0) for kind in BytesKind}
+
+    def put_in_service(self, manifest: ReleaseManifest) -> None:
+        """Make a release the method in service, and remember it, as one change."""
+        service = InService(release_id=manifest.release_id, method=manifest.method)
+        with self._database.writing() as connection:
+            self.remember("in_service", service.model_dump_json())
+            connection.execute(
+                "INSERT INTO releases (release_id, method, reasons, installed_at) VALUES (?, ?, ?, ?)",
+                (
+                    manifest.release_id,
+                    manifest.method.model_dump_json(),
+                    "\n".join(manifest.reasons),
+                    self._clock(),
+                ),
+            )
+            self.note("installed", f"{manifest.release_id}: {manifest.method.id} {manifest.method.version}")
+
+    def in_service(self) -> InService | None:
+        """Recall the method in service; None before the first release."""
+        fact = self.fact("in_service")
+        return None if fact is None else InService.model_validate_json(fact)
+
+    def releases(self) -> tuple[InstalledRelease, ...]:
+        """Every release that was put in service, oldest first."""
+        return tuple(
+            InstalledRelease.model_validate(
+                {
+                    "release_id": row["release_id"],
+                    "method": json.loads(row["method"]),
+                    "reasons": tuple(row["reasons"].split("\n")) if row["reasons"] else (),
+                    "installed_at": _time(row["installed_at"]),
+                }
+            )
+            for row in self._database.rows("SELECT * FROM releases ORDER BY id")
+        )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,89 @@
+"""Reconstructing files without a coordinator, with a network of the library."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from model_library.wire.base import Message
+from site_client.candidate import is_wanted
+from site_client.child import Child
+from site_client.errors import ChildDied, ChildRefused, SiteError, SourceMissing
+
+_PATTERNS = ("*.tif", "*.tiff", "*.TIF", "*.TIFF")
+_DEADLINE_S = 3600.0
+
+
+class OfflineResult(Message):
+    """What became of one file: a result, or the reason for none."""
+
+    source: str
+    result: str | None
+    reason: str | None = None
+
+
+def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
+    """Pairs of source and result.
+
+    Parameters
+    ----------
+    source
+        A file, or a folder whose TIFF files (not those of subfolders) are meant.
+    target
+        A file for a file; a folder; None for a name beside the source, or a folder beside it.
+
+    Raises
+    ------
+    SourceMissing
+        There is nothing to reconstruct.
+    """
+    if source.is_file():
+        if target is None:
+            return [(source, source.with_name(_result_name(source)))]
+        return [(source, target / _result_name(source) if target.is_dir() else target)]
+    files = sorted(path for path in source.glob("*") if path.is_file() and is_wanted(path.name, _PATTERNS))
+    if not files:
+        raise SourceMissing(f"{source}: expected a TIFF file or a folder of them, found none; check the path")
+    folder = target or source.with_name(f"{source.resolve().name}-reconstructed")
+    return [(path, folder / _result_name(path)) for path in files]
+
+
+def reconstruct_files(
+    worker: Child, network_id: str, pairs: list[tuple[Path, Path]], *, begun: Callable[[Path], None]
+) -> Iterator[OfflineResult]:
+    """Reconstruct file by file; one that is refused does not stop the others.
+
+    Raises
+    ------
+    SiteError
+        The network is not in the library, or does not load.
+    """
+    network = _ask(worker, {"op": "library", "id": network_id})
+    method = {name: network[name] for name in ("method", "network_folder", "task")}
+    _ask(worker, {"op": "check", **method})
+    for source, result in pairs:
+        begun(source)
+        question = {
+            "op": "reconstruct",
+            **method,
+            "source": str(source),
+            "result": str(result),
+            "pixel_size_nm": None,
+            "provenance": {"release_id": None},
+        }
+        try:
+            worker.ask(question | {"about": {"file_name": source.name, "sha256": None}}, _DEADLINE_S)
+        except (ChildRefused, ChildDied) as refusal:
+            yield OfflineResult(source=str(source), result=None, reason=str(refusal))
+        else:
+            yield OfflineResult(source=str(source), result=str(result))
+
+
+def _ask(worker: Child, question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return worker.ask(question, _DEADLINE_S)
+    except ChildDied as death:
+        raise SiteError(f"the worker that loads networks did not answer: {death}") from death
+
+
+def _result_name(source: Path) -> str:
+    return f"{source.stem.removesuffix('.ome')}-reconstructed.ome.tif"

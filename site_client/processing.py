@@ -1,0 +1,132 @@
+"""Takes waiting frames, one by one, through the worker; each by exactly one method."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from model_library.wire.methods import NetworkRef
+from site_client.child import Child
+from site_client.errors import ChildDied, ChildRefused
+from site_client.install import Installer
+from site_client.journal import InService, Journal
+from site_client.ledger import CHANGED, MISSING, Finished, Ledger, LedgerFrame
+from site_client.settings import SiteSettings
+
+_DEATHS_ALLOWED = 1
+_LONGEST_PAUSE_S = 30.0
+_FRAMES_FAULT = {"EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"}
+_NETWORKS_FAULT = {"WeightsError", "CardError"}
+
+
+class Processing:
+    """One step reconstructs one frame.
+
+    Parameters
+    ----------
+    worker
+        Child process `site_client.worker`.
+    stop
+        Set when the daemon ends: a worker that dies then did not die of its frame.
+    """
+
+    def __init__(
+        self,
+        settings: SiteSettings,
+        ledger: Ledger,
+        journal: Journal,
+        installer: Installer,
+        worker: Child,
+        *,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._journal = journal
+        self._installer = installer
+        self._worker = worker
+        self._stop = stop
+        self._clock = clock
+        self._pause_s = 0.0
+
+    def step(self) -> float:
+        """Reconstruct the next frame, if there is one; returns how many seconds to wait for the next."""
+        service = self._journal.in_service()
+        frame = self._ledger.next_waiting(self._settings.order)
+        if service is None or frame is None or not self._installer.is_whole():
+            return 1.0
+        if not self._settings.acquisitions.is_dir():
+            self._journal.raise_alarm("acquisitions", f"{self._settings.acquisitions} is not there")
+            return 5.0
+        self._journal.clear_alarm("acquisitions")
+        result = result_name(frame)
+        try:
+            answer = self._worker.ask(self._question(frame, service, result), self._settings.frame_deadline_s)
+        except ChildDied as death:
+            return self._bury(frame, death)
+        except ChildRefused as refusal:
+            return self._refuse(frame, service, refusal)
+        finished = Finished(service.method, service.release_id, result, float(answer["busy_s"]))
+        self._ledger.finish(frame, finished, now=self._clock())
+        self._journal.clear_alarm("worker")
+        self._pause_s = 0.0
+        return 0.0
+
+    def _question(self, frame: LedgerFrame, service: InService, result: str) -> dict[str, Any]:
+        method = service.method
+        folder = str(self._installer.network_folder(method)) if isinstance(method, NetworkRef) else None
+        return {
+            "op": "reconstruct",
+            "method": method.model_dump(mode="json"),
+            "network_folder": folder,
+            "task": self._settings.task.model_dump(mode="json"),
+            "source": str(self._settings.acquisitions / frame.path),
+            "result": str(self._settings.results / result),
+            "pixel_size_nm": _result_pixel_size(frame, self._settings),
+            "about": {"file_name": frame.path.name, "sha256": frame.sha256, "sequence": frame.sequence},
+            "provenance": {"release_id": service.release_id, "site": self._settings.site_name},
+        }
+
+    def _bury(self, frame: LedgerFrame, death: ChildDied) -> float:
+        if self._stop.is_set():
+            return 0.0
+        deaths = self._ledger.count_death(frame)
+        self._journal.note("worker-died", f"frame {frame.sequence} ({frame.path}): {death}")
+        if deaths > _DEATHS_ALLOWED:
+            self._set_aside(frame, f"worker: it died {deaths} times on this frame, the last time: {death}")
+        return self._longer_pause()
+
+    def _refuse(self, frame: LedgerFrame, service: InService, refusal: ChildRefused) -> float:
+        if refusal.code in _FRAMES_FAULT:
+            self._set_aside(frame, f"{refusal.code}: {refusal}")
+            return 0.0
+        if refusal.code == "SourceMissing":
+            self._set_aside(frame, f"{MISSING}: {refusal}")
+            return 0.0
+        if refusal.code == "SourceChanged":
+            self._set_aside(frame, f"{CHANGED}: {refusal}")
+            return 0.0
+        if refusal.code in _NETWORKS_FAULT and isinstance(service.method, NetworkRef):
+            self._installer.distrust(service.method, str(refusal))
+            return 1.0
+        # Neither the frame's nor the network's fault: a full disk, a results folder that is gone.
+        self._journal.raise_alarm("worker", f"{refusal.code}: {refusal}")
+        return self._longer_pause()
+
+    def _set_aside(self, frame: LedgerFrame, reason: str) -> None:
+        self._ledger.set_aside(frame, reason, now=self._clock())
+        self._journal.note("set-aside", f"frame {frame.sequence} ({frame.path}): {reason}")
+
+    def _longer_pause(self) -> float:
+        self._pause_s = min(_LONGEST_PAUSE_S, max(0.5, 2 * self._pause_s))
+        return self._pause_s
+
+
+def result_name(frame: LedgerFrame) -> str:
+    """Path of a frame's result in the results folder; the same however often the frame is done."""
+    return str(frame.path.with_name(f"{frame.path.stem.removesuffix('.ome')}_{frame.sequence:06d}.ome.tif"))
+
+
+def _result_pixel_size(frame: LedgerFrame, settings: SiteSettings) -> float | None:
+    return None if frame.pixel_size_nm is None else frame.pixel_size_nm / settings.task.scale

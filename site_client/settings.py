@@ -1,0 +1,163 @@
+"""What a person may decide about a site; one TOML file, written with comments by `enrol`."""
+
+import json
+import tomllib
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+
+from model_library.wire.base import Message
+from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
+from site_client.errors import SettingsError
+from site_client.ledger import Order
+
+FILE_NAME = "settings.toml"
+
+
+class SiteSettings(Message):
+    """The settings of one site; the comments in `_TEMPLATE` tell what each means."""
+
+    coordinator_url: str = Field(pattern=r"^https://[^/\s]+$")
+    site_name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    task: Task
+    pixel_size_nm: float | None = Field(default=None, gt=0)
+    acquisitions: Path
+    results: Path
+    patterns: tuple[str, ...] = Field(default=("*.tif", "*.tiff", "*.TIF", "*.TIFF"), min_length=1)
+    polling: bool = False
+    settle_s: float = Field(default=2.0, gt=0)
+    incomplete_s: float = Field(default=20.0, gt=0)
+    rescan_s: float = Field(default=30.0, gt=0)
+    order: Order = "in-order"
+    worker_threads: int = Field(default=1, ge=1, le=256)
+    nice: int = Field(default=10, ge=0, le=19)
+    frame_deadline_s: float = Field(default=300.0, gt=0)
+    inspect_deadline_s: float = Field(default=10.0, gt=0)
+    heartbeat_s: float = Field(default=2.0, gt=0)
+    release_check_s: float = Field(default=300.0, gt=0)
+    call_deadline_s: float = Field(default=15.0, gt=0)
+    proxy: str | None = None
+
+    @field_validator("acquisitions", "results")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        if not value.is_absolute():
+            raise ValueError("expected an absolute path, found one that depends on where the daemon starts")
+        return value
+
+
+_TEMPLATE = """\
+# Settings of this Synoptic site. Change them, then restart `synoptic site run`.
+
+coordinator_url = {coordinator_url}
+site_name = {site_name}
+# What is wanted of each image: denoise, super_resolve (scale 2, 3 or 4) or segment (classes).
+task = {task}
+# Side of a pixel in nanometres, for files that do not say it themselves.
+{pixel_size_nm}
+
+# Where the microscope writes (subfolders are watched too), and where results go.
+acquisitions = {acquisitions}
+results = {results}
+# Files that are images; hidden and temporary names are always ignored.
+patterns = {patterns}
+# true on network shares (NFS, SMB), which do not tell when a file is closed.
+polling = {polling}
+# A file without a close event is read once size and time stood still for settle_s; one that stays
+# incomplete for incomplete_s is set aside, and looked at again when it changes.
+settle_s = {settle_s}
+incomplete_s = {incomplete_s}
+# The whole folder is compared with the ledger this often, in case an event was missed.
+rescan_s = {rescan_s}
+
+# Which waiting frame comes next: "in-order" (oldest first) or "live" (newest first).
+order = {order}
+# What the reconstruction may take from the microscope's computer.
+worker_threads = {worker_threads}
+nice = {nice}
+# A frame that takes longer than this stops the worker; the second time the frame is set aside.
+frame_deadline_s = {frame_deadline_s}
+inspect_deadline_s = {inspect_deadline_s}
+
+# Conversation with the coordinator: how often, how often releases are checked unasked, and how long
+# one call may take.
+heartbeat_s = {heartbeat_s}
+release_check_s = {release_check_s}
+call_deadline_s = {call_deadline_s}
+# An HTTPS proxy, where the network demands one.
+{proxy}
+"""
+
+
+def write_settings(settings: SiteSettings) -> str:
+    """Give the settings as TOML text with comments, in the order in which a person reads them."""
+    values = {
+        name: f"# {name} =" if value is None and name in _OPTIONAL else _toml(value)
+        for name, value in settings.model_dump(mode="json").items()
+    }
+    for name in _OPTIONAL:
+        if not values[name].startswith("#"):
+            values[name] = f"{name} = {values[name]}"
+    return _TEMPLATE.format(**values)
+
+
+def read_settings(folder: Path) -> SiteSettings:
+    """Read the settings of a site folder.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing, is no TOML, or holds a value that is unknown or out of range.
+    """
+    path = folder / FILE_NAME
+    try:
+        return SiteSettings.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"expected {path}, found none; run `synoptic site enrol` for this folder"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: expected TOML, found {error}; correct the file") from error
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{path}: expected valid settings, found {found}; correct the file") from error
+
+
+def parse_task(text: str) -> Task:
+    """Read a task as the command line writes it.
+
+    Parameters
+    ----------
+    text
+        `denoise`, `super-resolve-x2` (x3, x4), or `segment:background,cell`.
+
+    Raises
+    ------
+    SettingsError
+        The text is none of these.
+    """
+    kind, _, classes = text.partition(":")
+    match kind:
+        case "denoise":
+            return Denoise()
+        case "super-resolve-x2":
+            return SuperResolve(scale=2)
+        case "super-resolve-x3":
+            return SuperResolve(scale=3)
+        case "super-resolve-x4":
+            return SuperResolve(scale=4)
+        case "segment" if len(names := tuple(filter(None, classes.split(",")))) >= 2:
+            return Segment(classes=names)
+    raise SettingsError(
+        f"expected a task (denoise, super-resolve-x2, -x3, -x4, segment:background,CLASS), found {text!r}"
+    )
+
+
+_OPTIONAL = ("pixel_size_nm", "proxy")
+
+
+def _toml(value: object) -> str:
+    # JSON's strings, numbers, booleans and lists are TOML too; only tables differ.
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

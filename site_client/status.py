@@ -1,0 +1,101 @@
+"""The state of a site, read from its folder by any process, whether its daemon runs or not."""
+
+from pathlib import Path
+
+from model_library.wire.base import Message
+from model_library.wire.images import ImagePurpose
+from model_library.wire.orders import FrameCounts, Orders
+from site_client.database import Database
+from site_client.errors import EnrolmentError
+from site_client.identity import read_identity
+from site_client.journal import BytesKind, Event, InService, InstalledRelease, Journal
+from site_client.ledger import FrameState, Ledger
+from site_client.lock import running_daemon
+from site_client.outbox import Outbox, OutboxCounts
+from site_client.settings import read_settings
+
+_LEDGER_FILE = "ledger.sqlite"
+
+
+class SetAside(Message):
+    """A file that was given up, and why; `sequence` is None where it never was a frame."""
+
+    path: str
+    sequence: int | None
+    reason: str
+
+
+class SiteStatus(Message):
+    """Everything that `synoptic site status --json` prints.
+
+    `frames.returned` counts images that the coordinator has; `acquisition_mpix_per_s` is the
+    average between the first and the last frame, `throughput_mpix_per_s` per second of the
+    worker's own time; `bytes_out` counts requests (headers as control), without TLS's own bytes.
+    """
+
+    site: str
+    instrument_id: str
+    coordinator_url: str
+    running: bool
+    pid: int | None
+    frames: FrameCounts
+    every_n: int | None
+    first_images: int | None
+    in_service: InService | None
+    releases: tuple[InstalledRelease, ...]
+    throughput_mpix_per_s: float | None
+    acquisition_mpix_per_s: float | None
+    backlog_max: int
+    bytes_out: dict[BytesKind, int]
+    outbox: dict[ImagePurpose, OutboxCounts]
+    outbox_troubles: tuple[str, ...]
+    set_aside: tuple[SetAside, ...]
+    alarms: dict[str, str]
+    events: tuple[Event, ...]
+
+
+def read_status(folder: Path) -> SiteStatus:
+    """Read the state of a site folder.
+
+    Raises
+    ------
+    SettingsError, EnrolmentError
+        The folder is not that of an enrolled site, or its daemon never ran.
+    """
+    settings, identity = read_settings(folder), read_identity(folder)
+    if not (folder / _LEDGER_FILE).exists():
+        raise EnrolmentError(
+            f"expected a ledger in {folder}, found none: the daemon never ran; start `synoptic site run`"
+        )
+    database = Database(folder / _LEDGER_FILE, read_only=True)
+    try:
+        ledger, journal, outbox = Ledger(database), Journal(database, lambda: 0.0), Outbox(database)
+        orders = journal.fact("orders")
+        ordered = None if orders is None else Orders.model_validate_json(orders)
+        pid = running_daemon(folder)
+        return SiteStatus(
+            site=settings.site_name,
+            instrument_id=identity.instrument_id,
+            coordinator_url=settings.coordinator_url,
+            running=pid is not None,
+            pid=pid,
+            frames=ledger.counts(),
+            every_n=None if ordered is None else ordered.every_n,
+            first_images=None if ordered is None else ordered.first_images,
+            in_service=journal.in_service(),
+            releases=journal.releases(),
+            throughput_mpix_per_s=ledger.throughput_mpix_per_s(),
+            acquisition_mpix_per_s=ledger.acquisition_mpix_per_s(),
+            backlog_max=ledger.backlog_max(),
+            bytes_out=journal.bytes_out(),
+            outbox=outbox.counts(),
+            outbox_troubles=outbox.troubles(),
+            set_aside=tuple(
+                SetAside(path=str(frame.path), sequence=frame.sequence, reason=frame.reason or "")
+                for frame in ledger.frames(FrameState.SET_ASIDE)
+            ),
+            alarms=journal.alarms(),
+            events=journal.events(),
+        )
+    finally:
+        database.close()

@@ -1,0 +1,125 @@
+"""Carrying one image of the outbox to the coordinator: tus 1.0.0, resumed where it stopped."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from model_library.signing.digests import sha256_file
+from model_library.wire.images import ImagePurpose
+from site_client.coordinator_client import CoordinatorClient
+from site_client.errors import CoordinatorRefused
+from site_client.journal import BytesKind
+from site_client.outbox import Outbox, OutboxItem
+
+_CHUNK_BYTES = 1 << 20
+_CHECKSUM_MISMATCH = 460
+_GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+_ABSENT_RETRY_S = 60.0
+_KINDS = {ImagePurpose.FIRST: BytesKind.FIRST_IMAGES, ImagePurpose.BENCHMARK: BytesKind.BENCHMARK_IMAGES}
+
+
+class Uploader:
+    """Sends images in the outbox's order.
+
+    Parameters
+    ----------
+    acquisitions
+        Folder of the images.
+    clock
+        Seconds since the epoch.
+    """
+
+    def __init__(
+        self, client: CoordinatorClient, outbox: Outbox, acquisitions: Path, clock: Callable[[], float]
+    ) -> None:
+        self._client = client
+        self._outbox = outbox
+        self._acquisitions = acquisitions
+        self._clock = clock
+
+    def send_next(self) -> bool:
+        """Send the next image; False where none is due.
+
+        Raises
+        ------
+        CoordinatorUnreachable
+            The image stays in the outbox; the next call resumes it.
+        """
+        item = self._outbox.next(self._clock())
+        if item is None:
+            return False
+        path = self._acquisitions / item.path
+        try:
+            found = sha256_file(path)
+        except OSError as error:
+            self._outbox.defer(item, f"cannot be read: {error}", until=self._clock() + _ABSENT_RETRY_S)
+            return True
+        if found != item.declaration.sha256:
+            self._outbox.lost(item, f"{item.path} has changed since it was accepted")
+            return True
+        try:
+            self._deliver(item, path)
+        except CoordinatorRefused as refusal:
+            self._give_way(item, refusal)
+        return True
+
+    def _give_way(self, item: OutboxItem, refusal: CoordinatorRefused) -> None:
+        if refusal.status in _GONE and item.location is not None:
+            self._outbox.locate(item, None)  # the upload expired: it is declared anew
+        elif refusal.status in (httpx.codes.CONFLICT, _CHECKSUM_MISMATCH):
+            self._outbox.defer(item, str(refusal), until=self._clock() + 1.0)
+        elif refusal.status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            raise refusal
+        else:
+            self._outbox.refused(item, str(refusal))
+
+    def _deliver(self, item: OutboxItem, path: Path) -> None:
+        location = item.location or self._declare(item)
+        answer = self._client.call("HEAD", location, headers=_TUS)
+        if reason := answer.headers.get("Synoptic-Refused"):
+            self._outbox.refused(item, reason)
+            return
+        offset = _offset(answer)
+        with path.open("rb") as file:
+            while offset < item.declaration.bytes:
+                file.seek(offset)
+                offset = self._send_chunk(item, location, offset, file.read(_CHUNK_BYTES))
+        self._outbox.delivered(item, now=self._clock())
+
+    def _declare(self, item: OutboxItem) -> str:
+        declaration = base64.b64encode(item.declaration.model_dump_json().encode()).decode()
+        headers = {
+            **_TUS,
+            "Upload-Length": str(item.declaration.bytes),
+            "Upload-Metadata": f"declaration {declaration}",
+        }
+        answer = self._client.call("POST", "/v1/uploads", headers=headers)
+        location = httpx.URL(answer.headers["Location"]).raw_path.decode()
+        self._outbox.locate(item, location)
+        return location
+
+    def _send_chunk(self, item: OutboxItem, location: str, offset: int, chunk: bytes) -> int:
+        checksum = base64.b64encode(hashlib.sha256(chunk).digest()).decode()
+        headers = {
+            **_TUS,
+            "Content-Type": "application/offset+octet-stream",
+            "Upload-Offset": str(offset),
+            "Upload-Checksum": f"sha256 {checksum}",
+        }
+        kind = _KINDS[item.declaration.purpose]
+        return _offset(self._client.call("PATCH", location, content=chunk, headers=headers, kind=kind))
+
+
+_TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def _offset(answer: httpx.Response) -> int:
+    try:
+        return int(answer.headers["Upload-Offset"])
+    except (KeyError, ValueError) as error:
+        raise CoordinatorRefused(
+            answer.status_code, "no_offset", f"{answer.request.url}: expected Upload-Offset, found none"
+        ) from error

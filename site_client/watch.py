@@ -1,0 +1,237 @@
+"""From the acquisition folder to accepted frames: no half-written file, none missed, none twice."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+from watchdog.observers.polling import PollingObserver
+
+from site_client.candidate import Candidate, Look, decide, is_wanted
+from site_client.child import Child
+from site_client.errors import ChildDied, ChildRefused
+from site_client.journal import Journal
+from site_client.ledger import Header, Ledger, Stamp
+from site_client.settings import SiteSettings
+
+_REASONS = {
+    "EmptyImage": "empty",
+    "TruncatedImage": "truncated",
+    "NotAnImage": "not an image",
+    "UnsupportedImage": "unsupported",
+    "NonFinitePixels": "not finite",
+}
+
+
+class Watcher:
+    """Watches the folder, and writes what it finds into the ledger.
+
+    Parameters
+    ----------
+    inspector
+        Child process `site_client.inspector`, which reads the files.
+    accepted
+        Called after every accepted frame.
+    own_folders
+        Never watched, even where they lie inside the acquisition folder.
+    """
+
+    def __init__(
+        self,
+        settings: SiteSettings,
+        ledger: Ledger,
+        journal: Journal,
+        inspector: Child,
+        *,
+        accepted: Callable[[], None],
+        own_folders: tuple[Path, ...],
+    ) -> None:
+        self._settings = settings
+        self._root = settings.acquisitions
+        self._ledger = ledger
+        self._journal = journal
+        self._inspector = inspector
+        self._accepted = accepted
+        self._own = tuple(folder.resolve() for folder in own_folders)
+        self._events: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
+        self._candidates: dict[Path, Candidate] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Watch until `stop`; what is in the folder already is looked at first."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        observer = PollingObserver() if self._settings.polling else Observer()
+        observer.schedule(_Listener(self._events), str(self._root), recursive=True)
+        observer.start()
+        try:
+            next_scan = 0.0
+            while not stop.is_set():
+                if time.monotonic() >= next_scan:
+                    self.scan()
+                    next_scan = time.monotonic() + self._settings.rescan_s
+                self._take_events(timeout=min(0.2, self._settings.settle_s / 4))
+                self.look(time.monotonic(), stop)
+                if not observer.is_alive():
+                    raise RuntimeError("the file system's watch ended; starting it again")
+        finally:
+            observer.stop()
+            observer.join(timeout=5)
+
+    def scan(self) -> None:
+        """Make every file that the ledger does not know as it is now a candidate; reads no content."""
+        known = self._ledger.stamps()
+        for folder, subfolders, names in os.walk(self._root):
+            subfolders[:] = [name for name in subfolders if Path(folder, name).resolve() not in self._own]
+            for name in names:
+                if not is_wanted(name, self._settings.patterns):
+                    continue
+                path = Path(folder, name)
+                stamp = _stamp(path)
+                if stamp is not None and known.get(self._relative(path)) != stamp:
+                    self._touch(path, closed=False)
+
+    def look(self, now: float, stop: threading.Event) -> None:
+        """Decide about every candidate, and act."""
+        for path in sorted(self._candidates, key=lambda path: self._candidates[path].stamp.mtime_ns):
+            if stop.is_set():
+                return
+            candidate = self._candidates[path]
+            stamp = _stamp(path)
+            if stamp is None:
+                del self._candidates[path]
+            elif stamp != candidate.stamp:
+                self._candidates[path] = Candidate(stamp, now)
+            else:
+                look = decide(
+                    candidate,
+                    now,
+                    settle_s=self._settings.settle_s,
+                    incomplete_s=self._settings.incomplete_s,
+                )
+                if look is not Look.WAIT:
+                    self._inspect(path, candidate, last_look=look is Look.LAST_LOOK)
+
+    def _take_events(self, timeout: float) -> None:
+        try:
+            kind, path = self._events.get(timeout=timeout)
+            while True:
+                if kind == "folder":
+                    self.scan()
+                elif is_wanted(path.name, self._settings.patterns) and not self._is_own(path):
+                    self._touch(path, closed=kind == "closed")
+                kind, path = self._events.get_nowait()
+        except queue.Empty:
+            return
+
+    def _touch(self, path: Path, *, closed: bool) -> None:
+        stamp = _stamp(path)
+        if stamp is None:
+            self._candidates.pop(path, None)
+            return
+        known = self._candidates.get(path)
+        if known is None or known.stamp != stamp:
+            self._candidates[path] = Candidate(stamp, time.monotonic(), closed=closed)
+        elif closed and not known.closed:
+            self._candidates[path] = replace(known, closed=True, looked=False)
+
+    def _inspect(self, path: Path, candidate: Candidate, *, last_look: bool) -> None:
+        name = self._relative(path)
+        if self._ledger.knows(name, candidate.stamp):
+            del self._candidates[path]
+            return
+        if name != path.relative_to(self._root).as_posix():
+            self._settle(path, candidate, "name: expected UTF-8, found other bytes; rename the file")
+            return
+        try:
+            answer = self._ask({"path": str(path), "last_look": last_look})
+        except ChildRefused as refusal:
+            if refusal.code in _REASONS or last_look:
+                reason = f"{_REASONS.get(refusal.code, refusal.code)}: {refusal}"
+                self._settle(path, candidate, reason)
+            else:  # e.g. the file is gone, or not readable yet
+                self._candidates[path] = replace(candidate, looked=True)
+            return
+        except ChildDied as death:
+            self._settle(path, candidate, f"not an image: the process that read it was stopped: {death}")
+            return
+        if not answer["complete"]:
+            self._candidates[path] = replace(candidate, looked=True)
+            return
+        self._settle(path, candidate, _header(answer, self._settings.pixel_size_nm))
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._inspector.ask(question, self._settings.inspect_deadline_s)
+        except ChildDied:
+            # Once may be the machine's fault (memory, a kill); twice is the file's.
+            return self._inspector.ask(question, self._settings.inspect_deadline_s)
+
+    def _settle(self, path: Path, candidate: Candidate, found: Header | str) -> None:
+        """Write the finding down, if the file is still the one that was read."""
+        stamp = _stamp(path)
+        if stamp != candidate.stamp:
+            if stamp is None:
+                del self._candidates[path]
+            else:
+                self._candidates[path] = Candidate(stamp, time.monotonic())
+            return
+        name = self._relative(path)
+        if isinstance(found, str):
+            self._ledger.set_file_aside(name, stamp, found, now=time.time())
+            self._journal.note("set-aside", f"{name}: {found}")
+        elif (
+            self._ledger.accept(
+                name, stamp, found, now=time.time(), exists=lambda other: (self._root / other).exists()
+            )
+            is not None
+        ):
+            self._accepted()
+        del self._candidates[path]
+
+    def _relative(self, path: Path) -> str:
+        # A name that is no UTF-8 cannot be written into a database or a message as it is.
+        return os.fsencode(path.relative_to(self._root)).decode("utf-8", "backslashreplace")
+
+    def _is_own(self, path: Path) -> bool:
+        return any(path.is_relative_to(folder) for folder in self._own)
+
+
+class _Listener(FileSystemEventHandler):
+    """Hands events to the watcher's own thread."""
+
+    def __init__(self, events: "queue.SimpleQueue[tuple[str, Path]]") -> None:
+        self._events = events
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Translate; a rename into place counts as a close."""
+        path = Path(str(event.dest_path or event.src_path))
+        if event.is_directory:
+            if event.event_type in ("created", "moved"):
+                self._events.put(("folder", path))
+        elif event.event_type in ("closed", "moved"):
+            self._events.put(("closed", path))
+        elif event.event_type in ("created", "modified"):
+            self._events.put(("touched", path))
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def _header(answer: Mapping[str, Any], default_pixel_size_nm: float | None) -> Header:
+    size = answer["pixel_size_nm"]
+    return Header(
+        sha256=answer["sha256"],
+        pixels=answer["pixels"],
+        pixel_size_nm=default_pixel_size_nm if size is None else size,
+        field=answer["field"],
+    )

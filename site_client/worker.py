@@ -1,0 +1,131 @@
+"""Child process that reconstructs: the only part of a site that loads networks.
+
+Run by the daemon as `python -m site_client.worker --threads N --nice N`.
+"""
+
+import argparse
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from benchmark.method import Method
+from model_library.errors import WeightsError
+from model_library.images.readers import read_frame
+from model_library.images.writers import write_result
+from model_library.signing.digests import sha256_file
+from model_library.wire.methods import MethodRef, NetworkRef
+from model_library.wire.tasks import Task
+from site_client.answering import answer_questions
+from site_client.errors import SourceChanged, SourceMissing
+from site_client.reconstruct import load_method, reconstruct
+
+_METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
+_TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_PROBE_SIDE_PX = 64
+
+
+class Worker:
+    """Answers the questions `check`, `library` and `reconstruct`; keeps the last method loaded."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._loaded: tuple[str, Method] | None = None
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Answer one question; refusals are raised."""
+        match question["op"]:
+            case "check":
+                return self._check(question)
+            case "library":
+                return _look_up(question["id"])
+            case "reconstruct":
+                return self._reconstruct(question)
+            case other:
+                raise ValueError(f"unknown question {other!r}")
+
+    def _check(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Load a method afresh and run it once; raises `WeightsError` where it does not work."""
+        method = self._load(question)
+        probe = np.random.default_rng(0).poisson(100, (_PROBE_SIDE_PX, _PROBE_SIDE_PX)).astype(np.float32)
+        found = method(probe)
+        side = _PROBE_SIDE_PX * method.scale
+        if found.shape != (side, side) or not np.isfinite(found).all():
+            raise WeightsError(
+                f"{method.ref.id}: expected finite pixels of shape ({side}, {side}), found shape "
+                f"{found.shape}; do not use this network"
+            )
+        return {"ok": True}
+
+    def _reconstruct(self, question: dict[str, Any]) -> dict[str, Any]:
+        key = repr((question["method"], question["network_folder"], question["task"]))
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = key, self._load(question)
+        method = self._loaded[1]
+        begun = time.perf_counter()
+        source, result = Path(question["source"]), Path(question["result"])
+        _verify_source(source, question["about"]["sha256"])
+        made = reconstruct(
+            read_frame(source),
+            method,
+            _TASK.validate_python(question["task"]),
+            source=question["about"],
+            clock=lambda: datetime.now(UTC),
+        )
+        result.parent.mkdir(parents=True, exist_ok=True)
+        write_result(
+            result,
+            made.pixels,
+            pixel_size_nm=made.pixel_size_nm or question["pixel_size_nm"],
+            provenance=made.provenance | question["provenance"],
+        )
+        return {"ok": True, "busy_s": time.perf_counter() - begun}
+
+    def _load(self, question: dict[str, Any]) -> Method:
+        folder = question["network_folder"]
+        return load_method(
+            _METHOD.validate_python(question["method"]),
+            _TASK.validate_python(question["task"]),
+            None if folder is None else Path(folder),
+            threads=self._threads,
+        )
+
+
+def _verify_source(source: Path, expected: str | None) -> None:
+    try:
+        found = sha256_file(source)
+    except OSError as error:
+        raise SourceMissing(f"{source}: {error.strerror}") from error
+    if expected is not None and found != expected:
+        raise SourceChanged(f"{source.name}: expected the file that was accepted ({expected}), found {found}")
+
+
+def _look_up(network_id: str) -> dict[str, Any]:
+    from model_library.zoo.registry import Library
+
+    library = Library()
+    card = library.card(network_id)
+    ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+    return {
+        "method": ref.model_dump(mode="json"),
+        "network_folder": str(library.path(network_id)),
+        "task": card.task.model_dump(mode="json"),
+    }
+
+
+def main() -> None:
+    """Answer the daemon's questions, politely."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--nice", type=int, required=True)
+    arguments = parser.parse_args()
+    os.nice(arguments.nice)
+    answer_questions(Worker(arguments.threads).answer)
+
+
+if __name__ == "__main__":
+    main()

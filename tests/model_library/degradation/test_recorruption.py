@@ -1,0 +1,126 @@
+"""Risk without truth agrees with the error against planted truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from model_library.degradation.noise import NoiseModel, estimate_noise
+from model_library.degradation.operators import block_mean
+from model_library.degradation.recorruption import recorrupt, recorrupt_coarser, repeat_risk
+from model_library.errors import ImageError, RecipeError
+from model_library.specimens import SpecimenKind, render
+
+SIGMAS = (0.5, 0.8, 1.2, 2.0, 3.0)
+GAIN, READ = 4.0, 8.0
+
+
+@pytest.fixture(scope="module")
+def planted(plant):
+    """Per kind: clean and acquired images in counts."""
+    pairs = {}
+    for number, kind in enumerate(SpecimenKind):
+        rng = np.random.default_rng(number)
+        clean = [120 * render(kind, (256, 256), rng).intensity + 40 for _ in range(6)]
+        pairs[kind] = (clean, [plant(image, GAIN, READ, rng) for image in clean])
+    return pairs
+
+
+def denoise(pixels, sigma):
+    return ndimage.gaussian_filter(pixels, sigma)
+
+
+def risks_and_errors(clean, acquired, noise, split, method):
+    """Mean over images of risk less noise variance, and of the true squared error, per strength of the method."""
+    risks, errors = np.zeros(len(SIGMAS)), np.zeros(len(SIGMAS))
+    for seed, (truth, image) in enumerate(zip(clean, acquired, strict=True)):
+        pair = split(image, noise, np.random.default_rng(seed))
+        own = float(np.mean(GAIN * truth + READ**2))
+        for index, sigma in enumerate(SIGMAS):
+            prediction = method(pair.input, sigma)
+            risks[index] += (repeat_risk(prediction, pair) - own) / len(clean)
+            errors[index] += float(np.mean((prediction - truth) ** 2)) / len(clean)
+    return risks, errors
+
+
+@pytest.mark.parametrize("kind", SpecimenKind)
+def test_risk_less_noise_variance_is_the_true_error(kind, planted):
+    clean, acquired = planted[kind]
+    risks, errors = risks_and_errors(clean, acquired, NoiseModel(GAIN, READ**2), recorrupt, denoise)
+    np.testing.assert_allclose(risks, errors, rtol=0.06, atol=6)
+
+
+@pytest.mark.parametrize("kind", SpecimenKind)
+def test_with_the_noise_estimated_from_the_images_it_ranks_methods_as_truth_does(kind, planted):
+    clean, acquired = planted[kind]
+    risks, errors = risks_and_errors(clean, acquired, estimate_noise(acquired), recorrupt, denoise)
+    apart = np.abs(errors[:, None] - errors[None, :]) > 0.02 * GAIN * 100
+    same = np.sign(risks[:, None] - risks[None, :]) == np.sign(errors[:, None] - errors[None, :])
+    assert same[apart].all()
+
+
+@pytest.mark.parametrize("kind", ["cells", "precipitates", "atoms"])
+def test_super_resolution_is_ranked_as_truth_ranks_it(kind, planted):
+    clean, acquired = planted[SpecimenKind(kind)]
+
+    def enlarge(pixels, sigma):
+        return ndimage.zoom(denoise(pixels, sigma), 2, order=3, mode="nearest", grid_mode=True)
+
+    def split(image, noise, rng):
+        return recorrupt_coarser(image, noise, 2, rng)
+
+    risks, errors = risks_and_errors(clean, acquired, NoiseModel(GAIN, READ**2), split, enlarge)
+    np.testing.assert_allclose(risks, errors, rtol=0.06, atol=6)
+    assert np.argmin(risks) == np.argmin(errors)
+
+
+def test_the_noise_of_input_and_target_is_uncorrelated_and_as_strong_as_stated():
+    rng = np.random.default_rng(0)
+    truth = np.full((600, 600), 100, np.float32)
+    acquired = truth + rng.normal(0, 20, truth.shape).astype(np.float32)
+    pair = recorrupt(acquired, NoiseModel(0, 400), rng, strength=0.5)
+    assert np.corrcoef(pair.input.ravel(), pair.target.ravel())[0, 1] == pytest.approx(0, abs=0.01)
+    assert pair.input.var() == pytest.approx(400 * 1.25, rel=0.02)
+    assert pair.target.var() == pytest.approx(400 * 5, rel=0.02)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_coarser_input_has_the_noise_of_an_acquisition(scale):
+    rng = np.random.default_rng(0)
+    acquired = (100 + rng.normal(0, 20, (601, 602))).astype(np.float32)
+    pair = recorrupt_coarser(acquired, NoiseModel(0, 400), scale, rng)
+    assert pair.input.shape == (601 // scale, 602 // scale)
+    assert pair.acquired.shape == (601 // scale * scale, 602 // scale * scale)
+    assert pair.input.var() == pytest.approx(400, rel=0.04)
+    assert block_mean(pair.target, scale).shape == pair.input.shape
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), strength=st.floats(0.1, 2))
+def test_same_seed_same_split_and_input_and_target_recover_the_acquired_image(seed, strength):
+    acquired = np.random.default_rng(1).uniform(0, 255, (24, 31)).astype(np.float32)
+    first, second = (
+        recorrupt(acquired, NoiseModel(1, 9), np.random.default_rng(seed), strength=strength)
+        for _ in range(2)
+    )
+    assert first.input.tobytes() == second.input.tobytes()
+    weight = 1 / (1 + strength**2)
+    np.testing.assert_allclose(weight * first.input + (1 - weight) * first.target, acquired, atol=0.02)
+
+
+def test_a_prediction_with_nan_has_no_risk():
+    pair = recorrupt(np.ones((8, 8), np.float32), NoiseModel(1, 1), np.random.default_rng(0))
+    assert np.isnan(repeat_risk(np.full((8, 8), np.nan, np.float32), pair))
+
+
+def test_refusals():
+    pixels, noise, rng = np.ones((8, 8), np.float32), NoiseModel(1, 1), np.random.default_rng(0)
+    with pytest.raises(RecipeError, match="strength"):
+        recorrupt(pixels, noise, rng, strength=0)
+    with pytest.raises(RecipeError, match="scale"):
+        recorrupt_coarser(pixels, noise, 0, rng)
+    with pytest.raises(RecipeError, match="9 x 9"):
+        recorrupt_coarser(pixels, noise, 9, rng)
+    with pytest.raises(ImageError, match="prediction"):
+        repeat_risk(np.ones((4, 4), np.float32), recorrupt(pixels, noise, rng))

@@ -1,0 +1,230 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from model_library.degradation.operators import Downsample
+from model_library.degradation.recipe import Recipe
+from model_library.errors import ImageError
+from model_library.images.frame import Frame
+from model_library.images.writers import encode_acquisition
+from model_library.wire.tasks import Denoise, SuperResolve
+from simulations.acquisition import acquire
+from simulations.errors import ScenarioError
+from simulations.micrograph_folders import scenario_of_folder
+from simulations.scenario import (
+    Micrographs,
+    Scenario,
+    SiteScenario,
+    Specimens,
+    Writing,
+    default_scenario,
+    digitise,
+)
+
+
+def write(path: Path, shape: tuple[int, int], *, seed: int = 0, dtype: type = np.uint8) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(20, 220, shape).astype(dtype)
+    path.write_bytes(encode_acquisition(Frame(pixels, pixel_size_nm=5.0)))
+    return path
+
+
+def site(folder: Path, toml: str = "", **arguments: int) -> SiteScenario:
+    if toml:
+        (folder / "axons" / "site.toml").write_text(toml)
+    return scenario_of_folder(folder, seed=0, frames=arguments.get("frames", 60)).sites[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(3):
+        write(tmp_path / "axons" / f"image-{number}.tif", (300, 420), seed=number)
+    return tmp_path
+
+
+def test_default_scenario_has_three_sites_of_both_depths_and_tasks() -> None:
+    scenario = default_scenario(seed=1, frames=6)
+
+    assert [site.name for site in scenario.sites] == ["membranes", "alloy", "particles"]
+    assert [site.task.scale for site in scenario.sites] == [1, 1, 2]
+    assert {acquire(site, 0, 1).frame.pixels.dtype.name for site in scenario.sites} == {"uint8", "uint16"}
+    assert Writing.RENAMED in {site.writing for site in scenario.sites}
+
+
+def test_scenario_survives_the_way_through_a_file(folder: Path) -> None:
+    for scenario in (default_scenario(3, 10), scenario_of_folder(folder, seed=3, frames=10)):
+        assert Scenario.model_validate_json(scenario.model_dump_json()) == scenario
+
+
+def test_frames_depend_on_seed_and_number_and_on_nothing_else() -> None:
+    alloy = default_scenario(seed=1, frames=6).sites[1]
+
+    again, other_seed, other_number = acquire(alloy, 2, 1), acquire(alloy, 2, 9), acquire(alloy, 3, 1)
+
+    np.testing.assert_array_equal(acquire(alloy, 2, 1).frame.pixels, again.frame.pixels)
+    assert not np.array_equal(again.frame.pixels, other_seed.frame.pixels)
+    assert not np.array_equal(again.frame.pixels, other_number.frame.pixels)
+
+
+def test_stage_comes_back_to_every_field_with_an_overlapping_view() -> None:
+    membranes = default_scenario(seed=1, frames=6).sites[0]
+
+    frames = [acquire(membranes, number, 1) for number in range(6)]
+
+    assert [frame.frame.field for frame in frames[:3]] == [frame.frame.field for frame in frames[3:]]
+    assert len({frame.frame.field for frame in frames}) == 3
+    first, second = frames[0].truth, frames[3].truth
+    assert first is not None
+    assert second is not None
+    margin = 448 // 4
+    np.testing.assert_array_equal(first.pixels[margin:, margin:], second.pixels[:-margin, :-margin])
+
+
+def test_truth_is_what_a_noise_free_detector_counts() -> None:
+    membranes, _, particles = default_scenario(seed=1, frames=4).sites
+
+    seen = acquire(membranes, 0, 1)
+    fine = acquire(particles, 0, 1)
+
+    assert seen.truth is not None
+    assert fine.truth is not None
+    difference = seen.frame.grey - seen.truth.pixels
+    assert abs(float(difference.mean())) < 0.5
+    assert float(difference.std()) > 5
+    assert fine.truth.pixels.shape == tuple(2 * side for side in fine.frame.pixels.shape)
+    assert fine.truth.pixel_size_nm == pytest.approx(fine.frame.pixel_size_nm / 2)
+
+
+def test_scale_of_task_and_degradation_must_agree() -> None:
+    with pytest.raises(ValidationError, match="samples 1 times coarser"):
+        SiteScenario(
+            name="odd",
+            task=Denoise(),
+            source=Specimens(specimen="cells", frame_px=64),
+            recipe=Recipe(operators=(Downsample(scale=2), digitise(8))),
+            frames=1,
+            told="",
+        )
+
+
+def test_folder_without_site_toml_is_clean_micrographs_that_get_degraded(folder: Path) -> None:
+    found = site(folder)
+
+    assert found.task == Denoise()
+    assert found.recipe is not None
+    assert "taken as clean; the microscope degrades them" in found.told
+    assert found.pixel_size_nm == 5.0
+    assert found.frames == 3
+
+
+def test_site_toml_is_obeyed(folder: Path) -> None:
+    found = site(
+        folder,
+        'task = "super-resolve-x2"\npixel_size_nm = 7\ndose = 90\nframe_px = 100\nframes = 5\nbits = 16\n',
+    )
+
+    assert found.task == SuperResolve(scale=2)
+    assert found.pixel_size_nm == 14.0
+    assert found.frames == 5
+    acquired = acquire(found, 4, 0)
+    assert acquired.frame.pixels.shape == (100, 100)
+    assert acquired.frame.pixels.dtype == np.uint16
+    assert acquired.truth is not None
+    assert acquired.truth.pixels.shape == (200, 200)
+
+
+def test_degradation_can_be_named_or_listed_or_none(folder: Path) -> None:
+    named = site(folder, 'degradation = "fast_scan"')
+    listed = site(folder, '[[degradation]]\nkind = "read_noise"\nsigma = 0.1\n')
+    as_acquired = site(folder, 'degradation = "none"')
+
+    assert "fast_scan" in named.told
+    assert "read noise" in listed.told
+    assert as_acquired.recipe is None
+    assert acquire(as_acquired, 0, 0).truth is None
+
+
+def test_frames_of_one_micrograph_share_a_field_and_fields_take_turns(folder: Path) -> None:
+    source = site(folder, "frame_px = 140").source
+
+    assert isinstance(source, Micrographs)
+    assert [crop.field for crop in source.crops[:4]] == ["image-0", "image-1", "image-2", "image-0"]
+    assert len(source.crops) == 3 * 2 * 3
+
+
+def test_neighbouring_slices_share_a_field_and_fields_lie_apart(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    (tmp_path / "stack").mkdir()
+    slices = np.random.default_rng(0).integers(0, 255, (35, 120, 120)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack" / "volume.tif", slices, photometric="minisblack")
+
+    source = scenario_of_folder(tmp_path, seed=0, frames=60).sites[0].source
+
+    assert isinstance(source, Micrographs)
+    pages = {
+        field: [crop.page for crop in source.crops if crop.field == field]
+        for field in ("volume-run0", "volume-run1")
+    }
+    assert pages == {"volume-run0": list(range(10)), "volume-run1": list(range(20, 30))}
+    page = source.crops[1].page
+    assert page == 20
+    truth = acquire(scenario_of_folder(tmp_path, seed=0, frames=60).sites[0], 1, 0).truth
+    assert truth is not None
+    assert np.corrcoef(truth.pixels.ravel(), slices[page].ravel())[0, 1] > 0.999999
+
+
+def test_with_truth_files_are_taken_as_acquired(folder: Path) -> None:
+    for number in range(3):
+        write(folder / "axons" / "truth" / f"image-{number}.tif", (300, 420), seed=100 + number)
+
+    found = site(folder, "frame_px = 128")
+    acquired = acquire(found, 0, 0)
+
+    assert "taken as they are" in found.told
+    assert found.recipe is None
+    assert acquired.truth is not None
+    assert acquired.frame.pixels.dtype == np.uint8
+    assert acquired.truth.pixels.shape == acquired.frame.pixels.shape
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("task = ", "expected TOML in .*site.toml, found"),
+        ("dosis = 3", "expected the keys task, .* in .*site.toml, found at 'dosis'.*remove that line"),
+        ('task = "dream"', r"site.toml: expected a task .*found 'dream'; correct"),
+        ('degradation = "mud"', "expected a degradation among none, .*site.toml, found 'mud'; choose"),
+        ('degradation = "coarse_x4"', "expected a degradation that samples 1 times coarser.*found 4 times"),
+        ("dose = -1", "site.toml, found at 'dose'"),
+    ],
+)
+def test_refused_site_toml_is_named_with_a_remedy(folder: Path, toml: str, told: str) -> None:
+    with pytest.raises(ScenarioError, match=told):
+        site(folder, toml)
+
+
+def test_refused_folders_are_named_with_a_remedy(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(ScenarioError, match="give --images an existing folder"):
+        scenario_of_folder(tmp_path / "absent", seed=0, frames=3)
+    (folder / "empty").mkdir()
+    with pytest.raises(ScenarioError, match=r"expected images .*empty, found none; put micrographs there"):
+        scenario_of_folder(folder, seed=0, frames=3)
+    write(folder / "empty" / "tiny.tif", (40, 40))
+    with pytest.raises(ScenarioError, match=r"at least 96 px in .*empty"):
+        scenario_of_folder(folder, seed=0, frames=3)
+    (folder / "empty" / "tiny.tif").write_text("not an image")
+    with pytest.raises(ImageError, match=r"tiny\.tif"):
+        scenario_of_folder(folder, seed=0, frames=3)
+
+
+def test_missing_truth_is_refused(folder: Path) -> None:
+    write(folder / "axons" / "truth" / "image-0.tif", (300, 420))
+    with pytest.raises(ScenarioError, match=r"expected the truth of .*image-1.tif"):
+        site(folder)
+
+
+def test_folder_of_no_sites_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="one sub-folder per site"):
+        scenario_of_folder(tmp_path, seed=0, frames=3)

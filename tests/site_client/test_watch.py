@@ -1,0 +1,140 @@
+"""From files that grow, move and lie to accepted frames."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import tifffile
+
+from site_client.candidate import Candidate, Look, decide, is_wanted
+from site_client.child import Child
+from site_client.ledger import Stamp
+from site_client.watch import Watcher
+
+
+@pytest.fixture
+def watch(site, inspector: Child) -> Iterator[Watcher]:
+    watcher = Watcher(
+        site.settings,
+        site.ledger,
+        site.journal,
+        inspector,
+        accepted=lambda: None,
+        own_folders=(site.folder, site.settings.results),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=watcher.run, args=(stop,))
+    thread.start()
+    yield watcher
+    stop.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+def reasons(site) -> dict[str, str]:
+    return {str(frame.path): frame.reason for frame in site.ledger.frames() if frame.reason}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "look"),
+    [
+        (Candidate(Stamp(1, 1), changed_at=9.5), Look.WAIT),
+        (Candidate(Stamp(1, 1), changed_at=8.0), Look.LOOK),
+        (Candidate(Stamp(1, 1), changed_at=9.9, closed=True), Look.LOOK),
+        (Candidate(Stamp(1, 1), changed_at=8.0, closed=True, looked=True), Look.WAIT),
+        (Candidate(Stamp(1, 1), changed_at=0.0, looked=True), Look.LAST_LOOK),
+    ],
+)
+def test_a_file_is_read_when_closed_or_settled_and_given_up_at_the_deadline(candidate, look) -> None:
+    assert decide(candidate, 10.0, settle_s=1.0, incomplete_s=5.0) is look
+
+
+@pytest.mark.parametrize(
+    "name", [".a.tif", "~a.tif", "a.tif.part", "a.tif.tmp", "a.tif~", "a.png", "a.TIF.swp"]
+)
+def test_temporary_and_foreign_names_are_ignored(name: str) -> None:
+    assert not is_wanted(name, ("*.tif", "*.TIF"))
+
+
+def test_what_lies_there_already_is_taken_and_not_read_again(site, inspector, frame_of, until) -> None:
+    for number in (1, 2):
+        site.acquire(number)
+    watcher = Watcher(
+        site.settings, site.ledger, site.journal, inspector, accepted=lambda: None, own_folders=()
+    )
+    watcher.scan()
+    watcher.look(time.monotonic() + 1, threading.Event())
+    assert site.ledger.counts().acquired == 2
+    inspector.stop()
+    again = Watcher(
+        site.settings, site.ledger, site.journal, inspector, accepted=lambda: None, own_folders=()
+    )
+    again.scan()
+    again.look(time.monotonic() + 1, threading.Event())
+    assert inspector.pid is None
+
+
+def test_a_growing_file_is_taken_once_and_whole(site, watch, frame_of, until) -> None:
+    content = frame_of(1, (400, 400))
+    path = site.acquire(0, b"")
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, len(content), 80_000):
+            file.write(content[start : start + 80_000])
+            assert site.ledger.counts().waiting == 0
+            time.sleep(0.1)
+    until(lambda: site.ledger.counts().waiting == 1)
+    assert site.ledger.counts().acquired == 1
+    assert site.ledger.frame(1).stamp.size == len(content)
+
+
+def test_a_rename_into_place_and_a_subfolder_are_seen(site, watch, frame_of, until) -> None:
+    until(lambda: site.settings.acquisitions.exists())
+    temporary = site.settings.acquisitions / "scan.tif.part"
+    temporary.write_bytes(frame_of(1))
+    temporary.rename(site.settings.acquisitions / "scan.tif")
+    session = site.settings.acquisitions / "session"
+    session.mkdir()
+    (session / "b.tif").write_bytes(frame_of(2))
+    until(lambda: site.ledger.counts().waiting == 2)
+    assert {str(frame.path) for frame in site.ledger.frames()} == {"scan.tif", "session/b.tif"}
+
+
+def test_what_is_no_frame_is_set_aside_with_a_reason_and_the_rest_goes_on(
+    site, watch, frame_of, until
+) -> None:
+    site.acquire(1, frame_of(1)[:-100])
+    site.acquire(2, b"Dear microscope, this is a letter and no image.")
+    site.acquire(3, b"")
+    colour = site.settings.acquisitions / "frame-004.tif"
+    tifffile.imwrite(colour, np.zeros((32, 32, 3), np.uint8), photometric="rgb")
+    site.acquire(5)
+    until(lambda: site.ledger.counts().acquired == 5)
+    found = reasons(site)
+    assert found["frame-001.tif"].startswith("truncated: frame-001.tif")
+    assert found["frame-002.tif"].startswith("not an image: frame-002.tif")
+    assert found["frame-003.tif"].startswith("empty: frame-003.tif")
+    assert found["frame-004.tif"].startswith("unsupported: frame-004.tif")
+    assert site.ledger.frame(1).path.name == "frame-005.tif"
+
+
+def test_a_truncated_file_that_is_completed_later_becomes_a_frame(site, watch, frame_of, until) -> None:
+    content = frame_of(1)
+    path = site.acquire(1, content[:-100])
+    until(lambda: site.ledger.counts().set_aside == 1)
+    with path.open("ab") as file:
+        file.write(content[-100:])
+    until(lambda: site.ledger.counts().waiting == 1)
+    assert site.ledger.counts().acquired == 1
+
+
+def test_a_reader_that_hangs_costs_the_file_and_not_the_watch(site, tmp_path, frame_of) -> None:
+    sleeper = Child(["sh", "-c", "echo '{\"ready\": true}'; sleep 60"], log=tmp_path / "log")
+    settings = site.settings.model_copy(update={"inspect_deadline_s": 0.2})
+    watcher = Watcher(settings, site.ledger, site.journal, sleeper, accepted=lambda: None, own_folders=())
+    site.acquire(1)
+    watcher.scan()
+    watcher.look(time.monotonic() + 1, threading.Event())
+    sleeper.stop()
+    assert "no answer within 0.2 s" in reasons(site)["frame-001.tif"]
