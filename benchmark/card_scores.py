@@ -13,13 +13,17 @@ SUITE = "held-out simulated specimens, degraded in the ranges of the network's o
 TUNING_IMAGES = 10
 
 
-def measure(library: Library, network_id: str, images: int) -> tuple[tuple[CardScore, ...], Assessment]:
+def measure(
+    library: Library, network_id: str, images: int, *, tuning_images: int = TUNING_IMAGES
+) -> tuple[tuple[CardScore, ...], Assessment]:
     """Score a network on specimens that it never saw, against tuned classical algorithms.
 
     Parameters
     ----------
     images
         Specimens to score on; each is a field of its own.
+    tuning_images
+        Other specimens, to tune the classical algorithms on.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def measure(library: Library, network_id: str, images: int) -> tuple[tuple[CardS
     assessment = assess(
         (method,),
         recipe.task,
-        tuning_cases(recipe, TUNING_IMAGES),
+        tuning_cases(recipe, tuning_images),
         scored_cases(recipe, images),
         metrics=metrics,
         seed=recipe.fit.seed,

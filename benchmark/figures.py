@@ -54,7 +54,7 @@ def draw_intervals(axes: "Axes", rows: Sequence[IntervalRow], label: str, zero: 
     if zero:
         axes.axvline(0, color=MARK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_xlabel(label)
     axes.grid(axis="x", color="#e6eaee", linewidth=0.8)
     return _bare(axes)
@@ -122,7 +122,7 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
         The last one sets the grey scale (1st to 99.5th percentile): put the best known image there.
         Panels of another sampling are shown at the same size, and their crop covers the same area.
     zoom_px
-        Side of the crop, in pixels of the last panel.
+        Side of the crop, in pixels of the last panel; at most half of that.
     centre
         Of the crop (y, x) in pixels of the last panel; by default where it has most detail.
     """
@@ -131,7 +131,7 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
     figure, grid = _sheet(2.6 * len(panels), 5.9, rows=2, columns=len(panels))
     last = panels[-1].pixels
     low, high = (float(value) for value in np.percentile(last, (1, 99.5)))
-    side = min(zoom_px, *last.shape)
+    side = max(1, min(zoom_px, *(length // 2 for length in last.shape)))
     top, left = _corner(last, side, centre)
     for column, panel in enumerate(panels):
         zoom = panel.pixels.shape[0] / last.shape[0]

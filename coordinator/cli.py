@@ -43,10 +43,12 @@ def serve(
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; `serving.json` tells the URL while it listens."""
-    from coordinator.api import serving
     from coordinator.settings import read_settings
 
     settings = read_settings(data)
+    # After the settings: a refusal should not wait for these imports.
+    from coordinator.api import serving
+
     ended_well = serving.serve(settings, address, settings.port if port is None else port)
     serving.leave(0 if ended_well else 1)
 

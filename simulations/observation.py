@@ -28,10 +28,10 @@ class SiteLook:
 
     @property
     def has_final(self) -> bool:
-        """Whether the campaign's final release is what the daemon uses."""
-        final = None if self.campaign is None else self.campaign.release("final")
+        """Whether the daemon uses what the campaign ended with: its final release, or what stayed."""
+        final = None if self.campaign is None else self.campaign.final
         service = None if self.status is None else self.status.in_service
-        return final is not None and service is not None and service.release_id == final.release_id
+        return final is not None and service is not None and service.release_id == final["release_id"]
 
     @property
     def campaign_over(self) -> bool:

@@ -68,6 +68,7 @@ class CampaignSeen(_Seen):
     selection: dict[str, Any] | None
     classical: dict[str, Any] | None
     gates: tuple[dict[str, Any], ...]
+    final: dict[str, Any] | None
     releases: tuple[ReleaseSeen, ...]
     images: tuple[ImageSeen, ...]
     monitoring: tuple[ScoreSeen, ...]

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from site_client.offline import OfflineResult
     from site_client.status import SiteStatus
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the daemon beside a microscope.")
+app = typer.Typer(
+    help="Run the daemon beside a microscope, or reconstruct files offline.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
 
 Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

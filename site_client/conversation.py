@@ -9,9 +9,7 @@ from model_library.wire.orders import Heartbeat, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, ReleaseRefused
 from site_client.install import Installer
-from site_client.journal import Journal
-from site_client.ledger import Ledger
-from site_client.outbox import Outbox
+from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
 _LONGEST_PAUSE_S = 30.0
@@ -33,9 +31,7 @@ class Conversation:
         self,
         settings: SiteSettings,
         client: CoordinatorClient,
-        ledger: Ledger,
-        journal: Journal,
-        outbox: Outbox,
+        memory: Memory,
         installer: Installer,
         *,
         queued: Callable[[], None],
@@ -43,9 +39,9 @@ class Conversation:
     ) -> None:
         self._settings = settings
         self._client = client
-        self._ledger = ledger
-        self._journal = journal
-        self._outbox = outbox
+        self._ledger = memory.ledger
+        self._journal = memory.journal
+        self._outbox = memory.outbox
         self._installer = installer
         self._queued = queued
         self._installed = installed

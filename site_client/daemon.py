@@ -21,16 +21,13 @@ from site_client.database import Database
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
 from site_client.identity import read_identity
 from site_client.install import CoordinatorFetcher, Installer
-from site_client.journal import Journal
-from site_client.ledger import Ledger
 from site_client.lock import FolderLock
-from site_client.outbox import Outbox
+from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.settings import SiteSettings, read_settings
 from site_client.upload import Uploader
 from site_client.watch import Watcher
 
-LEDGER_FILE = "ledger.sqlite"
 _INSPECTOR_MEMORY_BYTES = 3 << 30
 _LAST_CALLS_S = 4.0
 _AFTER_DEFECT_S = 5.0
@@ -53,8 +50,8 @@ class Daemon:
         self._stop = threading.Event()
         self._wakes: dict[str, threading.Event] = {}
         self._database = Database(folder / LEDGER_FILE)
-        ledger, self._journal = Ledger(self._database), Journal(self._database, time.time)
-        outbox = Outbox(self._database)
+        memory = Memory(self._database)
+        self._journal = memory.journal
         self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
         self._worker = _worker(self.settings, folder)
         self._inspector = Child(
@@ -64,8 +61,7 @@ class Daemon:
         )
         installer = Installer(
             folder,
-            identity.instrument_id,
-            identity.tuf_root,
+            identity,
             url=self._client.releases_url,
             fetcher=CoordinatorFetcher(self._client),
             journal=self._journal,
@@ -73,26 +69,22 @@ class Daemon:
         )
         self._watcher = Watcher(
             self.settings,
-            ledger,
-            self._journal,
+            memory.ledger,
+            memory.journal,
             self._inspector,
             accepted=lambda: self._wake("process"),
             own_folders=(folder, self.settings.results),
         )
-        self._processing = Processing(
-            self.settings, ledger, self._journal, installer, self._worker, stop=self._stop
-        )
+        self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
         self._conversation = Conversation(
             self.settings,
             self._client,
-            ledger,
-            self._journal,
-            outbox,
+            memory,
             installer,
             queued=lambda: self._wake("upload"),
             installed=lambda: self._wake("process"),
         )
-        self._uploader = Uploader(self._client, outbox, self.settings.acquisitions, time.time)
+        self._uploader = Uploader(self._client, memory.outbox, self.settings.acquisitions, time.time)
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""

@@ -24,6 +24,7 @@ from site_client.errors import (
     CoordinatorUnreachable,
     ReleaseRefused,
 )
+from site_client.identity import Identity
 from site_client.journal import Journal
 
 Check = Callable[[ReleaseManifest, Path | None], None]
@@ -57,8 +58,8 @@ class Installer:
     ----------
     folder
         The site's folder; uses `releases/` and `networks/` in it.
-    tuf_root
-        Root of trust from enrolment.
+    identity
+        Whose channel it is, and the root of trust from enrolment.
     check
         See `Check`.
     """
@@ -66,8 +67,7 @@ class Installer:
     def __init__(
         self,
         folder: Path,
-        instrument_id: str,
-        tuf_root: str,
+        identity: Identity,
         *,
         url: str,
         fetcher: FetcherInterface,
@@ -77,8 +77,8 @@ class Installer:
         self._metadata = folder / "releases" / "metadata"
         self._targets = folder / "releases" / "targets"
         self._networks = folder / "networks"
-        self._instrument_id = instrument_id
-        self._root = tuf_root
+        self._instrument_id = identity.instrument_id
+        self._root = identity.tuf_root
         self._url = url
         self._fetcher = fetcher
         self._journal = journal
@@ -103,7 +103,8 @@ class Installer:
             ChildRefused,
             ChildDied,
         ) as error:
-            raise self._refusal(f"{type(error).__name__}: {error}") from error
+            kind = error.code if isinstance(error, ChildRefused) else type(error).__name__
+            raise self._refusal(f"{kind}: {error}") from error
         except ReleaseRefused as refusal:
             raise self._refusal(str(refusal)) from refusal
         except DownloadError as error:

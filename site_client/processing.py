@@ -9,8 +9,9 @@ from model_library.wire.methods import NetworkRef
 from site_client.child import Child
 from site_client.errors import ChildDied, ChildRefused
 from site_client.install import Installer
-from site_client.journal import InService, Journal
-from site_client.ledger import CHANGED, MISSING, Finished, Ledger, LedgerFrame
+from site_client.journal import InService
+from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame
+from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
 _DEATHS_ALLOWED = 1
@@ -33,8 +34,7 @@ class Processing:
     def __init__(
         self,
         settings: SiteSettings,
-        ledger: Ledger,
-        journal: Journal,
+        memory: Memory,
         installer: Installer,
         worker: Child,
         *,
@@ -42,8 +42,8 @@ class Processing:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._ledger = ledger
-        self._journal = journal
+        self._ledger = memory.ledger
+        self._journal = memory.journal
         self._installer = installer
         self._worker = worker
         self._stop = stop

@@ -8,13 +8,12 @@ from model_library.wire.orders import FrameCounts, Orders
 from site_client.database import Database
 from site_client.errors import EnrolmentError
 from site_client.identity import read_identity
-from site_client.journal import BytesKind, Event, InService, InstalledRelease, Journal
-from site_client.ledger import FrameState, Ledger
+from site_client.journal import BytesKind, Event, InService, InstalledRelease
+from site_client.ledger import FrameState
 from site_client.lock import running_daemon
-from site_client.outbox import Outbox, OutboxCounts
+from site_client.memory import LEDGER_FILE, Memory
+from site_client.outbox import OutboxCounts
 from site_client.settings import read_settings
-
-_LEDGER_FILE = "ledger.sqlite"
 
 
 class SetAside(Message):
@@ -63,13 +62,14 @@ def read_status(folder: Path) -> SiteStatus:
         The folder is not that of an enrolled site, or its daemon never ran.
     """
     settings, identity = read_settings(folder), read_identity(folder)
-    if not (folder / _LEDGER_FILE).exists():
+    if not (folder / LEDGER_FILE).exists():
         raise EnrolmentError(
             f"expected a ledger in {folder}, found none: the daemon never ran; start `synoptic site run`"
         )
-    database = Database(folder / _LEDGER_FILE, read_only=True)
+    database = Database(folder / LEDGER_FILE, read_only=True)
     try:
-        ledger, journal, outbox = Ledger(database), Journal(database, lambda: 0.0), Outbox(database)
+        memory = Memory(database)
+        ledger, journal, outbox = memory.ledger, memory.journal, memory.outbox
         orders = journal.fact("orders")
         ordered = None if orders is None else Orders.model_validate_json(orders)
         pid = running_daemon(folder)

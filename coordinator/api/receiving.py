@@ -114,6 +114,7 @@ class Receiver:
     def __init__(self, uploads: Uploads, flush_bytes: int) -> None:
         self._uploads = uploads
         self._flush_bytes = flush_bytes
+        self._buffer_bytes = min(_BUFFER_BYTES, flush_bytes)
         self._latest: dict[str, object] = {}
 
     async def receive(
@@ -149,7 +150,7 @@ class Receiver:
         try:
             async for piece in body:
                 waiting += piece
-                if len(waiting) >= _BUFFER_BYTES:
+                if len(waiting) >= self._buffer_bytes:
                     self._check(chunk.upload, turn)
                     await run_in_threadpool(chunk.write, bytes(waiting))
                     waiting.clear()

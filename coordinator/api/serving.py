@@ -21,7 +21,7 @@ from coordinator.settings import Settings
 from model_library.images.durable import write_durably
 
 SERVING = "serving.json"
-_GRACE_S = 2
+_GRACE_S = 1
 _PATIENCE_S = 3.0
 _BACKLOG = 256
 

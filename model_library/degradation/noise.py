@@ -82,9 +82,6 @@ class _Bins:
     texture: _Points
     count: _Points
 
-    def where(self, keep: NDArray[np.bool_]) -> "_Bins":
-        return _Bins(self.level[keep], self.variance[keep], self.texture[keep], self.count[keep])
-
 
 def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
     """Measure gain and read variance on images of one instrument.
@@ -125,14 +122,12 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
     bins = _binned(_pooled(usable, ends))
     if bins.level.size == 0:
         return NoiseModel(gain=0.0, read_variance=0.0)
-    model = _line(bins)
-    spread = np.sqrt(np.maximum(model.gain * bins.level + model.read_variance, 0))
-    # Near saturation part of the noise is cut off, so that bins there would bend the line down.
-    clear = np.ones(bins.level.size, dtype=bool)
-    for end in ends:
-        clear &= np.abs(bins.level - end) > 2.5 * spread
-    if clear.sum() >= 4:
-        model = _line(bins.where(clear))
+    model = _line(bins, np.ones_like(bins.level))
+    for _ in range(2 if ends else 0):
+        spread = np.sqrt(np.maximum(model.gain * bins.level + model.read_variance, 1e-12))
+        # Near saturation part of the noise is cut off: such bins would bend the line down.
+        clear = np.min([np.abs(bins.level - end) / spread for end in ends], axis=0)
+        model = _line(bins, np.clip((clear - 1) / 1.5, 0.02, 1))
     return model
 
 
@@ -163,7 +158,7 @@ def _sampled(image: Grey, ends: Sequence[float], step: int) -> _Samples:
     good = texture > 0
     for end in ends:
         near = ndimage.uniform_filter((image == end).astype(np.float32), 5)
-        good &= near < 0.02
+        good &= near < 0.15
     inner = (slice(_BORDER_PX, -_BORDER_PX, step),) * 2
     keep = good[inner]
     return _Samples(level[inner][keep], (residual**2)[inner][keep], texture[inner][keep])
@@ -190,7 +185,7 @@ def _binned(samples: _Samples) -> _Bins:
     return _Bins(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
-def _line(bins: _Bins) -> NoiseModel:
+def _line(bins: _Bins, trust: _Points) -> NoiseModel:
     """Fit gain >= 0 and a variance >= 0 at the darkest bin, by reweighted least squares.
 
     Texture only ever adds power: bins above the line, and those with more gradient than noise explains,
@@ -205,7 +200,7 @@ def _line(bins: _Bins) -> NoiseModel:
     for _ in range(15):
         textured = np.maximum(bins.texture / expected - 1, 0) / 0.5
         above = np.maximum(bins.variance / expected - 1, 0) / tolerance
-        weight = np.sqrt(bins.count / (1 + textured**2) / (1 + above**2)) / expected
+        weight = np.sqrt(trust * bins.count / (1 + textured**2) / (1 + above**2)) / expected
         (slope, base), _ = optimize.nnls(design * weight[:, None], bins.variance * weight)
         expected = np.maximum(design @ np.array([slope, base]), least)
     return NoiseModel(gain=float(slope), read_variance=float(base - slope * darkest))

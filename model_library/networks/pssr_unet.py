@@ -74,7 +74,7 @@ class PSSRUNet(nn.Module):
 
 def pssr_unet_stride(config: PSSRUNetConfig) -> int:
     """Image sides must be multiples of this many (input) pixels."""
-    coarsest: int = 2 ** (len(config.blocks) + 1)
+    coarsest = 1 << (len(config.blocks) + 1)
     return max(1, coarsest // config.scale)
 
 

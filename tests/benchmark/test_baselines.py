@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmark.baselines import ClassicalMethod, Family, classical, classical_methods, tune
+from benchmark.baselines.total_variation import total_variation
 from benchmark.cases import Case, Labels, Truth
 from benchmark.errors import BenchmarkError, UnknownMethod
 from benchmark.evaluate import evaluate
@@ -135,6 +136,21 @@ def test_shot_noise_is_noticed_by_tuning():
     others = [counted(seed) for seed in range(10, 13)]
     assert tuned.parameters["growth"] > 0
     assert evaluate([tuned], others).mean("wavelet") > evaluate([plain], others).mean("wavelet") + 0.1
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.15])
+def test_total_variation_reaches_the_energy_of_the_peer(weight):
+    from skimage.restoration import denoise_tv_chambolle
+
+    pixels = acquired(0, 0.1).input / np.float32(4000)
+
+    def energy(smooth):
+        along_y = np.diff(smooth, axis=0, append=smooth[-1:])
+        along_x = np.diff(smooth, axis=1, append=smooth[:, -1:])
+        return np.sum((smooth - pixels) ** 2) / 2 + weight * np.sum(np.hypot(along_y, along_x))
+
+    peer = denoise_tv_chambolle(pixels, weight=weight, eps=1e-9, max_num_iter=2000)
+    assert energy(total_variation(pixels, weight)) <= 1.01 * energy(peer)
 
 
 def test_enlarging_keeps_areas_in_place():

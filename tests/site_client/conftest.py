@@ -30,8 +30,9 @@ from site_client.database import Database
 from site_client.identity import enrol
 from site_client.journal import Journal
 from site_client.ledger import Ledger
+from site_client.memory import Memory
 from site_client.outbox import Outbox
-from site_client.settings import SiteSettings, write_settings
+from site_client.settings import SiteSettings
 
 
 def frame_bytes(seed: int, shape: tuple[int, int] = (48, 64), field: str | None = None) -> bytes:
@@ -141,11 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def handle_one_request(self) -> None:
+    def parse_request(self) -> bool:
         if self.coordinator.down:
             self.close_connection = True
-            return
-        super().handle_one_request()
+            return False
+        return super().parse_request()
 
     def do_GET(self) -> None:
         if self.path == "/v1/ca.pem":
@@ -281,7 +282,7 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> SiteSettings:
 class Site:
     folder: Path
     settings: SiteSettings
-    database: Database
+    memory: Memory
     ledger: Ledger
     journal: Journal
     outbox: Outbox
@@ -293,17 +294,14 @@ class Site:
         path.write_bytes(frame_bytes(number) if content is None else content)
         return path
 
-    def rewrite_settings(self, **changes: object) -> None:
-        changed = self.settings.model_copy(update=changes)
-        (self.folder / "settings.toml").write_text(write_settings(changed))
-
 
 @pytest.fixture
 def site(tmp_path: Path, settings: SiteSettings) -> Iterator[Site]:
     folder = tmp_path / "site"
     folder.mkdir()
     database = Database(folder / "ledger.sqlite")
-    yield Site(folder, settings, database, Ledger(database), Journal(database, time.time), Outbox(database))
+    memory = Memory(database)
+    yield Site(folder, settings, memory, memory.ledger, memory.journal, memory.outbox)
     database.close()
 
 

@@ -45,8 +45,7 @@ def installer(enrolled) -> Installer:
     client = CoordinatorClient(enrolled.settings, identity, enrolled.journal.count_bytes)
     yield Installer(
         enrolled.folder,
-        identity.instrument_id,
-        identity.tuf_root,
+        identity,
         url=client.releases_url,
         fetcher=CoordinatorFetcher(client),
         journal=enrolled.journal,
@@ -144,8 +143,7 @@ def test_a_network_that_does_not_load_is_refused_by_the_worker(
 
     installer = Installer(
         enrolled.folder,
-        identity.instrument_id,
-        identity.tuf_root,
+        identity,
         url=client.releases_url,
         fetcher=CoordinatorFetcher(client),
         journal=enrolled.journal,

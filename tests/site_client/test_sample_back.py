@@ -1,6 +1,6 @@
 """Every N-th accepted frame goes back, exactly, whatever restarts in between."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_library.wire.images import ImagePurpose
@@ -11,6 +11,7 @@ from site_client.outbox import Outbox
 from site_client.sample_back import amended, due
 
 
+@settings(deadline=None)
 @given(every_n=st.integers(1, 20), accepted=st.integers(0, 200))
 def test_exactly_every_nth_is_due(every_n: int, accepted: int) -> None:
     schedule = amended((), every_n, accepted + 1)

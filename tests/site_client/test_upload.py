@@ -150,9 +150,7 @@ def test_a_file_that_changed_since_is_lost_and_one_that_is_gone_waits(enrolled, 
     assert (counts.lost, counts.queued) == (1, 1)
 
 
-def test_a_token_that_is_no_longer_valid_is_renewed_and_the_call_repeated(
-    enrolled, client, coordinator
-) -> None:
+def test_a_token_that_is_no_longer_valid_is_renewed(enrolled, client, coordinator) -> None:
     client.call("POST", "/v1/heartbeat", content=b"{}")
     coordinator.tokens += 1
     client.call("POST", "/v1/heartbeat", content=b"{}")

@@ -32,7 +32,7 @@ def denoise(pixels, sigma):
 
 
 def risks_and_errors(clean, acquired, noise, split, method):
-    """Mean over images of risk less noise variance, and of the true squared error, per strength of the method."""
+    """Means over images, per method: risk less noise variance, and true squared error."""
     risks, errors = np.zeros(len(SIGMAS)), np.zeros(len(SIGMAS))
     for seed, (truth, image) in enumerate(zip(clean, acquired, strict=True)):
         pair = split(image, noise, np.random.default_rng(seed))

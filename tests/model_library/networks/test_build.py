@@ -26,8 +26,6 @@ CONFIGS: list[NetworkConfig] = [
 every_config = pytest.mark.parametrize(
     "config", CONFIGS, ids=lambda config: f"{config.kind}-x{scale(config)}"
 )
-    "config", CONFIGS, ids=lambda config: f"{config.kind}-x{scale(config)}"
-)
 
 
 @every_config

@@ -1,0 +1,125 @@
+"""`synoptic demo`: the whole loop on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from simulations.outcome import Outcome
+    from simulations.workspace import Run
+
+INTERRUPTED = 130
+_FIRST_IMAGES = 21
+_EVERY_N = 5
+
+
+def demo(
+    images: Annotated[
+        Path | None, typer.Option(help="Real micrographs: DIR/<site>/*.tif, site.toml, truth/.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of specimens, noise and tuning.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the outcome as JSON.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder of the run; an unfinished run in it is taken up again.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=8, help="Frames per site.")] = 60,
+    max_minutes: Annotated[float, typer.Option(min=0.1, help="End after this, whatever still waits.")] = 6.0,
+    first_images: Annotated[
+        int, typer.Option(min=7, help="Images that a campaign asks for first.")
+    ] = _FIRST_IMAGES,
+    tuning_steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of fine-tuning; default: the coordinator's.")
+    ] = None,
+) -> None:
+    """Run one coordinator, three sites and three microscopes on this machine, from acquisition to report.
+
+    Exit codes: 0 complete, 1 refused or incomplete, 2 wrong usage, 130 interrupted.
+
+    Example: synoptic demo --json demo.json --report demo.html
+    """
+    from rich.console import Console
+
+    from simulations.micrograph_folders import scenario_of_folder
+    from simulations.scenario import default_scenario
+    from simulations.workspace import Run, Workspace, default_workspace
+
+    if images is None:
+        scenario = default_scenario(seed, frames)
+    else:
+        scenario = scenario_of_folder(images, seed=seed, frames=frames)
+    fewest = min(site.frames for site in scenario.sites)
+    wanted = Run(
+        scenario=scenario, first_images=min(first_images, fewest), every_n=_EVERY_N, tuning_steps=tuning_steps
+    )
+    chosen = default_workspace(Path("demo-workspace"), wanted) if workspace is None else Workspace(workspace)
+    console = Console()
+    try:
+        complete = _run(console, chosen.folder, wanted, max_minutes, (json_file, report))
+    except KeyboardInterrupt:
+        console.print(f"Interrupted. The same command resumes in {chosen.folder}.", highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
+    if not complete:
+        raise typer.Exit(1)
+
+
+def _run(
+    console: "Console", folder: Path, wanted: "Run", minutes: float, files: tuple[Path | None, Path | None]
+) -> bool:
+    import time
+
+    from simulations.closing import close
+    from simulations.demo import interruptible, run_loop
+    from simulations.observation import read_history
+    from simulations.outcome import outcome
+    from simulations.page import render_page
+    from simulations.progress import Progress
+    from simulations.workspace import Workspace
+
+    began = time.monotonic()
+    workspace = Workspace(folder)
+    with interruptible(), Progress(console) as progress:
+        ended = run_loop(workspace, wanted, minutes=minutes, progress=progress)
+        progress.say(f"Every process has ended after {ended.seconds:.0f} s. Scoring held-out frames ...")
+        closed = close(ended, workspace)
+    found = outcome(ended, closed, time.monotonic() - began)
+    told = found.model_dump_json(indent=2)
+    page = render_page(found, closed, read_history(workspace.history))
+    json_file, report = files
+    for path, content in (
+        (json_file or workspace.folder / "demo.json", told),
+        (report or workspace.folder / "demo.html", page),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        console.print(f"Written: {path}", highlight=False)
+    if found.complete:
+        workspace.finish(told.encode())
+    _print_table(console, found)
+    return found.complete
+
+
+def _print_table(console: "Console", found: "Outcome") -> None:
+    from rich.table import Table
+
+    from simulations.page import summary_row
+
+    table = Table(title=f"Held-out frames, seed {found.seed}, {found.duration_s:.0f} s", title_justify="left")
+    for name in ("site", "in service", "dB", "best classical", "dB", "difference [95 %]"):
+        table.add_column(name, overflow="fold")
+    rows = [summary_row(site) for site in found.sites]
+    for row in rows:
+        table.add_row(*(cell.removesuffix(" dB") for cell in row[:6]))
+    console.print(table)
+    for site, row in zip(found.sites, rows, strict=True):
+        frames = site.frames
+        console.print(
+            f"{site.name}: {row[-1]}; {frames.acquired} acquired = {frames.reconstructed} reconstructed + "
+            f"{frames.waiting} waiting + {frames.set_aside} set aside; {frames.returned} returned",
+            highlight=False,
+        )
+    for line in found.waiting:
+        console.print(f"Not done: {line}", highlight=False)

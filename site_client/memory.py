@@ -1,0 +1,28 @@
+"""Everything that a site remembers, over one database."""
+
+import time
+from collections.abc import Callable
+
+from site_client.database import Database
+from site_client.journal import Journal
+from site_client.ledger import Ledger
+from site_client.outbox import Outbox
+
+LEDGER_FILE = "ledger.sqlite"
+
+
+class Memory:
+    """Frames, images to be sent, and everything else; each part durable on its own.
+
+    Parameters
+    ----------
+    database
+        Closed by whoever opened it.
+    clock
+        Seconds since the epoch, for events.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self.ledger = Ledger(database)
+        self.journal = Journal(database, clock)
+        self.outbox = Outbox(database)

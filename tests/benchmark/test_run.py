@@ -1,0 +1,162 @@
+"""`synoptic benchmark`: folders of micrographs into scores, tables and pages."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from benchmark import assessment
+from benchmark.assessment import assess
+from benchmark.baselines import classical_methods
+from benchmark.baselines.denoise import GAUSSIAN, MEDIAN
+from benchmark.card_scores import measure
+from benchmark.cases import Case, Labels, Truth
+from benchmark.cli import app
+from benchmark.errors import BenchmarkError
+from benchmark.metrics import Metric
+from benchmark.micrographs import Degrading, cases_of, read_folder, split_cases
+from benchmark.suite import HELD_OUT_SEED_OFFSET, scored_cases, tuning_cases
+from model_library.images.frame import Frame
+from model_library.images.writers import encode_acquisition
+from model_library.zoo.recipe import read_recipe, recipe_path
+from model_library.zoo.registry import Library
+
+FIELDS = 7
+
+
+def clean(seed, side=96):
+    rng = np.random.default_rng(seed)
+    blobs = gaussian_filter(rng.standard_normal((side, side)), 5, mode="wrap")
+    return (2000 + 1500 * (blobs > 0) + 8000 * blobs).astype(np.float32)
+
+
+@pytest.fixture
+def micrographs(tmp_path):
+    """A folder of clean images, one of noisy ones of the same names."""
+    for name, sigma in (("truth", 0.0), ("noisy", 300.0)):
+        (tmp_path / name).mkdir()
+        for seed in range(FIELDS):
+            noise = np.random.default_rng([seed, 9]).normal(0, sigma, (96, 96))
+            pixels = np.clip(clean(seed) + noise, 0, 65535).astype(np.uint16)
+            frame = Frame(pixels, pixel_size_nm=4.0, field=f"P{seed}")
+            (tmp_path / name / f"im{seed}.tif").write_bytes(encode_acquisition(frame))
+    return tmp_path
+
+
+@pytest.fixture
+def two_rivals(monkeypatch):
+    monkeypatch.setattr(assessment, "classical_methods", lambda task: classical_methods(task)[:2])
+
+
+def run(*arguments, folder):
+    (folder / "library").mkdir(exist_ok=True)
+    common = ["--library", str(folder / "library"), "--crop-px", "80", "--json", str(folder / "out.json")]
+    done = CliRunner().invoke(app, ["run", *map(str, arguments), *common], catch_exceptions=False)
+    return done, json.loads((folder / "out.json").read_text()) if done.exit_code == 0 else None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode", "metric"),
+    [
+        (["--images", "noisy", "--truth", "truth"], "truth", "psnr"),
+        (["--images", "truth", "--noise-sigma", "0.1"], "added_noise", "psnr"),
+        (["--images", "noisy"], "repeat", "psnr_repeat"),
+        (["--images", "truth", "--noise-sigma", "0.05", "--task", "super-resolve-x2"], "added_noise", "psnr"),
+    ],
+)
+def test_run_gives_one_row_per_method_and_metric(two_rivals, micrographs, arguments, mode, metric):
+    placed = [str(micrographs / word) if word in {"noisy", "truth"} else word for word in arguments]
+    done, found = run(*placed, "--report", micrographs / "page.html", folder=micrographs)
+    assert done.exit_code == 0
+    assert found["mode"] == mode
+    assert found["rows"][0]["metric"] == metric
+    assert len({(row["method"], row["metric"]) for row in found["rows"]}) == len(found["rows"])
+    for row in found["rows"]:
+        assert row["ci95"][0] <= row["value"] <= row["ci95"][1]
+        assert row["n"] == len(found["scored_fields"]) == 4
+    assert not set(found["tuning_fields"]) & set(found["scored_fields"])
+    assert "data:image/png;base64," in (micrographs / "page.html").read_text()
+
+
+def test_the_seed_decides_every_figure(two_rivals, micrographs):
+    def values(seed):
+        found = run("--images", micrographs / "noisy", "--seed", seed, folder=micrographs)[1]
+        return [(row["method"], row["value"], row["ci95"]) for row in found["rows"]]
+
+    assert values(1) == values(1)
+    assert values(1) != values(2)
+
+
+def test_files_that_are_no_images_are_left_out_and_named(two_rivals, micrographs):
+    (micrographs / "noisy" / "notes.tif").write_text("not an image")
+    done, found = run("--images", micrographs / "noisy", folder=micrographs)
+    assert list(found["refused"]) == ["notes.tif"]
+    assert "left out notes.tif" in done.output
+
+
+def test_truth_and_noise_together_are_wrong_usage(micrographs):
+    done, _ = run("--images", micrographs, "--truth", micrographs, "--noise-sigma", "1", folder=micrographs)
+    assert done.exit_code == 2
+
+
+def test_an_empty_folder_one_field_and_a_missing_truth_are_refused(micrographs, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BenchmarkError, match=r"no \.tif"):
+        read_folder(tmp_path / "empty")
+    images = read_folder(micrographs / "noisy").images
+    rng = np.random.default_rng(0)
+    with pytest.raises(BenchmarkError, match="at least 2 fields"):
+        split_cases(cases_of(images[:1], Degrading(noise_sigma=0.1), scale=1, crop_px=64, rng=rng))
+    (micrographs / "truth" / "im0.tif").unlink()
+    with pytest.raises(BenchmarkError, match="named like im0, found none"):
+        cases_of(images, Degrading(truth=micrographs / "truth"), scale=1, crop_px=64, rng=rng)
+
+
+def test_truth_is_cut_where_the_image_is(micrographs):
+    images = read_folder(micrographs / "noisy").images
+    how = Degrading(truth=micrographs / "truth")
+    for case in cases_of(images, how, scale=1, crop_px=50, rng=np.random.default_rng(0)):
+        assert case.input.shape == (50, 50)
+        assert np.abs(case.input - case.reference.pixels).std() < 400
+
+
+def test_an_unknown_network_is_refused(micrographs):
+    from model_library.errors import UnknownNetwork
+
+    with pytest.raises(UnknownNetwork):
+        run("--images", micrographs / "noisy", "--networks", "nobody", folder=micrographs)
+
+
+def test_tuned_and_scored_fields_must_differ():
+    case = Case("f", "f", clean(0), Truth.of(clean(0)))
+    from model_library.wire.tasks import Denoise
+
+    with pytest.raises(BenchmarkError, match="share 1 fields"):
+        assess((), Denoise(), [case], [case])
+
+
+@pytest.mark.parametrize("network", ["unet-denoise-shot", "edsr-x2-sem", "unet-segment-membranes"])
+def test_held_out_specimens_are_reproducible_and_others_than_those_of_tuning(network):
+    recipe = read_recipe(recipe_path(network))
+    scored, again, tuning = scored_cases(recipe, 2), scored_cases(recipe, 2), tuning_cases(recipe, 2)
+    for one, same, other in zip(scored, again, tuning, strict=True):
+        assert np.array_equal(one.input, same.input)
+        assert not np.array_equal(one.input, other.input)
+        assert one.field != other.field
+        assert isinstance(one.reference, Labels if recipe.label else Truth)
+    assert recipe.fit.seed < HELD_OUT_SEED_OFFSET
+
+
+def test_a_card_is_measured_against_the_best_tuned_classical_algorithm(monkeypatch):
+    monkeypatch.setattr(assessment, "classical_methods", lambda _: (GAUSSIAN, MEDIAN))
+    scores, found = measure(Library(), "unet-denoise-shot", images=4, tuning_images=3)
+    assert [score.metric for score in scores] == ["psnr", "psnr_gain", "ssim"]
+    value, gain, _ = scores
+    assert gain.value == pytest.approx(value.value - value.best_classical_value)
+    assert value.best_classical == found.best_classical == "gaussian"
+    assert gain.value > 0.5
+    assert value.fields == 4
+    assert value.command == "synoptic benchmark card unet-denoise-shot --images 4"
+    assert found.rows[0].metric is Metric.PSNR
