@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp-$(TORCH)
 TORCH_INDEX := $(if $(TORCH),--extra-index-url https://download.pytorch.org/whl/$(TORCH))
 DEMO_ARGS ?=
-TEST_ARGS ?= -n 2
+# loadfile: a file shares one coordinator and one campaign among its tests
+TEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test check setup wheel clean
 demo: $(STAMP) ## the whole loop on this machine: one coordinator, three microscopes, three sites

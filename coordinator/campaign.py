@@ -53,11 +53,12 @@ class Campaigning(DBOSConfiguredInstance):
     @DBOS.workflow()
     def run(self, campaign_id: str) -> str:
         """Perform every stage in turn; a failed one ends the campaign and says why."""
-        for stage in PLAN:
-            failure = DBOS.run_step({"name": stage.value}, self._perform, campaign_id, stage)
-            if failure is not None:
-                return failure
-        DBOS.run_step({"name": Stage.MONITORING.value}, self._end, campaign_id)
+        with self._place.at_work(campaign_id):
+            for stage in PLAN:
+                failure = DBOS.run_step({"name": stage.value}, self._perform, campaign_id, stage)
+                if failure is not None:
+                    return failure
+            DBOS.run_step({"name": Stage.MONITORING.value}, self._end, campaign_id)
         return "done"
 
     def expect(self, instrument_id: str) -> None:

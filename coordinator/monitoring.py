@@ -26,7 +26,8 @@ class Monitoring(DBOSConfiguredInstance):
     @DBOS.workflow()
     def score_image(self, image_id: int) -> None:
         """Score one returned image, or keep the reason why not."""
-        DBOS.run_step({"name": "score"}, self._score, image_id)
+        with self._place.at_work(f"monitor-{image_id}"):
+            DBOS.run_step({"name": "score"}, self._score, image_id)
 
     def arrived(self, image: StoredImage) -> None:
         """Put a returned image in the queue; the id makes a second time a no-op."""

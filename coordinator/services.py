@@ -87,5 +87,5 @@ def open_services(settings: Settings, clock: Clock) -> Iterator[Services]:
         yield services
     finally:
         place.stopping.set()
-        engine.close()
+        engine.close(place.working)
         database.close()

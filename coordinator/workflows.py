@@ -1,6 +1,8 @@
 """The DBOS engine: embedded SQLite, quiet, without a network; recovery happens at launch."""
 
 import sqlite3
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from dbos import DBOS, DBOSPortableJSONSerializer
@@ -12,6 +14,8 @@ _VERSION = "stages-1"
 """Changes when the stages of a campaign do: DBOS resumes workflows of the same version only."""
 
 _POLL_S = 0.25
+_PATIENCE_S = 3.0
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,14 @@ class Engine:
             QUEUE, worker_concurrency=1, polling_interval_sec=_POLL_S, on_conflict="always_update"
         )
 
-    def close(self) -> None:
-        """Stop taking up work; what runs is resumed at the next launch."""
-        DBOS.destroy()
+    def close(self, working: Collection[str]) -> None:
+        """Stop taking up work; what runs is resumed at the next launch.
+
+        A step that does not end in time keeps its engine until the process ends: without it, DBOS
+        would put the step's loss of its database on record as the failure of the workflow.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while working and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        if not working:
+            DBOS.destroy()

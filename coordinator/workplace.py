@@ -33,7 +33,8 @@ class Workplace:
 
     `library` holds the pre-trained networks (None: those that ship). `stopping` is set when the
     process ends. `computing` admits one heavy step at a time, so that campaigns of several
-    instruments take turns stage by stage and each gets its first release soon.
+    instruments take turns stage by stage and each gets its first release soon. `working` holds the
+    workflows that are under way in this process.
     """
 
     settings: Settings
@@ -49,10 +50,20 @@ class Workplace:
     repository: ReleaseRepository
     stopping: threading.Event = field(default_factory=threading.Event)
     computing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+    working: set[str] = field(default_factory=set)
 
     def rng(self, *purpose: str) -> np.random.Generator:
         """Chance for one purpose: the same seed and words always give the same numbers."""
         return np.random.default_rng([self.settings.seed, *"/".join(purpose).encode()])
+
+    @contextmanager
+    def at_work(self, workflow: str) -> Iterator[None]:
+        """Count a workflow as under way."""
+        self.working.add(workflow)
+        try:
+            yield
+        finally:
+            self.working.discard(workflow)
 
     def check(self) -> None:
         """Leave the step undone where the process ends; called between pieces of work.

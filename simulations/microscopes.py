@@ -22,6 +22,9 @@ from simulations.journal import Acquisition, append, read_journal
 from simulations.scenario import SiteScenario
 
 
+_LOOK_S = 0.1
+
+
 class Session(Message):
     """A row of frames; it begins when the file `start` exists (someone pressed the button), or at once."""
 
@@ -54,45 +57,68 @@ def frame_name(site: str, number: int) -> str:
     return f"{site}_{number + 1:05d}.tif"
 
 
+@dataclass(frozen=True, slots=True)
+class _Exposed:
+    """A frame in the instrument's memory, its truth already put away."""
+
+    name: str
+    field: str
+    content: bytes
+    pixels: int
+    has_truth: bool
+
+
 def run(plan: MicroscopePlan, clock: Clock) -> None:
     """Acquire every frame of the plan that is not there yet."""
     for folder in (plan.acquisition_folder, plan.truth_folder, plan.journal.parent):
         folder.mkdir(parents=True, exist_ok=True)
     done = {entry.number for entry in read_journal(plan.journal)}
-    number = 0
+    first = 0
     for session, part in enumerate(plan.sessions):
-        while part.start is not None and not part.start.exists():
-            clock.sleep(0.1)
+        numbers = [number for number in range(first, first + part.frames) if number not in done]
+        first += part.frames
+        ready: dict[int, _Exposed] = {}
+        if part.start is not None:
+            # Rendering takes longer than an exposure: done while waiting, it does not slow the session.
+            ready = {number: _expose(plan, number) for number in numbers}
+            while not part.start.exists():
+                clock.sleep(_LOOK_S)
         due = clock.now()
-        for _ in range(part.frames):
-            if number not in done:
-                due = _pace(due, _acquire_one(plan, number, session, clock), plan.rate_mpix_per_s, clock)
-            number += 1
+        for number in numbers:
+            exposed = ready.pop(number, None) or _expose(plan, number)
+            _store(plan, number, session, exposed, clock)
+            due = _pace(due, exposed.pixels, plan.rate_mpix_per_s, clock)
 
 
-def _acquire_one(plan: MicroscopePlan, number: int, session: int, clock: Clock) -> int:
+def _expose(plan: MicroscopePlan, number: int) -> _Exposed:
     name = frame_name(plan.site.name, number)
-    path = plan.acquisition_folder / name
     acquired = acquire(plan.site, number, plan.seed)
     if acquired.truth is not None:
         write_durably(plan.truth_folder / name, encode_acquisition(acquired.truth))
+    return _Exposed(
+        name=name,
+        field=acquired.frame.field or name,
+        content=encode_acquisition(acquired.frame),
+        pixels=int(acquired.frame.pixels.size),
+        has_truth=acquired.truth is not None,
+    )
+
+
+def _store(plan: MicroscopePlan, number: int, session: int, exposed: _Exposed, clock: Clock) -> None:
+    path = plan.acquisition_folder / exposed.name
     # Killed between the last byte and the journal: the frame is there, and may have been taken up.
     if not (path.exists() and is_complete(path)):
-        write_growing(path, encode_acquisition(acquired.frame), plan.site.writing)
-    pixels = int(acquired.frame.pixels.size)
-    append(
-        plan.journal,
-        Acquisition(
-            number=number,
-            name=name,
-            field=acquired.frame.field or name,
-            pixels=pixels,
-            session=session,
-            written_at=clock.now(),
-            has_truth=acquired.truth is not None,
-        ),
+        write_growing(path, exposed.content, plan.site.writing)
+    entry = Acquisition(
+        number=number,
+        name=exposed.name,
+        field=exposed.field,
+        pixels=exposed.pixels,
+        session=session,
+        written_at=clock.now(),
+        has_truth=exposed.has_truth,
     )
-    return pixels
+    append(plan.journal, entry)
 
 
 def _pace(due: float, pixels: int, rate_mpix_per_s: float, clock: Clock) -> float:

@@ -1,7 +1,6 @@
 """Where a run stands: one look at coordinator, daemons and microscopes."""
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,12 +132,6 @@ def read_history(path: Path) -> tuple[Point, ...]:
         return ()
     whole = path.read_text(encoding="utf-8").rpartition("\n")[0]
     return tuple(Point.model_validate_json(line) for line in whole.splitlines())
-
-
-def backlog_max(points: tuple[Point, ...]) -> Mapping[str, int]:
-    """Find the largest backlog of each site in the history."""
-    names = {name for each in points for name in each.sites}
-    return {name: max(each.sites[name].waiting for each in points if name in each.sites) for name in names}
 
 
 def _status(folder: Path) -> SiteStatus | None:

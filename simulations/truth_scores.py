@@ -1,11 +1,9 @@
 """The final report's scores: methods run afresh on acquired frames and held against the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from benchmark.baselines import classical
@@ -149,8 +147,3 @@ def _difference(scores: Scores | None, a: str | None, b: str | None, seed: int) 
     if ours is None or theirs is None or len(ours) < 2:
         return None
     return compare(ours, theirs, seed=seed)
-
-
-def pictures(case: Case, methods: Mapping[str, Method]) -> dict[str, NDArray[Any]]:
-    """Results of several methods on one case, by name."""
-    return {name: method(case.input) for name, method in methods.items()}

@@ -68,12 +68,12 @@ class Worker:
         method = self._loaded[1]
         begun = time.perf_counter()
         source, result = Path(question["source"]), Path(question["result"])
-        _verify_source(source, question["about"]["sha256"])
+        about = question["about"] | {"sha256": _digest(source, question["about"]["sha256"])}
         made = reconstruct(
             read_frame(source),
             method,
             _TASK.validate_python(question["task"]),
-            source=question["about"],
+            source=about,
             clock=lambda: datetime.now(UTC),
         )
         result.parent.mkdir(parents=True, exist_ok=True)
@@ -95,13 +95,15 @@ class Worker:
         )
 
 
-def _verify_source(source: Path, expected: str | None) -> None:
+def _digest(source: Path, expected: str | None) -> str:
+    """Digest of the source; with `expected`, only that one."""
     try:
         found = sha256_file(source)
     except OSError as error:
         raise SourceMissing(f"{source}: {error.strerror}") from error
     if expected is not None and found != expected:
         raise SourceChanged(f"{source.name}: expected the file that was accepted ({expected}), found {found}")
+    return found
 
 
 def _look_up(network_id: str) -> dict[str, Any]:

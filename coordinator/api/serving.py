@@ -22,7 +22,7 @@ from model_library.images.durable import write_durably
 
 SERVING = "serving.json"
 _GRACE_S = 1
-_PATIENCE_S = 3.0
+_PATIENCE_S = 1.0
 _BACKLOG = 256
 
 

@@ -2,13 +2,13 @@
 
 import secrets
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from coordinator.errors import Conflict
 from coordinator.store.database import Database
 from coordinator.store.tables import UploadRow
 from coordinator.store.values import Upload, UploadState
-from model_library.wire.images import ImageDeclaration
+from model_library.wire.images import ImageDeclaration, ImagePurpose
 
 
 def _upload(row: UploadRow) -> Upload:
@@ -92,6 +92,16 @@ class Uploads:
         )
         with self._database.write() as session:
             session.exec(change)
+
+    def refused(self, instrument_id: str, purpose: ImagePurpose) -> int:
+        """Count the refused images of an instrument, each of which leaves a gap."""
+        query = select(func.count()).where(
+            UploadRow.instrument_id == instrument_id,
+            UploadRow.purpose == purpose.value,
+            UploadRow.state == UploadState.REFUSED.value,
+        )
+        with self._database.read() as session:
+            return session.exec(query).one()
 
     def forget(self, upload_id: str) -> None:
         """Drop an upload, so that its name is free again."""

@@ -41,9 +41,10 @@ class EDSR(nn.Module):
         self._start_as_resize()
 
     def _start_as_resize(self) -> None:
-        head, tail = self.head[0], damped(self.tail[1])  # type: ignore[arg-type]
+        head, tail = self.head[0], self.tail[1]
         upsampler = self.tail[0]
         assert isinstance(head, nn.Conv2d)
+        assert isinstance(tail, nn.Conv2d)
         assert isinstance(upsampler, nn.Sequential)
         layers = list(upsampler)
         with torch.no_grad():

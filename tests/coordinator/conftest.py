@@ -34,7 +34,7 @@ def synoptic(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 200.0) -> Any:
     """Await what another process does."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

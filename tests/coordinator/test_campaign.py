@@ -42,7 +42,7 @@ STAGES = (
     "monitoring",
 )
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(480)
 
 
 @dataclass
@@ -76,11 +76,11 @@ def run(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Iterator[Run
     assert served.end(signal.SIGTERM) == 0
     assert not (data / "serving.json").exists()
     served.start()
-    until(lambda: any("step" in text for text in texts(campaign(served), "fine-tuning")), 90)
+    until(lambda: any("step" in text for text in texts(campaign(served), "fine-tuning")))
     interrupted = campaign(served)
     served.end(signal.SIGKILL)
     served.start()
-    until(lambda: campaign(served)["stage"] in ("monitoring", "failed"), 90)
+    until(lambda: campaign(served)["stage"] in ("monitoring", "failed"))
     # Port 0 gave another port at every start.
     instrument = Instrument(served, instrument.key, instrument.id, instrument.tuf_root)
     yield Run(served, instrument, interrupted, campaign(served))

@@ -76,6 +76,7 @@ def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(place: Workplace)
     assert kept is not None
     assert kept.state is UploadState.REFUSED
     assert kept.refusal
+    assert place.uploads.refused("scope", ImagePurpose.FIRST) == 1
     assert not (place.settings.uploads / upload.id).exists()
 
 

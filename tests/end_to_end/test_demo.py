@@ -19,6 +19,8 @@ from model_library.specimens import SpecimenKind, render
 from model_library.wire.tasks import Denoise, SuperResolve
 from model_library.zoo.registry import Library
 
+pytestmark = pytest.mark.timeout(420)
+
 FRAMES = 15
 EVERY_N = 5
 SITES = {

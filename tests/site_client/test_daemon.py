@@ -80,7 +80,7 @@ def test_kill_9_in_the_middle_of_reconstruction_loses_and_doubles_nothing(
 ) -> None:
     coordinator.release("r-1", ClassicalRef(id="nlm"))  # slow, so that the kill strikes at work
     for number in range(1, 13):
-        enrolled.acquire(number, frame_of(number, (200, 200)))
+        enrolled.acquire(number, frame_of(number, (128, 128)))
     for wanted in (3, 7):
         process = start_daemon()
         until(lambda wanted=wanted: enrolled.ledger.counts().reconstructed >= wanted, 60)
