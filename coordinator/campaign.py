@@ -1,6 +1,7 @@
 """A campaign as a durable workflow: after a crash it resumes at the stage that was interrupted."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
@@ -39,6 +40,8 @@ PLAN: Mapping[Stage, StageWork] = {
 }
 """The stages in their order; the order is part of what a running workflow relies on."""
 
+_LIGHT = (Stage.GATHERING, Stage.FIRST_RELEASE, Stage.FINAL_RELEASE)
+"""Stages that wait for no turn to compute."""
 _ENDED = (Stage.WAITING, Stage.MONITORING, Stage.FAILED)
 
 
@@ -96,7 +99,7 @@ class Campaigning(DBOSConfiguredInstance):
     def _perform(self, campaign_id: str, stage: Stage) -> str | None:
         """Perform one stage; returns why it failed, or None."""
         place = self._place
-        with place.turn():
+        with nullcontext() if stage in _LIGHT else place.turns.turn([*PLAN].index(stage), place.check):
             place.campaigns.enter(campaign_id, stage)
             self._note(campaign_id, stage, "begin", "begins")
             campaign = place.campaigns.get(campaign_id)

@@ -13,6 +13,8 @@ from model_library.wire.methods import ClassicalRef
 
 QUEUE = "monitoring"
 METRIC = "psnr_repeat"
+_URGENCY = 6
+"""After the stages that lead to an instrument's first release, before fine-tuning."""
 
 
 @DBOS.dbos_class()
@@ -52,7 +54,7 @@ class Monitoring(DBOSConfiguredInstance):
         if release is None or campaign is None:
             place.scores.keep(_result(place, image, None, None, "no release was in service when it arrived"))
             return
-        with place.turn():
+        with place.turns.turn(_URGENCY, place.check):
             place.scores.keep(_assess(place, image, release, campaign))
 
 

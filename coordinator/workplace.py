@@ -16,11 +16,10 @@ from coordinator.store.images import Images
 from coordinator.store.objects import ObjectFolder
 from coordinator.store.releases import Releases, Scores
 from coordinator.store.uploads import Uploads
+from coordinator.turns import Turns
 
 Clock = Callable[[], float]
 """Seconds since 1970 (UTC)."""
-
-_LOOK_S = 0.2
 
 
 class Stopping(BaseException):
@@ -32,7 +31,7 @@ class Workplace:
     """Settings, clock, memory and the right to compute.
 
     `library` holds the pre-trained networks (None: those that ship). `stopping` is set when the
-    process ends. `computing` admits one heavy step at a time, so that campaigns of several
+    process ends. `turns` admits one heavy step at a time, so that campaigns of several
     instruments take turns stage by stage and each gets its first release soon. `working` holds the
     workflows that are under way in this process.
     """
@@ -49,7 +48,7 @@ class Workplace:
     objects: ObjectFolder
     repository: ReleaseRepository
     stopping: threading.Event = field(default_factory=threading.Event)
-    computing: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+    turns: Turns = field(default_factory=Turns)
     working: set[str] = field(default_factory=set)
 
     def rng(self, *purpose: str) -> np.random.Generator:
@@ -75,14 +74,3 @@ class Workplace:
         """
         if self.stopping.is_set():
             raise Stopping
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the right to compute, and give it back."""
-        while not self.computing.acquire(timeout=_LOOK_S):
-            self.check()
-        try:
-            self.check()
-            yield
-        finally:
-            self.computing.release()

@@ -95,7 +95,7 @@ def _run(
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
-        console.print(f"Written: {path}", highlight=False)
+        console.print(f"Written: {path}", highlight=False, soft_wrap=True)
     if found.complete:
         workspace.finish(told.encode())
     _print_table(console, found)
@@ -120,6 +120,7 @@ def _print_table(console: "Console", found: "Outcome") -> None:
             f"{site.name}: {row[-1]}; {frames.acquired} acquired = {frames.reconstructed} reconstructed + "
             f"{frames.waiting} waiting + {frames.set_aside} set aside; {frames.returned} returned",
             highlight=False,
+            soft_wrap=True,
         )
     for line in found.waiting:
-        console.print(f"Not done: {line}", highlight=False)
+        console.print(f"Not done: {line}", highlight=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def start_coordinator(run: Run, workspace: Workspace, supervisor: Supervisor) ->
         supervisor.run(
             "coordinator-init", synoptic("coordinator", "init", "--data", data, "--port", str(run.port))
         )
-        write_durably(settings, _coordinator_settings(run).encode())
+        write_durably(settings, coordinator_settings(run).encode())
     started = supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
     operator = Operator(workspace.coordinator, run.port)
     deadline = time.monotonic() + _UP_WITHIN_S
@@ -53,7 +53,8 @@ def start_coordinator(run: Run, workspace: Workspace, supervisor: Supervisor) ->
     return operator
 
 
-def _coordinator_settings(run: Run) -> str:
+def coordinator_settings(run: Run) -> str:
+    """Write the settings of this run's coordinator."""
     lines = [
         "# Written by `synoptic demo`.",
         'hosts = ["127.0.0.1", "localhost"]',

@@ -21,7 +21,6 @@ from simulations.instrument_files import write_growing
 from simulations.journal import Acquisition, append, read_journal
 from simulations.scenario import SiteScenario
 
-
 _LOOK_S = 0.1
 
 

@@ -39,7 +39,7 @@ class Progress:
 
     def say(self, words: str) -> None:
         """Tell one thing that happened."""
-        self._console.print(words, highlight=False)
+        self._console.print(words, highlight=False, soft_wrap=True)
 
     def show(self, seen: Look) -> None:
         """Show where every site stands."""
@@ -47,7 +47,8 @@ class Progress:
             self._live.update(_table(seen))
             return
         for site in seen.sites:
-            line = f"{_stage(site)}; in service: {_in_service(site)}"
+            stage = "enrolling" if site.campaign is None else site.campaign.stage
+            line = f"{stage}; in service: {_in_service(site)}"
             if self._told.get(site.name) != line:
                 self._told[site.name] = line
                 self.say(f"{seen.at_s:6.1f} s  {site.name}: {line}; {_counts(site)}")

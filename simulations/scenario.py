@@ -106,7 +106,7 @@ def smallest_side(site: SiteScenario) -> int:
 def digitise(bits: int) -> Digitise:
     """Leave head-room at both ends of the detector, so that noise is seldom clipped."""
     return (
-        Digitise(bits=8, gain=160.0, offset=32.0)
+        Digitise(bits=8, gain=120.0, offset=24.0)
         if bits == 8
         else Digitise(bits=16, gain=24_000.0, offset=4000.0)
     )

@@ -73,10 +73,39 @@ def recorrupt(
     if not strength > 0:
         raise RecipeError(f"expected a positive recorruption strength, found {strength}; 0.5 is usual")
     acquired = pixels.astype(np.float32, copy=False)
-    deviation = np.sqrt(noise.variance(ndimage.gaussian_filter(acquired, _MEAN_SIGMA_PX)))
-    fresh = deviation * rng.standard_normal(acquired.shape, dtype=np.float32)
     factor = np.float32(strength)
+    local_mean = ndimage.gaussian_filter(acquired, _MEAN_SIGMA_PX)
+    fresh = added_noise(local_mean, noise, strength**2, rng) / factor
     return Recorrupted(acquired + factor * fresh, acquired - fresh / factor, acquired, fresh, strength)
+
+
+def added_noise(mean: Grey, noise: NoiseModel, share: float, rng: np.random.Generator) -> Grey:
+    """Draw the noise by which `share` times the acquisition's variance is added, skewed as shot noise is.
+
+    Parameters
+    ----------
+    mean
+        Expected grey values, float32 [Y, X] in counts.
+    noise
+        The instrument's. Where its line crosses zero above zero counts, that is taken for the detector's offset.
+    share
+        Variance to add, as a multiple of that of one acquisition.
+    rng
+        Source of chance.
+
+    Returns
+    -------
+    Grey
+        float32 [Y, X] in counts, of mean 0.
+    """
+    variance = share * noise.variance(mean)
+    if noise.gain <= 0:
+        return np.sqrt(variance) * rng.standard_normal(mean.shape, dtype=np.float32)
+    steady = np.minimum(np.float32(share * max(noise.read_variance, 0.0)), variance)
+    gain = np.float32(noise.gain)
+    electrons = (variance - steady) / gain**2
+    shot = gain * (rng.poisson(electrons).astype(np.float32) - electrons)
+    return shot + np.sqrt(steady) * rng.standard_normal(mean.shape, dtype=np.float32)
 
 
 def recorrupt_coarser(
@@ -116,11 +145,8 @@ def recorrupt_coarser(
     height, width = (size - size % scale for size in pixels.shape)
     pair = recorrupt(pixels[:height, :width], noise, rng, strength=strength)
     coarse = block_mean(pair.input, scale)
-    wanted = noise.variance(ndimage.gaussian_filter(coarse, _MEAN_SIGMA_PX))
-    left = np.float32((1 + strength**2) / scale**2)
-    added = np.sqrt(wanted * max(np.float32(0), 1 - left)) * rng.standard_normal(
-        coarse.shape, dtype=np.float32
-    )
+    missing = max(0.0, 1 - (1 + strength**2) / scale**2)
+    added = added_noise(ndimage.gaussian_filter(coarse, _MEAN_SIGMA_PX), noise, missing, rng)
     return Recorrupted(coarse + added, pair.target, pair.acquired, pair.noise, strength)
 
 

@@ -27,8 +27,8 @@ class EDSR(nn.Module):
     """Head, residual body with a long skip, sub-pixel up-sampling, tail.
 
     Keys carry the names of the reference code (`head.0`, `body.<n>.body.0`, `tail.0.0` ...). The
-    initial weights pass the image through unchanged (nearest-neighbour resize), so that a short
-    training starts from a sensible picture.
+    initial weights pass the image through, resized bilinearly, so that a short training starts
+    from a sensible picture.
     """
 
     def __init__(self, config: EDSRConfig) -> None:
@@ -53,7 +53,7 @@ class EDSR(nn.Module):
             for conv, shuffle in zip(layers[::2], layers[1::2], strict=True):
                 assert isinstance(conv, nn.Conv2d)
                 assert isinstance(shuffle, nn.PixelShuffle)
-                _pass_first_channel(conv.weight[: shuffle.upscale_factor**2])
+                _resize_first_channel(conv.weight, shuffle.upscale_factor)
 
     def forward(self, image: Tensor) -> Tensor:
         """[N, 1, Y, X] unit scaled -> [N, 1, scale * Y, scale * X]."""
@@ -65,6 +65,15 @@ class EDSR(nn.Module):
 def _pass_first_channel(weight: Tensor) -> None:
     weight.zero_()
     weight[:, 0, 1, 1] = 1.0
+
+
+def _resize_first_channel(weight: Tensor, factor: int) -> None:
+    """Let the phases of the first shuffled channel interpolate the first channel bilinearly."""
+    places = (torch.arange(factor) + 0.5) / factor - 0.5
+    hats = (1 - (places[:, None] - torch.arange(-1, 2)).abs()).clamp(min=0)
+    kernels = hats[:, None, :, None] * hats[None, :, None, :]
+    weight[: factor**2] = 0.0
+    weight[: factor**2, 0] = kernels.reshape(factor**2, 3, 3).to(weight)
 
 
 def _upsampler(width: int, scale: int) -> nn.Sequential:

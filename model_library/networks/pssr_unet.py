@@ -87,13 +87,13 @@ def pssr_unet_radius(config: PSSRUNetConfig) -> int:
     reach = 3 + 1  # stem: 7x7 kernel at step 1, halving
     reach += 2 + 2  # max-pool: 3x3 kernel at step 2, halving
     for stage, count in enumerate(config.blocks):
-        step = 4 * 2 ** max(stage - 1, 0)
+        step = 4 << max(stage - 1, 0)
         if stage:
             reach += step + step  # first kernel and halving, on the finer grid
             reach += (2 * count - 1) * 2 * step
         else:
             reach += 2 * count * step
-    rising = [4 * 2**stage for stage in range(len(config.blocks) - 1)] + [2]
+    rising = [4 << stage for stage in range(len(config.blocks) - 1)] + [2]
     reach += sum(3 * step for step in rising)
     reach += 4  # convolutions at full sampling
     return -(-reach // config.scale) + (1 if config.scale > 1 else 0)

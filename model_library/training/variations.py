@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from model_library.degradation.operators import (
     Digitise,
@@ -19,8 +19,22 @@ from model_library.degradation.operators import (
 from model_library.images.frame import Grey
 from model_library.wire.base import Message
 
-Range = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
+
+def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"expected the low end first, found {bounds}; swap them")
+    return bounds
+
+
+Range = Annotated[
+    tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]], AfterValidator(_in_order)
+]
 """Low and high end."""
+
+PositiveRange = Annotated[
+    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], AfterValidator(_in_order)
+]
+"""Low and high end of what is drawn log-uniformly."""
 
 
 class Variations(Message):
@@ -28,27 +42,28 @@ class Variations(Message):
 
     Electron counts, noise levels and gamma are drawn log-uniformly, the rest uniformly, all
     independently. `electrons_per_pixel` is at unit intensity, on the coarse grid where there is
-    one. `read_sigma` is relative to unit intensity. `local_share` is the
-    noise of PSSR v1, which strikes before down-sampling. `contrast` is
-    the span that the image takes up within [0, 1]. `blur_px` is the optics', so it belongs to the
-    target as well.
+    one. `read_sigma` is relative to unit intensity. `local_share` is the noise of PSSR v1, which
+    strikes before down-sampling. `blur_px` is the optics', so it belongs to the target as well.
+    `contrast` is the span that the image takes up within [0, 1]; `inverted_share` of the images
+    are negatives.
     """
 
     scale: Literal[1, 2, 3, 4] = 1
-    electrons_per_pixel: Range | None = None
-    read_sigma: Range | None = None
-    local_share: Range | None = None
+    electrons_per_pixel: PositiveRange | None = None
+    read_sigma: PositiveRange | None = None
+    local_share: PositiveRange | None = None
     jitter_px: Range | None = None
     blur_px: Range | None = None
-    gamma: Range = (0.6, 1.6)
+    gamma: PositiveRange = (0.6, 1.6)
     contrast: Range = (0.35, 1.0)
+    inverted_share: float = Field(default=0.25, ge=0, le=1)
 
     def restyle(self, image: Grey, rng: np.random.Generator) -> Grey:
         """Another specimen under another optics: gamma, contrast, brightness, blur; [Y, X] in [0, 1]."""
         span = rng.uniform(*self.contrast)
         floor = rng.uniform(0.0, 1.0 - span)
         styled = (floor + span * np.clip(image, 0, 1) ** _log_uniform(self.gamma, rng)).astype(np.float32)
-        if rng.random() < 0.25:
+        if rng.random() < self.inverted_share:
             styled = 1 - styled
         if self.blur_px is None:
             return styled
@@ -95,6 +110,6 @@ class Variations(Message):
         return operators
 
 
-def _log_uniform(bounds: Range, rng: np.random.Generator) -> float:
+def _log_uniform(bounds: PositiveRange, rng: np.random.Generator) -> float:
     low, high = bounds
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

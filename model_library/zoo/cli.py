@@ -104,10 +104,11 @@ def pretrain(
         if now.step % 50 == 0 or now.step == now.steps:
             typer.echo(f"step {now.step} of {now.steps}, loss {now.loss:.5f}", err=True)
 
-    library = _library(out)
+    library, wanted = _library(out), read_recipe(path)
     made = train(
-        read_recipe(path),
-        library=library,
+        wanted,
+        # A new library need not hold the network that training starts from.
+        library=library if wanted.start in library.ids() else _library(None),
         data=data,
         progress=tell,
         provenance=f"recipe {path.name}, SHA-256 {sha256_file(path)}",

@@ -16,18 +16,44 @@ from model_library.specimens import Specimen, render
 from model_library.zoo.recipe import MicrographSource, SpecimenPool
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
+MOST_DRAWS = 20
+LEAST_CONTRAST = 0.05
 
 
 def simulated(pool: SpecimenPool, rng: np.random.Generator) -> tuple[Specimen, ...]:
-    """Render a pool, kinds in turn, each specimen at a magnification of its own; sides `side_px`."""
-    low, high = pool.zoom
-    specimens = []
-    for index in range(pool.images):
-        zoom = float(rng.uniform(low, high))
+    """Render a pool, kinds in turn, each specimen at a magnification of its own; sides `side_px`.
+
+    Raises
+    ------
+    RecipeError
+        Hardly a specimen looks as `only_dark` or `only_bright` wants it.
+    """
+    specimens: list[Specimen] = []
+    for _ in range(MOST_DRAWS * pool.images):
+        if len(specimens) == pool.images:
+            break
+        zoom = float(rng.uniform(*pool.zoom))
         side = max(32, round(pool.side_px / zoom))
-        specimen = render(pool.kinds[index % len(pool.kinds)], (side, side), rng)
-        specimens.append(_magnified(specimen, pool.side_px))
+        kind = pool.kinds[len(specimens) % len(pool.kinds)]
+        specimen = _magnified(render(kind, (side, side), rng), pool.side_px)
+        if _wanted(specimen, pool.only_dark, -1) and _wanted(specimen, pool.only_bright, 1):
+            specimens.append(specimen)
+    if len(specimens) < pool.images:
+        raise RecipeError(
+            f"expected {pool.images} specimens that look as wanted, found {len(specimens)} in "
+            f"{MOST_DRAWS * pool.images}; correct only_dark or only_bright"
+        )
     return tuple(specimens)
+
+
+def _wanted(specimen: Specimen, name: str | None, sign: int) -> bool:
+    if name is None:
+        return True
+    mask = specimen.labels.get(name)
+    if mask is None or not 0 < mask.mean() < 0.5:
+        return False
+    difference = specimen.intensity[mask].mean() - specimen.intensity[~mask].mean()
+    return bool(sign * difference > LEAST_CONTRAST)
 
 
 def simulated_data(pool: SpecimenPool) -> TrainingData:

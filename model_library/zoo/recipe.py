@@ -11,18 +11,24 @@ from model_library.networks.build import out_channels, scale
 from model_library.networks.config import NetworkConfig
 from model_library.specimens import SpecimenKind
 from model_library.training.fit import FitConfig
-from model_library.training.variations import Range, Variations
+from model_library.training.variations import PositiveRange, Variations
 from model_library.wire.base import Message
 from model_library.wire.tasks import Segment, Task
 
 
 class SpecimenPool(Message):
-    """Simulated specimens: how many, how large, and how much larger or smaller than drawn."""
+    """Simulated specimens: how many, how large, and how much larger or smaller than drawn.
+
+    `only_dark` (`only_bright`) names a mask; specimens where it is not darker (brighter) than the
+    rest, or covers more than half of the image, are left out, so that a structure has one look.
+    """
 
     kinds: tuple[SpecimenKind, ...] = Field(min_length=1)
     images: int = Field(ge=1)
     side_px: int = Field(ge=32)
-    zoom: Range = (0.6, 1.4)
+    zoom: PositiveRange = (0.6, 1.4)
+    only_dark: str | None = None
+    only_bright: str | None = None
 
 
 class MicrographSource(Message):

@@ -14,7 +14,7 @@ from coordinator.services import open_place
 from coordinator.settings import read_settings
 from coordinator.store.database import Database
 from coordinator.store.values import Event, ReleasePurpose, StoredImage, Upload, UploadState
-from coordinator.workplace import Stopping, Workplace
+from coordinator.workplace import Workplace
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.identity import EnrolRequest
 from model_library.wire.images import ImagePurpose
@@ -147,13 +147,6 @@ def test_purposes_count_their_images_apart(place: Workplace) -> None:
     place.images.accept(upload, "field", None, NOW)
     assert len(place.images.of("scope", ImagePurpose.FIRST)) == 1
     assert place.images.of("scope", ImagePurpose.BENCHMARK) == ()
-
-
-def test_work_waits_for_its_turn_and_leaves_when_the_process_ends(place: Workplace) -> None:
-    with place.turn():
-        place.stopping.set()
-        with pytest.raises(Stopping), place.turn():
-            pytest.fail("two turns at a time")
 
 
 def test_the_same_purpose_gives_the_same_chance(place: Workplace) -> None:

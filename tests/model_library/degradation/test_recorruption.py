@@ -8,7 +8,13 @@ from scipy import ndimage
 
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.degradation.operators import block_mean
-from model_library.degradation.recorruption import recorrupt, recorrupt_coarser, repeat_risk
+from model_library.degradation.recorruption import (
+    Recorrupted,
+    added_noise,
+    recorrupt,
+    recorrupt_coarser,
+    repeat_risk,
+)
 from model_library.errors import ImageError, RecipeError
 from model_library.specimens import SpecimenKind, render
 
@@ -124,3 +130,41 @@ def test_refusals():
         recorrupt_coarser(pixels, noise, 9, rng)
     with pytest.raises(ImageError, match="prediction"):
         repeat_risk(np.ones((4, 4), np.float32), recorrupt(pixels, noise, rng))
+
+
+def exploiting_skew(pixels):
+    """Smooth, and add what a network can learn from the skewness of shot noise: the squared residual."""
+    smooth = ndimage.gaussian_filter(pixels, 2.0)
+    return smooth + 0.04 * ((pixels - smooth) ** 2 - 10.0 * smooth) / 10.0
+
+
+def gaussian_recorruption(pixels, noise, rng, strength=0.5):
+    """Recorruption as first published: the fresh noise is Gaussian whatever the acquisition's is."""
+    spread = np.sqrt(noise.variance(ndimage.gaussian_filter(pixels, 1.5)))
+    fresh = (spread * rng.standard_normal(pixels.shape)).astype(np.float32)
+    return Recorrupted(pixels + strength * fresh, pixels - fresh / strength, pixels, fresh, strength)
+
+
+@pytest.mark.parametrize(("split", "fair"), [(recorrupt, True), (gaussian_recorruption, False)])
+def test_a_method_that_exploits_the_skewness_of_shot_noise_is_not_flattered(split, fair):
+    gain = 10.0
+    gains_by_risk, gains_by_truth = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = (60 * render(SpecimenKind.CELLS, (256, 256), rng).intensity + 20).astype(np.float32)
+        acquired = (gain * rng.poisson(truth / gain)).astype(np.float32)
+        pair = split(acquired, NoiseModel(gain, 0.0), rng)
+        plain, cunning = ndimage.gaussian_filter(pair.input, 2.0), exploiting_skew(pair.input)
+        gains_by_risk.append(repeat_risk(plain, pair) - repeat_risk(cunning, pair))
+        gains_by_truth.append(float(np.mean((plain - truth) ** 2) - np.mean((cunning - truth) ** 2)))
+    error = np.mean(gains_by_risk) - np.mean(gains_by_truth)
+    noise = np.std(np.subtract(gains_by_risk, gains_by_truth)) / np.sqrt(6)
+    assert bool(abs(error) < 4 * noise + 0.5) is fair, (error, noise)
+
+
+def test_added_noise_has_the_variance_and_the_skewness_of_shot_noise():
+    mean = np.full((800, 800), 50.0, dtype=np.float32)
+    drawn = added_noise(mean, NoiseModel(10.0, 0.0), 1.0, np.random.default_rng(0))
+    assert np.mean(drawn) == pytest.approx(0, abs=0.15)
+    assert np.var(drawn) == pytest.approx(500, rel=0.01)
+    assert np.mean(drawn**3) == pytest.approx(10.0**2 * 50, rel=0.1)

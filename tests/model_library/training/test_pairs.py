@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from model_library.degradation.noise import NoiseModel
 from model_library.degradation.operators import block_mean
@@ -109,3 +110,22 @@ def test_all_eight_orientations_occur():
     inputs, targets = cut_batch(lambda: Pair(image, image), 200, 4, 1, np.random.default_rng(0))
     assert torch.equal(inputs, targets)
     assert len({patch.tobytes() for patch in inputs.numpy()}) == 8
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 5.0), (5.0, 1.0), (-1.0, 1.0)])
+def test_ranges_that_cannot_be_drawn_from_are_refused(bounds: tuple[float, float]):
+    with pytest.raises(ValidationError):
+        Variations(electrons_per_pixel=bounds)
+
+
+def test_negatives_are_as_frequent_as_asked():
+    image = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(8, axis=0)
+    rng = np.random.default_rng(0)
+
+    def falls(share: float) -> float:
+        variations = Variations(inverted_share=share)
+        styled = (variations.restyle(image, rng) for _ in range(200))
+        return float(np.mean([one[0, 0] > one[0, -1] for one in styled]))
+
+    assert (falls(0.0), falls(1.0)) == (0.0, 1.0)
+    assert falls(0.25) == pytest.approx(0.25, abs=0.1)

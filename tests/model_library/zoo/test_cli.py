@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ def test_every_command_has_help_with_an_example(command: str):
     result = RUN.invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert "Example: synoptic library" in result.stdout
+
+
+def test_a_new_library_may_start_from_a_network_that_ships(write_recipe: Callable[..., Path], tmp_path: Path):
+    recipe = write_recipe(
+        top='start = "unet-denoise-shot"', network='kind = "unet"\nwidths = [16, 32, 64, 128]'
+    )
+    result = RUN.invoke(app, ["pretrain", str(recipe), "--out", str(tmp_path / "new"), "--json"])
+    assert result.exit_code == 0, result.output
+    sources = [data["source"] for data in json.loads(result.stdout)["training_data"]]
+    assert any("through unet-denoise-shot" in source for source in sources)
