@@ -27,7 +27,8 @@ def lay_out(micrographs: Sequence[Micrograph], *, side: int, multiple: int, smal
     Parameters
     ----------
     micrographs
-        One micrograph is one field; so is a run of neighbouring slices of a stack.
+        A quarter of a micrograph is one field: the stage moved on by half an image. A run of
+        neighbouring slices of a stack is one field.
     side
         Side of a crop in px of the file; a smaller file is one crop.
     multiple
@@ -61,6 +62,13 @@ def _crops_of(image: Micrograph, side: int, multiple: int) -> Iterator[Crop]:
                     x=x,
                     height=height,
                     width=width,
-                    field=image.path.stem if len(image.pages) == 1 else f"{image.path.stem}-run{run}",
+                    field=_field(image, run, lower=2 * y + height > rows, right=2 * x + width > columns),
                     truth=image.truth,
                 )
+
+
+def _field(image: Micrograph, run: int, *, lower: bool, right: bool) -> str:
+    """Name the field of view of a crop by the half, in Y and in X, that holds its centre."""
+    if len(image.pages) > 1:
+        return f"{image.path.stem}-run{run}"
+    return f"{image.path.stem}-{'lower' if lower else 'upper'}-{'right' if right else 'left'}"

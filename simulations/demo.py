@@ -71,7 +71,11 @@ def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Pro
     workspace.keep(run)
     progress.say(f"{'Resuming' if resumed else 'Beginning'} in {workspace.folder}")
     earlier_s = _earlier_s(workspace)
-    with interruptible(), Supervisor(workspace.logs, ENVIRONMENT) as supervisor:
+    with (
+        interruptible(),
+        workspace.held() as lock,
+        Supervisor(workspace.logs, ENVIRONMENT, held=(lock,)) as supervisor,
+    ):
         operator = start_coordinator(run, workspace, supervisor)
         try:
             start_daemons(run, workspace, supervisor, operator)

@@ -3,15 +3,18 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from model_library.images.durable import write_durably
 from model_library.wire.tasks import Denoise, Task
 from simulations.errors import ProcessFailed
 from simulations.microscopes import MicroscopePlan, Session
 from simulations.operator_view import Operator
-from simulations.processes import Supervisor
+from simulations.processes import Supervisor, await_success
 from simulations.scenario import SiteScenario, smallest_side
 from simulations.workspace import Run, Workspace
+from site_client.errors import SiteError
+from site_client.identity import read_identity
 
 _UP_WITHIN_S = 60.0
 _LOOK_S = 0.1
@@ -39,7 +42,7 @@ def start_coordinator(run: Run, workspace: Workspace, supervisor: Supervisor) ->
         supervisor.run(
             "coordinator-init", synoptic("coordinator", "init", "--data", data, "--port", str(run.port))
         )
-        write_durably(settings, coordinator_settings(run).encode())
+    write_durably(settings, coordinator_settings(run).encode())
     started = supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
     operator = Operator(workspace.coordinator, run.port)
     deadline = time.monotonic() + _UP_WITHIN_S
@@ -77,14 +80,25 @@ def _patch_px(run: Run) -> int:
 
 def start_daemons(run: Run, workspace: Workspace, supervisor: Supervisor, operator: Operator) -> None:
     """Enrol the sites that have no identity yet, and start every daemon."""
+    enrolling = []
     for site in run.scenario.sites:
-        folder = workspace.site(site.name)
         workspace.acquisitions(site.name).mkdir(parents=True, exist_ok=True)
-        if not (folder / "settings.toml").exists():
-            supervisor.run(f"enrol-{site.name}", _enrolment(run, workspace, site, operator.enrolment_token()))
+        if not _is_enrolled(workspace.site(site.name)):
+            command = _enrolment(run, workspace, site, operator.enrolment_token())
+            enrolling.append(supervisor.start(f"enrol-{site.name}", command))
+    for each in enrolling:
+        await_success(each)
     for site in run.scenario.sites:
         command = synoptic("site", "run", "--folder", str(workspace.site(site.name)))
         supervisor.start(f"daemon-{site.name}", command)
+
+
+def _is_enrolled(folder: Path) -> bool:
+    try:
+        read_identity(folder)
+    except SiteError:
+        return False
+    return True
 
 
 def _enrolment(run: Run, workspace: Workspace, site: SiteScenario, token: str) -> list[str]:

@@ -17,7 +17,8 @@ from simulations.journal import rate_mpix_per_s
 from simulations.operator_view import CampaignSeen
 from simulations.truth_scores import UNTREATED, SiteScores
 
-_ASSIGNED = {"network": "a network", "classical": "a classical algorithm"}
+CLASSICAL = "a classical algorithm"
+_ASSIGNED = {"network": "a network", "classical": CLASSICAL}
 
 
 class MethodName(Message):
@@ -72,6 +73,7 @@ class SiteOutcome(Message):
     frames: Frames
     method: Methods
     assigned: str
+    reason: str | None
     scores: Scores | None
     throughput_mpix_per_s: float | None
     acquisition_mpix_per_s: float | None
@@ -173,6 +175,7 @@ def _site(closed: Closed) -> SiteOutcome:
             final=None if service is None else _name(service.method),
         ),
         assigned="nothing" if service is None else _ASSIGNED[service.method.kind],
+        reason=_last_reason(campaign),
         scores=None if closed.scores is None else _scores(closed.scores),
         throughput_mpix_per_s=None if status is None else status.throughput_mpix_per_s,
         acquisition_mpix_per_s=rate_mpix_per_s(seen.acquired),
@@ -183,6 +186,11 @@ def _site(closed: Closed) -> SiteOutcome:
         campaign="none" if campaign is None else campaign.stage,
         failure=None if campaign is None else _failure(campaign),
     )
+
+
+def _last_reason(campaign: CampaignSeen | None) -> str | None:
+    """Quote what decided at the last sitting of the gate."""
+    return None if campaign is None or not campaign.gates else str(campaign.gates[-1]["reasons"][0])
 
 
 def _failure(campaign: CampaignSeen) -> str | None:

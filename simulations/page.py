@@ -19,7 +19,7 @@ from benchmark.report import (
 )
 from simulations.closing import Closed
 from simulations.observation import Point
-from simulations.outcome import Moment, Outcome, Scores, SiteOutcome
+from simulations.outcome import CLASSICAL, Moment, Outcome, Scores, SiteOutcome
 
 _LONGEST_LABEL_SHARE = 0.07
 REAL = (
@@ -101,8 +101,8 @@ def summary_row(site: SiteOutcome) -> tuple[str, ...]:
 
 def verdict(site: SiteOutcome, scores: Scores) -> str:
     """Say who won at a site, and whether what is in service is that."""
-    if site.assigned.startswith("a classical"):
-        return "a classical algorithm won the gate and is assigned"
+    if site.assigned == CLASSICAL:
+        return f"{CLASSICAL} is assigned; the gate's last word: {site.reason}"
     if scores.difference_ci95 is None:
         return "too few held-out fields for an interval"
     low, high = scores.difference_ci95

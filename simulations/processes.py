@@ -37,17 +37,32 @@ class Supervisor:
 
     A watchdog process holds the other end of a pipe and ends the groups where this process is
     killed before it can.
+
+    Parameters
+    ----------
+    logs
+        Folder of the processes' output.
+    environment
+        Added to this process's own.
+    held
+        File descriptors that the watchdog holds too, until it has ended everything.
     """
 
-    def __init__(self, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, logs: Path, environment: Mapping[str, str] | None = None, *, held: Sequence[int] = ()
+    ) -> None:
         self._logs = logs
+        self._held = held
         self._environment = {**os.environ, **(environment or {})}
         self._started: dict[str, Started] = {}
 
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-m", "simulations.watchdog"], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-m", "simulations.watchdog"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=self._held,
         )
         return self
 
@@ -84,17 +99,7 @@ class Supervisor:
         ProcessFailed
             Where it ends with another code than 0, or not in time.
         """
-        started = self.start(name, arguments)
-        try:
-            code = started.process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise ProcessFailed(
-                f"expected {name} to end within {timeout_s:.0f} s; see {started.log}"
-            ) from error
-        if code:
-            raise ProcessFailed(
-                f"expected {name} to succeed, found exit code {code}; it said:\n{started.tail()}"
-            )
+        await_success(self.start(name, arguments), timeout_s)
 
     def check(self) -> None:
         """Notice a process that ended in failure.
@@ -145,6 +150,26 @@ class Supervisor:
         with suppress(BrokenPipeError):
             self._watchdog.stdin.write(f"{line}\n".encode())
             self._watchdog.stdin.flush()
+
+
+def await_success(started: Started, timeout_s: float = 60.0) -> None:
+    """Wait for a process to end well.
+
+    Raises
+    ------
+    ProcessFailed
+        Where it ends with another code than 0, or not in time.
+    """
+    try:
+        code = started.process.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessFailed(
+            f"expected {started.name} to end within {timeout_s:.0f} s; see {started.log}"
+        ) from error
+    if code:
+        raise ProcessFailed(
+            f"expected {started.name} to succeed, found exit code {code}; it said:\n{started.tail()}"
+        )
 
 
 def _ignore_interrupts() -> signal.Handlers | None:

@@ -1,6 +1,10 @@
 """The folder of one run: everything that the demo's processes read and write."""
 
+import fcntl
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -12,6 +16,7 @@ from simulations.scenario import Scenario
 
 _RUN = "run.json"
 _FINISHED = "finished.json"
+_PATIENCE_S = 15.0
 
 
 class Run(Message):
@@ -115,6 +120,29 @@ class Workspace:
         self.keep(begun)
         return begun, False
 
+    @contextmanager
+    def held(self, patience_s: float = _PATIENCE_S) -> Iterator[int]:
+        """Hold the folder alone; gives the file descriptor that holds it.
+
+        A process that inherits the descriptor goes on holding. So a run begins only when the
+        processes of one that was killed here have ended.
+
+        Raises
+        ------
+        WorkspaceError
+            Another run holds it.
+        """
+        with (self.folder / "lock").open("a") as file:
+            deadline = time.monotonic() + patience_s
+            while not _lock(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise WorkspaceError(
+                        f"expected a folder that no other run uses, found one at work in {self.folder}; "
+                        "wait for its end, or name another folder"
+                    )
+                time.sleep(0.1)
+            yield file.fileno()
+
     def keep(self, run: Run) -> None:
         """Write down what is run here."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -134,6 +162,14 @@ def default_workspace(parent: Path, wanted: Run) -> Workspace:
         if found is not None and not newest.finished and found.same_as(wanted):
             return newest
     return Workspace(parent / f"run-{max(numbers, default=0) + 1:03d}")
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _free_port() -> int:

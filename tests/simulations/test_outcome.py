@@ -275,7 +275,8 @@ def test_classical_winner_is_named_as_assigned() -> None:
     found, _ = outcome_of(site_look(status=status(in_service=gaussian)))
 
     assert found.sites[0].assigned == "a classical algorithm"
-    assert summary_row(found.sites[0])[-1] == "a classical algorithm won the gate and is assigned"
+    verdict = summary_row(found.sites[0])[-1]
+    assert verdict == "a classical algorithm is assigned; the gate's last word: better than gaussian"
 
 
 def test_timeline_counts_from_the_first_event() -> None:

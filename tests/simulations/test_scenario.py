@@ -146,11 +146,13 @@ def test_degradation_can_be_named_or_listed_or_none(folder: Path) -> None:
     assert acquire(as_acquired, 0, 0).truth is None
 
 
-def test_frames_of_one_micrograph_share_a_field_and_fields_take_turns(folder: Path) -> None:
+def test_a_quarter_of_a_micrograph_is_a_field_and_fields_take_turns(folder: Path) -> None:
     source = site(folder, "frame_px = 140").source
 
     assert isinstance(source, Micrographs)
-    assert [crop.field for crop in source.crops[:4]] == ["image-0", "image-1", "image-2", "image-0"]
+    quarters = [f"{row}-{column}" for row in ("upper", "lower") for column in ("left", "right")]
+    fields = [f"image-{number}-{quarter}" for number in range(3) for quarter in quarters]
+    assert [crop.field for crop in source.crops[:12]] == fields
     assert len(source.crops) == 3 * 2 * 3
 
 

@@ -56,3 +56,16 @@ def test_default_folder_takes_up_an_unfinished_run_only(tmp_path: Path) -> None:
     assert default_workspace(tmp_path, run_of(seed=3)).folder.name == "run-002"
     first.finish(b"{}")
     assert default_workspace(tmp_path, run_of()).folder.name == "run-002"
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+
+    with (
+        workspace.held(),
+        pytest.raises(WorkspaceError, match="found one at work"),
+        workspace.held(patience_s=0.2),
+    ):
+        pass
+    with workspace.held(patience_s=0.2):
+        pass
