@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.method import Method
 from model_library.wire.tasks import Task
 
-OUTRUN = 1.5
+OUTRUN = 2.0
 """Acquisition per computation: above 1, so that a backlog builds up."""
 _PROBE_PX = 128
 _FALLBACK_MPIX_PER_S = 0.5

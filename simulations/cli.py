@@ -1,7 +1,7 @@
 """`synoptic demo`: the whole loop on this machine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -34,6 +34,9 @@ def demo(
     tuning_steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of fine-tuning; default: the coordinator's.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Write each site's picture to DIR/<site>.png as well.")
+    ] = None,
 ) -> None:
     """Run one coordinator, three sites and three microscopes on this machine, from acquisition to report.
 
@@ -58,7 +61,7 @@ def demo(
     chosen = default_workspace(Path("demo-workspace"), wanted) if workspace is None else Workspace(workspace)
     console = Console()
     try:
-        complete = _run(console, chosen.folder, wanted, max_minutes, (json_file, report))
+        complete = _run(console, chosen.folder, wanted, max_minutes, _Files(json_file, report, figures))
     except KeyboardInterrupt:
         console.print(f"Interrupted. The same command resumes in {chosen.folder}.", highlight=False)
         raise typer.Exit(INTERRUPTED) from None
@@ -66,11 +69,18 @@ def demo(
         raise typer.Exit(1)
 
 
-def _run(
-    console: "Console", folder: Path, wanted: "Run", minutes: float, files: tuple[Path | None, Path | None]
-) -> bool:
+class _Files(NamedTuple):
+    """Where the outcome goes; None: into the workspace, or nowhere for figures."""
+
+    json: Path | None
+    report: Path | None
+    figures: Path | None
+
+
+def _run(console: "Console", folder: Path, wanted: "Run", minutes: float, files: _Files) -> bool:
     import time
 
+    from benchmark.figures import montage
     from simulations.closing import close
     from simulations.demo import interruptible, run_loop
     from simulations.observation import read_history
@@ -88,13 +98,17 @@ def _run(
     found = outcome(ended, closed, time.monotonic() - began)
     told = found.model_dump_json(indent=2)
     page = render_page(found, closed, read_history(workspace.history))
-    json_file, report = files
-    for path, content in (
-        (json_file or workspace.folder / "demo.json", told),
-        (report or workspace.folder / "demo.html", page),
-    ):
+    contents = {
+        files.json or workspace.folder / "demo.json": told.encode(),
+        files.report or workspace.folder / "demo.html": page.encode(),
+    }
+    if files.figures is not None:
+        contents |= {
+            files.figures / f"{each.site.name}.png": montage(each.panels) for each in closed if each.panels
+        }
+    for path, content in contents.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content)
         console.print(f"Written: {path}", highlight=False, soft_wrap=True)
     if found.complete:
         workspace.finish(told.encode())

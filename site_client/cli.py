@@ -77,7 +77,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     typer.echo(found.model_dump_json(indent=2) if as_json else _described(found))
 
 
-@app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-poisson")
+@app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-denoise-shot")
 def reconstruct(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A TIFF file, or a folder of them.")],
     network: Annotated[str, typer.Option(help="Id of a network: see `synoptic library list`.")],
