@@ -28,7 +28,7 @@ crop_px = 256               # side of the crop on which methods are compared
 tile_px = 512
 
 [tuning]
-steps = 100
+steps = 150
 batch = 8
 patch_px = 64
 learning_rate = 2e-4
@@ -49,7 +49,7 @@ class Tuning(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    steps: int = Field(default=100, ge=1)
+    steps: int = Field(default=150, ge=1)
     batch: int = Field(default=8, ge=1)
     patch_px: int = Field(default=64, ge=16)
     learning_rate: float = Field(default=2e-4, gt=0)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from simulations.workspace import Run
 
 INTERRUPTED = 130
-_FIRST_IMAGES = 21
+_FIRST_IMAGES = 28
 _EVERY_N = 5
 
 

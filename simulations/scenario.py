@@ -117,7 +117,7 @@ def default_scenario(seed: int, frames: int) -> Scenario:
     membranes = SiteScenario(
         name="membranes",
         task=Denoise(),
-        source=Specimens(specimen=SpecimenKind.CELLS, frame_px=448),
+        source=Specimens(specimen=SpecimenKind.CELLS, frame_px=448, frames_per_field=1),
         recipe=Recipe(operators=(ShotNoise(electrons_per_pixel=24.0), digitise(8))),
         pixel_size_nm=4.0,
         frames=frames,
@@ -126,7 +126,7 @@ def default_scenario(seed: int, frames: int) -> Scenario:
     alloy = SiteScenario(
         name="alloy",
         task=Denoise(),
-        source=Specimens(specimen=SpecimenKind.PRECIPITATES, frame_px=448),
+        source=Specimens(specimen=SpecimenKind.PRECIPITATES, frame_px=448, frames_per_field=1),
         recipe=Recipe(operators=(ShotNoise(electrons_per_pixel=80.0), ReadNoise(sigma=0.06), digitise(16))),
         pixel_size_nm=1.5,
         frames=frames,
@@ -136,7 +136,7 @@ def default_scenario(seed: int, frames: int) -> Scenario:
     particles = SiteScenario(
         name="particles",
         task=SuperResolve(scale=2),
-        source=Specimens(specimen=SpecimenKind.PARTICLES, frame_px=224),
+        source=Specimens(specimen=SpecimenKind.PARTICLES, frame_px=224, frames_per_field=1),
         recipe=Recipe(operators=(Downsample(scale=2), ShotNoise(electrons_per_pixel=250.0), digitise(16))),
         pixel_size_nm=2.0,
         frames=frames,

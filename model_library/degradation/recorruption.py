@@ -87,7 +87,7 @@ def added_noise(mean: Grey, noise: NoiseModel, share: float, rng: np.random.Gene
     mean
         Expected grey values, float32 [Y, X] in counts.
     noise
-        The instrument's. Where its line crosses zero above zero counts, that is taken for the detector's offset.
+        The instrument's. Where its line crosses zero above zero counts, the detector has that offset.
     share
         Variance to add, as a multiple of that of one acquisition.
     rng
@@ -100,12 +100,12 @@ def added_noise(mean: Grey, noise: NoiseModel, share: float, rng: np.random.Gene
     """
     variance = share * noise.variance(mean)
     if noise.gain <= 0:
-        return np.sqrt(variance) * rng.standard_normal(mean.shape, dtype=np.float32)
+        return np.asarray(np.sqrt(variance) * rng.standard_normal(mean.shape, dtype=np.float32))
     steady = np.minimum(np.float32(share * max(noise.read_variance, 0.0)), variance)
     gain = np.float32(noise.gain)
     electrons = (variance - steady) / gain**2
     shot = gain * (rng.poisson(electrons).astype(np.float32) - electrons)
-    return shot + np.sqrt(steady) * rng.standard_normal(mean.shape, dtype=np.float32)
+    return np.asarray(shot + np.sqrt(steady) * rng.standard_normal(mean.shape, dtype=np.float32))
 
 
 def recorrupt_coarser(
