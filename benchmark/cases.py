@@ -12,7 +12,7 @@ from benchmark.errors import BenchmarkError, UnusableResult
 from benchmark.metrics import Metric, dice, nrmse, psnr, psnr_affine, ssim
 from benchmark.metrics.pointwise import ratio_db
 from model_library.degradation.noise import NoiseModel
-from model_library.degradation.recorruption import Recorrupted, recorrupt, recorrupt_coarser, repeat_risk
+from model_library.degradation.recorruption import Recorrupted, recorrupt, repeat_risk
 from model_library.images.frame import Grey
 
 _TINY = float(np.finfo(np.float32).tiny)
@@ -68,7 +68,6 @@ class Case:
 def repeat_cases(
     images: Sequence[tuple[str, Grey]],
     noise: NoiseModel,
-    scale: int,
     rng: np.random.Generator,
     crop_px: int = 256,
 ) -> tuple[Case, ...]:
@@ -80,9 +79,6 @@ def repeat_cases(
         (field of view, pixels float32 [Y, X] in counts).
     noise
         Of the instrument that acquired them.
-    scale
-        Output pixels per input pixel. Above 1 the input is made `scale` times coarser, so methods
-        are judged that much below the sampling at which they will serve.
     rng
         Places the crops and draws the noise.
     crop_px
@@ -90,8 +86,8 @@ def repeat_cases(
     """
     cases = []
     for number, (field, pixels) in enumerate(images):
-        crop = _crop(pixels, crop_px, scale, rng)
-        pair = recorrupt(crop, noise, rng) if scale == 1 else recorrupt_coarser(crop, noise, scale, rng)
+        crop = _crop(pixels, crop_px, rng)
+        pair = recorrupt(crop, noise, rng)
         low, high = np.percentile(crop, (1, 99))
         span = max(float(high - low), _TINY)
         cases.append(Case(field, f"{number:03d}:{field}", pair.input, Repeat(pair, span)))
@@ -126,7 +122,8 @@ def score(prediction: NDArray[Any], reference: Reference, metric: Metric) -> flo
             target = reference.pair.target
         case Labels():
             target = reference.mask
-    if prediction.shape != target.shape:
+    finer = prediction.shape[0] // target.shape[0] if isinstance(reference, Repeat) else 1
+    if prediction.shape != tuple(max(1, finer) * side for side in target.shape):
         raise UnusableResult(f"expected a result of shape {target.shape}, found {prediction.shape}")
     if not np.isfinite(prediction).all():
         return math.nan
@@ -155,10 +152,10 @@ _RANGED: dict[Metric, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
 }
 
 
-def _crop(pixels: Grey, crop_px: int, scale: int, rng: np.random.Generator) -> Grey:
-    height, width = (min(side, crop_px) // scale * scale for side in pixels.shape)
+def _crop(pixels: Grey, crop_px: int, rng: np.random.Generator) -> Grey:
+    height, width = (min(side, crop_px) for side in pixels.shape)
     if not height or not width:
-        raise BenchmarkError(f"expected an image of {scale} px a side or more, found {pixels.shape}")
+        raise BenchmarkError(f"expected an image with pixels, found {pixels.shape}")
     top = int(rng.integers(0, pixels.shape[0] - height + 1))
     left = int(rng.integers(0, pixels.shape[1] - width + 1))
     return pixels[top : top + height, left : left + width]

@@ -109,7 +109,7 @@ def cases_of(
         return tuple(_with_noise(image, how.noise_sigma, scale, crop_px, rng) for image in images)
     noise = estimate_noise([image.pixels for image in images])
     pairs = [(image.field, image.pixels) for image in images]
-    return repeat_cases(pairs, noise, scale, rng, crop_px)
+    return repeat_cases(pairs, noise, rng, crop_px)
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:

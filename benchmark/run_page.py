@@ -18,7 +18,7 @@ _MODES: dict[Mode, str] = {
     "added_noise": "Against the images as given: the noise was added here, and the images' own noise"
     " limits the scores.",
     "repeat": "Without truth, by recorruption: what an independent repeat of the acquisition would see. "
-    "Super-resolution is judged one step coarser than it will serve.",
+    "Super-resolution is judged after binning to the sampling of the acquisition.",
 }
 
 

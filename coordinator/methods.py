@@ -88,7 +88,6 @@ def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case,
     if not images:
         message = f"expected images in the {split} split, found none; send images of more fields of view"
         raise CannotAssess(message)
-    scale = instrument_of(place, campaign).task.scale
     crop_px = place.settings.assessment.crop_px
     pixels = pixels_of(place, images)
-    return repeat_cases(pixels, noise_of(campaign), scale, place.rng("cases", split), crop_px=crop_px)
+    return repeat_cases(pixels, noise_of(campaign), place.rng("cases", split), crop_px=crop_px)

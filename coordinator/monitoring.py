@@ -85,7 +85,6 @@ def _measure(place: Workplace, image: StoredImage, release: Release, campaign: C
     cases = repeat_cases(
         pixels_of(place, [image]),
         noise_of(campaign),
-        task.scale,
         place.rng("monitoring", image.sha256),
         crop_px=place.settings.assessment.crop_px,
     )

@@ -63,3 +63,11 @@ def main() -> None:
     except SynopticError as refusal:
         click.echo(f"Refused: {refusal}", err=True)
         sys.exit(1)
+    except ModuleNotFoundError as missing:
+        # A site installs only synoptic[site], a server only synoptic[coordinator].
+        click.echo(
+            f"Refused: expected the package {missing.name} for this command, found none; "
+            "install the extra that brings it: pip install 'synoptic[site,coordinator,benchmark]'",
+            err=True,
+        )
+        sys.exit(1)

@@ -131,7 +131,7 @@ def _cases(ended: Ended, workspace: Workspace, site: SiteScenario, seen: SiteLoo
         return ()
     if all(frame.has_truth for frame in frames):
         return truth_cases(frames, acquisitions, workspace.truth(site.name))
-    return cases_without_truth(frames, acquisitions, site.task.scale, ended.run.scenario.seed)
+    return cases_without_truth(frames, acquisitions, ended.run.scenario.seed)
 
 
 def _results(workspace: Workspace, site: SiteScenario, seen: SiteLook) -> Sequence[tuple[Path, Path]]:

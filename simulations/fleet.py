@@ -11,7 +11,7 @@ from simulations.errors import ProcessFailed
 from simulations.microscopes import MicroscopePlan, Session
 from simulations.operator_view import Operator
 from simulations.processes import Supervisor, await_success
-from simulations.scenario import SiteScenario, smallest_side
+from simulations.scenario import SiteScenario
 from simulations.workspace import Run, Workspace
 from site_client.errors import SiteError
 from site_client.identity import read_identity
@@ -20,7 +20,6 @@ _UP_WITHIN_S = 60.0
 _CAMPAIGN_THREADS = 2
 """Fixed, not the number of cores: weights depend on it. The sites' workers give way, having low priority."""
 _LOOK_S = 0.1
-_PATCH_PX, _STRIDE_PX = 64, 8
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Each process computes on one core: there are more processes than cores."""
 
@@ -69,16 +68,9 @@ def coordinator_settings(run: Run) -> str:
         f"every_n = {run.every_n}",
         f"seed = {run.scenario.seed}",
     ]
-    lines += ["[tuning]", f"patch_px = {_patch_px(run)}"]
     if run.tuning_steps is not None:
-        lines.append(f"steps = {run.tuning_steps}")
+        lines += ["[tuning]", f"steps = {run.tuning_steps}"]
     return "\n".join(lines) + "\n"
-
-
-def _patch_px(run: Run) -> int:
-    """Choose a patch that fits into every frame, made coarser as tuning for super-resolution does."""
-    smallest = min(smallest_side(site) // site.task.scale for site in run.scenario.sites)
-    return min(_PATCH_PX, smallest // _STRIDE_PX * _STRIDE_PX)
 
 
 def start_daemons(run: Run, workspace: Workspace, supervisor: Supervisor, operator: Operator) -> None:

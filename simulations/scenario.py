@@ -95,14 +95,6 @@ class Scenario(Message):
     sites: tuple[SiteScenario, ...] = Field(min_length=1)
 
 
-def smallest_side(site: SiteScenario) -> int:
-    """Give the shortest side of a site's acquired frames, in px."""
-    if isinstance(site.source, Specimens):
-        return site.source.frame_px
-    coarser = site.recipe.scale if site.recipe else 1
-    return min(min(crop.height, crop.width) for crop in site.source.crops) // coarser
-
-
 def digitise(bits: int) -> Digitise:
     """Leave head-room at both ends of the detector, so that noise is seldom clipped."""
     return (

@@ -76,13 +76,11 @@ def truth_cases(frames: Sequence[Acquisition], acquisitions: Path, truth: Path) 
     return tuple(cases)
 
 
-def cases_without_truth(
-    frames: Sequence[Acquisition], acquisitions: Path, scale: int, seed: int
-) -> tuple[Case, ...]:
+def cases_without_truth(frames: Sequence[Acquisition], acquisitions: Path, seed: int) -> tuple[Case, ...]:
     """Make cases of acquired frames alone, by recorruption."""
     images = [(frame.field, read_frame(acquisitions / frame.name).grey) for frame in frames]
     noise = estimate_noise([pixels for _, pixels in images])
-    return repeat_cases(images, noise, scale, np.random.default_rng(seed))
+    return repeat_cases(images, noise, np.random.default_rng(seed))
 
 
 def score_site(
@@ -112,8 +110,7 @@ def score_site(
     metric = Metric.PSNR if has_truth else Metric.PSNR_REPEAT
     metrics = (metric, Metric.SSIM) if has_truth else (metric,)
     named = {method_key(each.ref): each for each in (final, first, *rivals) if each is not None}
-    if has_truth or isinstance(task, Denoise):
-        named[UNTREATED] = Untreated(task)
+    named[UNTREATED] = Untreated(task)
     keys = [None if each is None else method_key(each.ref) for each in (final, first)]
     scores = evaluate_all(list(named.values()), cases, metrics) if cases else {}
     main = scores.get(metric)

@@ -26,7 +26,6 @@ def material_of(place: Workplace, campaign: Campaign) -> Material:
     return Material(
         images=[pixels for _, pixels in pixels_of(place, images)],
         noise=noise_of(campaign),
-        scale=instrument.task.scale,
         data=data,
         fields=tuning_fields(place, campaign),
     )

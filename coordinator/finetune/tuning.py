@@ -26,8 +26,6 @@ class Material:
         Acquired images, float32 [Y, X] in counts.
     noise
         Noise of the instrument, in counts.
-    scale
-        Output pixels per input pixel.
     data
         How the card will describe these images.
     fields
@@ -36,7 +34,6 @@ class Material:
 
     images: Sequence[Grey]
     noise: "NoiseModel"
-    scale: int
     data: "TrainingData"
     fields: tuple[str, ...]
 
@@ -68,7 +65,7 @@ def fine_tune(
 
     # Per thread, and workflow threads are made anew; a sum over another number of threads rounds differently.
     torch.set_num_threads(threads)
-    pairs = RecorruptedPairs(images=material.images, noise=material.noise, scale=material.scale)
+    pairs = RecorruptedPairs(images=material.images, noise=material.noise)
     start = load_network(parent).module.requires_grad_(True)
     return weights_bytes(fit(start, pairs, config, progress=progress, stop=stop).module)
 

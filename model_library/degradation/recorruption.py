@@ -26,7 +26,7 @@ class Recorrupted:
     Attributes
     ----------
     input
-        [Y, X], or smaller by the scale of super-resolution; what a method is given: noisier than `acquired`.
+        [Y, X]; what a method is given: noisier than `acquired`.
     target
         [Y, X]; `acquired - noise / strength`: what a method is trained towards.
     acquired
@@ -47,7 +47,7 @@ class Recorrupted:
 def recorrupt(
     pixels: Grey, noise: NoiseModel, rng: np.random.Generator, *, strength: float = 0.5
 ) -> Recorrupted:
-    """Split an acquired image for denoising.
+    """Split an acquired image.
 
     Parameters
     ----------
@@ -108,48 +108,6 @@ def added_noise(mean: Grey, noise: NoiseModel, share: float, rng: np.random.Gene
     return np.asarray(shot + np.sqrt(steady) * rng.standard_normal(mean.shape, dtype=np.float32))
 
 
-def recorrupt_coarser(
-    pixels: Grey, noise: NoiseModel, scale: int, rng: np.random.Generator, *, strength: float = 0.5
-) -> Recorrupted:
-    """Split an acquired image for super-resolution, judged one octave (or `scale`) coarser than it is used.
-
-    The input is the block mean of `acquired + strength * noise` with fresh noise that brings it to the
-    variance which the instrument has at that grey value; where averaging leaves more than that, none is
-    added.
-
-    Parameters
-    ----------
-    pixels
-        float32 [Y, X] in counts, as acquired; rows and columns beyond a multiple of `scale` are dropped.
-    noise
-        The instrument's noise.
-    scale
-        Pixels of the target per pixel of the input, along each axis.
-    rng
-        Source of the fresh noise.
-    strength
-        The factor a > 0.
-
-    Returns
-    -------
-    Recorrupted
-        `input` float32 [Y // scale, X // scale]; the rest at the size that `scale` divides.
-
-    Raises
-    ------
-    RecipeError
-        `strength` is not positive, `scale` is below 1, or the image is smaller than one block.
-    """
-    if scale < 1:
-        raise RecipeError(f"expected a scale of 1 or more, found {scale}; 2, 3 and 4 are usual")
-    height, width = (size - size % scale for size in pixels.shape)
-    pair = recorrupt(pixels[:height, :width], noise, rng, strength=strength)
-    coarse = block_mean(pair.input, scale)
-    missing = max(0.0, 1 - (1 + strength**2) / scale**2)
-    added = added_noise(ndimage.gaussian_filter(coarse, _MEAN_SIGMA_PX), noise, missing, rng)
-    return Recorrupted(coarse + added, pair.target, pair.acquired, pair.noise, strength)
-
-
 def repeat_risk(prediction: Grey, pair: Recorrupted) -> float:
     """Estimate the mean squared difference of a prediction from an independent repeat of the acquisition.
 
@@ -157,10 +115,14 @@ def repeat_risk(prediction: Grey, pair: Recorrupted) -> float:
     which is the same for every method: differences between methods are unbiased, and may be slightly off
     zero at random.
 
+    A super-resolved prediction is binned to the instrument's sampling first (a pixel is the mean over its
+    area), so it is judged at the scale and the noise at which it serves. Detail finer than that sampling
+    goes unjudged: without a truth nothing can be said about it.
+
     Parameters
     ----------
     prediction
-        float32 [Y, X] in counts: a method's output for `pair.input`.
+        float32 [s Y, s X] in counts: a method's output for `pair.input`; s is 1 for denoising.
     pair
         The split image.
 
@@ -172,12 +134,14 @@ def repeat_risk(prediction: Grey, pair: Recorrupted) -> float:
     Raises
     ------
     ImageError
-        The prediction has another shape than the acquired image.
+        The prediction is not a whole number of times as large as the acquired image.
     """
-    if prediction.shape != pair.acquired.shape:
+    scale = max(1, prediction.shape[0] // pair.acquired.shape[0])
+    if prediction.shape != tuple(scale * side for side in pair.acquired.shape):
         raise ImageError(
-            f"expected a prediction of {pair.acquired.shape} pixels like the acquired image, found "
-            f"{prediction.shape}; predict from the pair's input at the pair's scale"
+            f"expected a prediction of {pair.acquired.shape} pixels like the acquired image, or a multiple "
+            f"of that, found {prediction.shape}; predict from the pair's input"
         )
-    difference = prediction.astype(np.float64) - pair.acquired
+    seen = block_mean(prediction, scale) if scale > 1 else prediction
+    difference = seen.astype(np.float64) - pair.acquired
     return float(np.mean(difference**2) + 2 / pair.strength * np.mean(difference * pair.noise))

@@ -17,10 +17,14 @@ def loss_of(name: LossName, prediction: Tensor, target: Tensor) -> Tensor:
         target, so it is the one for targets that are themselves acquired. `cross_entropy` (plus the
         soft Dice loss, Milletari et al. 2016, against rare classes) for segmentation.
     prediction
-        [N, C, Y, X]; grey values on the unit scale, or class scores.
+        [N, C, s Y, s X]; grey values on the unit scale, or class scores. Where it is finer than the
+        target (s > 1), it is binned: an acquired target says no more.
     target
         [N, 1, Y, X]; grey values on the unit scale, or class indices held as float32.
     """
+    scale = prediction.shape[-1] // target.shape[-1]
+    if scale > 1:
+        prediction = nn.functional.avg_pool2d(prediction, scale)
     match name:
         case "l1":
             return nn.functional.l1_loss(prediction, target)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model_library.degradation.noise import NoiseModel
-from model_library.degradation.recorruption import recorrupt, recorrupt_coarser
+from model_library.degradation.recorruption import recorrupt
 from model_library.errors import RecipeError
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
@@ -110,7 +110,8 @@ class RecorruptedPairs:
     """Acquired images made noisier in two independent ways (R2R, Pang et al., CVPR 2021).
 
     With the squared error, learning to predict the one from the other is, in expectation, learning
-    to predict the unknown clean image. Noise is drawn anew for every batch.
+    to predict the unknown clean image. Noise is drawn anew for every batch. A super-resolving
+    network learns from its binned prediction (see `loss_of`), at the scale at which it serves.
 
     Attributes
     ----------
@@ -118,15 +119,12 @@ class RecorruptedPairs:
         Acquired images [Y, X], counts.
     noise
         Noise of the instrument, counts.
-    scale
-        1 for denoising; else the input is `scale` times coarser than the target.
     strength
         How much of the noise is added to the input.
     """
 
     images: Sequence[Grey]
     noise: NoiseModel
-    scale: int = 1
     strength: float = 0.5
 
     def batch(self, size: int, patch_px: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -134,15 +132,11 @@ class RecorruptedPairs:
 
         def draw() -> Pair:
             acquired = self.images[int(rng.integers(len(self.images)))]
-            pair = (
-                recorrupt(acquired, self.noise, rng, strength=self.strength)
-                if self.scale == 1
-                else recorrupt_coarser(acquired, self.noise, self.scale, rng, strength=self.strength)
-            )
+            pair = recorrupt(acquired, self.noise, rng, strength=self.strength)
             scaling = Scaling.of(pair.input)
             return Pair(scaling.apply(pair.input), scaling.apply(pair.target))
 
-        return cut_batch(draw, size, patch_px, self.scale, rng)
+        return cut_batch(draw, size, patch_px, 1, rng)
 
 
 def cut_batch(

@@ -38,28 +38,31 @@ class Fixed:
 
 def test_equal_seeds_give_equal_cases_and_crops_lie_inside():
     _, acquired = images()
-    a, b = (repeat_cases(acquired, NOISE, 1, np.random.default_rng(3), 64) for _ in "ab")
+    a, b = (repeat_cases(acquired, NOISE, np.random.default_rng(3), 64) for _ in "ab")
     assert all(np.array_equal(x.input, y.input) for x, y in zip(a, b, strict=True))
     assert {case.input.shape for case in a} == {(64, 64)}
     assert [case.field for case in a] == ["f0", "f1", "f2", "f3"]
 
 
-def test_super_resolution_cases_are_coarser_by_the_scale():
+def test_a_super_resolved_result_is_scored_after_binning_to_the_instruments_sampling():
     _, acquired = images()
-    for case in repeat_cases(acquired, NOISE, 2, np.random.default_rng(3), 65):
-        assert case.input.shape == (32, 32)
+    for case in repeat_cases(acquired, NOISE, np.random.default_rng(3), 64):
         assert isinstance(case.reference, Repeat)
-        assert case.reference.pair.target.shape == (64, 64)
+        enlarged = np.repeat(np.repeat(case.input, 2, axis=0), 2, axis=1)
+        plain, finer = (score(each, case.reference, Metric.PSNR_REPEAT) for each in (case.input, enlarged))
+        assert finer == pytest.approx(plain, abs=1e-4)
+        with pytest.raises(UnusableResult):
+            score(enlarged[:-1], case.reference, Metric.PSNR_REPEAT)
 
 
 def test_small_images_are_taken_whole():
     _, acquired = images()
-    assert repeat_cases(acquired, NOISE, 1, np.random.default_rng(3), 500)[0].input.shape == (90, 120)
+    assert repeat_cases(acquired, NOISE, np.random.default_rng(3), 500)[0].input.shape == (90, 120)
 
 
 def test_without_truth_methods_rank_as_with_truth():
     truth, acquired = images(6)
-    judged = repeat_cases(acquired, NOISE, 1, np.random.default_rng(3), 500)
+    judged = repeat_cases(acquired, NOISE, np.random.default_rng(3), 500)
     known = [Case(case.field, case.name, case.input, Truth.of(truth)) for case in judged]
     methods = [
         classical(ClassicalRef(id="gaussian", parameters={"sigma_px": sigma}), Denoise())
@@ -74,7 +77,7 @@ def test_without_truth_methods_rank_as_with_truth():
 
 def test_tuning_without_truth_comes_close_to_tuning_with_it():
     truth, acquired = images(6)
-    judged = repeat_cases(acquired, NOISE, 1, np.random.default_rng(3), 500)
+    judged = repeat_cases(acquired, NOISE, np.random.default_rng(3), 500)
     known = [Case(case.field, case.name, case.input, Truth.of(truth)) for case in judged]
     family = classical_methods(Denoise())[0]
     blind, seeing = tune(family, judged), tune(family, known)

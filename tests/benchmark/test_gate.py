@@ -192,7 +192,7 @@ def cases(kind):
     if kind == "truth":
         return [Case(field, field, noisy, Truth.of(truth)) for field, noisy, truth in found]
     images = [(field, noisy) for field, noisy, _ in found]
-    return repeat_cases(images, NoiseModel(0.0, 400.0), 1, np.random.default_rng(7))
+    return repeat_cases(images, NoiseModel(0.0, 400.0), np.random.default_rng(7))
 
 
 INCUMBENT = classical(ClassicalRef(id="tv"), Denoise())

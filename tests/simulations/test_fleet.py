@@ -1,16 +1,12 @@
 import tomllib
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from model_library.images.frame import Frame, Grey
-from model_library.images.writers import encode_acquisition
+from model_library.images.frame import Grey
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Denoise, SuperResolve
 from simulations.calibration import throughput_mpix_per_s
 from simulations.fleet import calibrate, coordinator_settings, last_session, task_in_words
-from simulations.micrograph_folders import scenario_of_folder
 from simulations.scenario import default_scenario
 from simulations.workspace import Run
 from site_client.settings import parse_task
@@ -56,19 +52,7 @@ def test_coordinator_is_told_seed_port_and_how_many_images() -> None:
     told = tomllib.loads(coordinator_settings(run_of().model_copy(update={"tuning_steps": 7})))
 
     assert (told["seed"], told["port"], told["first_images"], told["every_n"]) == (4, 1234, 21, 5)
-    assert told["tuning"] == {"patch_px": 64, "steps": 7}
-
-
-def test_patches_fit_into_the_smallest_frame_made_coarser(tmp_path: Path) -> None:
-    (tmp_path / "fibsem").mkdir()
-    (tmp_path / "fibsem" / "site.toml").write_text('task = "super-resolve-x2"')
-    content = encode_acquisition(Frame(np.zeros((250, 250), np.uint8)))
-    (tmp_path / "fibsem" / "slice.tif").write_bytes(content)
-    scenario = scenario_of_folder(tmp_path, seed=0, frames=8)
-
-    told = tomllib.loads(coordinator_settings(run_of().model_copy(update={"scenario": scenario})))
-
-    assert told["tuning"]["patch_px"] == 56
+    assert told["tuning"] == {"steps": 7}
 
 
 def test_frames_are_kept_for_the_final_release_after_the_first_images() -> None:

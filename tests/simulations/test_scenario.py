@@ -69,7 +69,9 @@ def test_frames_depend_on_seed_and_number_and_on_nothing_else() -> None:
 
 
 def test_stage_comes_back_to_every_field_with_an_overlapping_view() -> None:
-    membranes = default_scenario(seed=1, frames=6).sites[0]
+    site = default_scenario(seed=1, frames=6).sites[0]
+    twice = site.source.model_copy(update={"frames_per_field": 2})
+    membranes = site.model_copy(update={"source": twice})
 
     frames = [acquire(membranes, number, 1) for number in range(6)]
 

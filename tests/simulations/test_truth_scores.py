@@ -149,7 +149,7 @@ def test_without_truth_frames_are_scored_by_a_repeat(tmp_path: Path) -> None:
         pixels = rng.poisson(np.linspace(20, 120, 128)[None, :], (128, 128)).astype(np.uint8)
         (tmp_path / frame.name).write_bytes(encode_acquisition(Frame(pixels)))
 
-    cases = cases_without_truth(frames, tmp_path, 1, seed=0)
+    cases = cases_without_truth(frames, tmp_path, seed=0)
     smooth = classical(ClassicalRef(id="gaussian", parameters={"sigma_px": 2.0}), Denoise())
     found = score_site(cases, final=smooth, first=None, rivals=[], task=Denoise(), seed=0)
 

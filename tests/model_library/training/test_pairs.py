@@ -7,6 +7,7 @@ from model_library.degradation.noise import NoiseModel
 from model_library.degradation.operators import block_mean
 from model_library.errors import RecipeError
 from model_library.specimens import SpecimenKind, render
+from model_library.training.losses import loss_of
 from model_library.training.pairs import (
     DegradedPairs,
     LabelledPairs,
@@ -84,10 +85,11 @@ def test_noise_of_recorrupted_inputs_and_targets_is_independent():
     assert abs(np.corrcoef(inputs.numpy().ravel(), targets.numpy().ravel())[0, 1]) < 0.03
 
 
-def test_recorrupted_pairs_for_super_resolution_are_one_octave_coarser():
+def test_a_finer_prediction_is_held_against_an_acquired_target_after_binning():
     image = (specimen() * 200).astype(np.float32)
-    inputs, targets = draw(RecorruptedPairs([image], NoiseModel(gain=0.5, read_variance=1.0), scale=2))
-    assert (inputs.shape[-1], targets.shape[-1]) == (24, 48)
+    inputs, targets = draw(RecorruptedPairs([image], NoiseModel(gain=0.5, read_variance=1.0)))
+    enlarged = inputs.repeat_interleave(2, dim=-1).repeat_interleave(2, dim=-2)
+    assert float(loss_of("mse", enlarged, targets)) == pytest.approx(float(loss_of("mse", inputs, targets)))
 
 
 def test_labels_turn_with_their_image():
