@@ -46,7 +46,8 @@ class Identities:
 
     def new_enrol_token(self, now: float, life_s: float) -> str:
         """Make a one-time secret; only its digest is kept."""
-        token = secrets.token_urlsafe(24)
+        # Hexadecimal: it is typed on command lines, where a leading "-" would read as an option.
+        token = secrets.token_hex(24)
         with self._database.write() as session:
             session.add(EnrolTokenRow(digest=digest(token), created_at=now, expires_at=now + life_s))
         return token
