@@ -129,6 +129,12 @@ def test_a_campaign_makes_each_of_its_releases_once(place: Workplace) -> None:
     assert place.releases.current("scope").id == "scope-0001"  # type: ignore[union-attr]
 
 
+def test_an_enrolment_token_is_never_mistaken_for_an_option(place: Workplace) -> None:
+    # The characters of a token are what matters; a leading dash would come up once in 64 tokens.
+    tokens = "".join(place.identities.new_enrol_token(NOW, 60) for _ in range(8))
+    assert set(tokens) <= set("0123456789abcdef")
+
+
 def test_an_expired_enrolment_token_is_refused(place: Workplace) -> None:
     secret = place.identities.new_enrol_token(NOW - 100, life_s=50)
     request = EnrolRequest(token=secret, site_name="late", task=Denoise(), public_key_pem="-")
