@@ -29,8 +29,6 @@ from site_client.reconstruct import load_method
 
 SCORED_FRAMES = 16
 _AUDITED_RESULTS = 3
-_RIVALS = 2
-"""Classical algorithms that are run again: the best ones by the coordinator's tuning."""
 _LARGEST_FAN = 3
 
 
@@ -86,9 +84,10 @@ def _close_site(ended: Ended, workspace: Workspace, site: SiteScenario, seen: Si
 
 
 def _rivals(campaign: CampaignSeen, in_service: MethodRef) -> Sequence[MethodRef]:
-    ranked = campaign.classical_refs()[:_RIVALS]
-    unranked = isinstance(in_service, ClassicalRef) and in_service not in ranked
-    return (*ranked, in_service) if unranked else ranked
+    """List every classical algorithm as the coordinator tuned it, also those that did not look best there."""
+    tuned = campaign.classical_refs()
+    unlisted = isinstance(in_service, ClassicalRef) and in_service not in tuned
+    return (*tuned, in_service) if unlisted else tuned
 
 
 def _methods(workspace: Workspace, site: SiteScenario) -> Callable[[MethodRef], Method]:
