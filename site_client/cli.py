@@ -125,6 +125,7 @@ def _described(status: "SiteStatus") -> str:
         f"{status.site} ({status.instrument_id}): {state}",
         f"frames: {frames.acquired} acquired = {frames.reconstructed} reconstructed"
         f" + {frames.waiting} waiting + {frames.set_aside} set aside; largest backlog {status.backlog_max}",
+        f"asked for: the first {status.first_images or '?'} images; "
         f"returned: {frames.returned}, every {status.every_n or '?'} frames",
         f"in service: {method}",
         f"throughput {_rate(status.throughput_mpix_per_s)},"
