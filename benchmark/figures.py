@@ -96,14 +96,21 @@ def timeline(events: Sequence[Event]) -> bytes:
 
 
 def line_plot(
-    series: Sequence[tuple[str, Sequence[float], Sequence[float]]], *, x_label: str, y_label: str
+    series: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    marks: Sequence[tuple[str, float]] = (),
+    points: bool = False,
 ) -> bytes:
-    """PNG of curves: (name, x, y) each."""
+    """PNG of curves: (name, x, y) each; `marks` are named places on the x axis, `points` shows each value."""
     figure, axes = _sheet(7.2, 3.0)
     for number, (name, x, y) in enumerate(series):
-        axes.plot(
-            x, y, color=(ACCENT, MARK, SOFT, "#6a8f3c", "#7a5ea8")[number % 5], linewidth=1.8, label=name
-        )
+        colour, marker = _CURVES[number % len(_CURVES)], "o" if points else None
+        axes.plot(x, y, color=colour, linewidth=1.8, marker=marker, markersize=4, label=name)
+    for number, (name, x_place) in enumerate(marks):
+        axes.axvline(x_place, color=MARK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(name, (x_place, 1), xycoords=("data", "axes fraction"), **(_SMALL | _above(number)))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.grid(color="#e6eaee", linewidth=0.8)
@@ -147,6 +154,14 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
         crop.set_title(panel.below, fontsize=9, color=SOFT)
     figure.subplots_adjust(left=0.01, right=0.99, top=0.94, bottom=0.01, wspace=0.04, hspace=0.12)
     return _png(figure, tight=False)
+
+
+_CURVES = (ACCENT, MARK, SOFT, "#6a8f3c", "#7a5ea8", "#b08a2e")
+
+
+def _above(number: int) -> dict[str, Any]:
+    """Place the labels of neighbouring marks above the axes, one below the other."""
+    return {"xytext": (2, 24 - 10 * (number % 3))}
 
 
 _SMALL: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5, "color": SOFT}

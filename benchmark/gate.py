@@ -20,9 +20,11 @@ def judge(
 
     The candidate passes if, on the gate's fields, its interval against the method in service and
     against the best classical algorithm lies above 0 at the level that this look asks for, and the
-    second network is not better than it. If it does not pass, the method in service stays, unless a
-    classical algorithm is as good as it (at 95 %): a tie goes to the cheaper one. With nothing else
-    to keep, the second network is assigned if it beats the best classical algorithm, else the latter.
+    second network is not better than it. Where the policy has a margin, the candidate need only be better
+    on average than a network in service, with the interval above minus the margin. If it does not pass,
+    the method in service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to
+    the cheaper one. With nothing else to keep, the second network is assigned if it beats the best
+    classical algorithm, else the latter.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ class _Hearing:
             if rival.role is Role.SECOND:
                 (failures if one.interval[1] < 0 else successes).append(self._sentence(one))
             elif rival is best_classical or rival.role is Role.IN_SERVICE:
-                (successes if one.interval[0] > 0 else failures).append(self._sentence(one))
+                ahead = self._ahead(one, self._margin(rival))
+                (successes if ahead else failures).append(self._sentence(one, self._margin(rival)))
         if not failures:
             return self._verdict(self.candidate, tuple(successes), judged, best_classical)
         candidate_ahead = judged[self.rivals.index(best_classical)].interval[0] > 0
@@ -139,11 +142,21 @@ class _Hearing:
     def _gain(self, a: Entrant, b: Entrant) -> Comparison:
         return compare(a.finite, b.finite, seed=self.policy.seed)
 
-    def _sentence(self, judged: Judged) -> str:
+    def _margin(self, rival: Entrant) -> float:
+        return self.policy.margin if rival.role is Role.IN_SERVICE and not rival.is_classical else 0.0
+
+    @staticmethod
+    def _ahead(judged: Judged, margin: float) -> bool:
+        return judged.interval[0] > -margin and judged.comparison.difference > 0
+
+    def _sentence(self, judged: Judged, margin: float = 0.0) -> str:
         low, high = judged.interval
         relation = (
             "is better than" if low > 0 else "is worse than" if high < 0 else "is not shown better than"
         )
+        if low <= 0 and margin and self._ahead(judged, margin):
+            allowed = f"{margin:.{self.policy.metric.decimals}f} {self.policy.metric.unit}".strip()
+            relation = f"is better on average and at most {allowed} worse than"
         figures = self._span(judged.comparison.difference, judged.interval)
         return (
             f"{self.candidate.key} {relation} {judged.rival} ({judged.role}): {figures}"

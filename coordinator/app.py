@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 
-from coordinator.api import heartbeat, identity, operator, refusals, releases, uploads
+from coordinator.api import federation, fleet, heartbeat, identity, operator, refusals, releases, uploads
 from coordinator.api.bounds import BoundBody
 from coordinator.api.receiving import Receiver
 from coordinator.services import Services, open_services
@@ -29,6 +29,7 @@ def create_app(settings: Settings, clock: Clock = time.time) -> FastAPI:
         services = await run_in_threadpool(opened.__enter__)
         app.state.services = services
         app.state.receiver = Receiver(services.place.uploads, settings.flush_bytes)
+        app.state.fleet = front = fleet.FleetFront(services.engine, services.place.identities)
         housekeeping = asyncio.create_task(_keep_house(services))
         try:
             yield
@@ -36,25 +37,29 @@ def create_app(settings: Settings, clock: Clock = time.time) -> FastAPI:
             housekeeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await housekeeping
+            await front.close()
             await run_in_threadpool(opened.__exit__, None, None, None)
 
     # No documentation pages: they would load scripts from elsewhere.
     app = FastAPI(title="Synoptic coordinator", lifespan=lifespan, openapi_url=None)
     app.add_middleware(BoundBody)
     refusals.install(app)
-    for resource in (identity, heartbeat, uploads, releases, operator):
+    for resource in (identity, heartbeat, uploads, releases, federation, fleet, operator):
         app.include_router(resource.router)
     return app
 
 
 async def _keep_house(services: Services) -> None:
-    """Sign release metadata again in time, and drop expired uploads."""
+    """Sign release metadata again in time, drop expired uploads, and look for labels and federations due."""
     place = services.place
     while True:
         await asyncio.sleep(place.settings.housekeeping_s)
         try:
             await run_in_threadpool(place.repository.renew, place.clock())
             await run_in_threadpool(services.intake.sweep)
+            for instrument in await run_in_threadpool(place.identities.all):
+                await run_in_threadpool(services.campaigning.labels_arrived, instrument.id)
+            await run_in_threadpool(services.federating.look)
         except Exception:
             # Tried again at the next turn: an instrument cannot do without a fresh timestamp.
             _log.exception("housekeeping failed")

@@ -6,10 +6,10 @@ from contextlib import nullcontext
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
-from coordinator import stages, verdicts
-from coordinator.records import Finding, Stage
+from coordinator import drifting, stages, verdicts
+from coordinator.records import ENDED, Finding, Stage
 from coordinator.releases import publishing
-from coordinator.store.values import Campaign, Event, StoredImage
+from coordinator.store.values import Campaign, Event, Opening, StoredImage
 from coordinator.workplace import Workplace
 from model_library.errors import SynopticError
 from model_library.wire.images import ImagePurpose
@@ -42,7 +42,7 @@ PLAN: Mapping[Stage, StageWork] = {
 
 _LIGHT = (Stage.GATHERING, Stage.FIRST_RELEASE, Stage.FINAL_RELEASE)
 """Stages that wait for no turn to compute."""
-_ENDED = (Stage.WAITING, Stage.MONITORING, Stage.FAILED)
+_IDLE = (Stage.WAITING, *ENDED)
 
 
 @DBOS.dbos_class()
@@ -57,21 +57,23 @@ class Campaigning(DBOSConfiguredInstance):
     def run(self, campaign_id: str) -> str:
         """Perform every stage in turn; a failed one ends the campaign and says why."""
         with self._place.at_work(campaign_id):
-            for stage in PLAN:
-                failure = DBOS.run_step({"name": stage.value}, self._perform, campaign_id, stage)
-                if failure is not None:
-                    return failure
-            DBOS.run_step({"name": Stage.MONITORING.value}, self._end, campaign_id)
-        return "done"
+            done = self._stages(campaign_id)
+            # Images that came meanwhile were looked at, but could open no campaign beside this one.
+            DBOS.run_step({"name": "drift"}, self._look_for_drift, campaign_id)
+        return done
 
     def expect(self, instrument_id: str) -> None:
         """Open an instrument's first campaign, which waits for its images."""
-        self._place.campaigns.open(instrument_id, 1, Stage.WAITING, self._place.clock())
+        self._place.campaigns.open(Opening(instrument_id), Stage.WAITING, self._place.clock())
 
     def arrived(self, image: StoredImage) -> None:
         """Start the campaign that waits for this image, if it was the last of the first ones."""
         if image.purpose is ImagePurpose.FIRST:
-            self._start_if_ready(f"campaign-{image.instrument_id}-1")
+            self._start_waiting(image.instrument_id)
+
+    def labels_arrived(self, instrument_id: str) -> None:
+        """Start the campaign that waits for labels, if there are enough now; cheap to call often."""
+        self._start_waiting(instrument_id)
 
     def resume(self) -> None:
         """After a start of the server: begin what was due, and note what goes on."""
@@ -80,18 +82,29 @@ class Campaigning(DBOSConfiguredInstance):
             self.expect(instrument.id)
         for campaign_id in self._place.campaigns.ids():
             campaign = self._place.campaigns.get(campaign_id)
-            if campaign is None or campaign.stage in _ENDED:
+            if campaign is None or campaign.stage in _IDLE:
                 self._start_if_ready(campaign_id)
                 continue
             text = f"the coordinator started again and resumes {campaign.stage}"
             self._place.campaigns.note(campaign_id, f"restart/{now}", Event(now, campaign.stage, text))
 
+    def _stages(self, campaign_id: str) -> str:
+        for stage in PLAN:
+            failure: str | None = DBOS.run_step({"name": stage.value}, self._perform, campaign_id, stage)
+            if failure is not None:
+                return failure
+        DBOS.run_step({"name": Stage.MONITORING.value}, self._end, campaign_id)
+        return "done"
+
+    def _start_waiting(self, instrument_id: str) -> None:
+        for campaign_id in self._place.campaigns.at_stage(instrument_id, Stage.WAITING):
+            self._start_if_ready(campaign_id)
+
     def _start_if_ready(self, campaign_id: str) -> None:
         campaign = self._place.campaigns.get(campaign_id)
         if campaign is None or campaign.stage != Stage.WAITING:
             return
-        images = self._place.images.of(campaign.instrument_id, ImagePurpose.FIRST)
-        if len(images) >= self._place.settings.first_images:
+        if stages.is_ready(self._place, campaign):
             # The id makes a second start of the same campaign a no-op.
             with SetWorkflowID(campaign_id):
                 DBOS.start_workflow(self.run, campaign_id)
@@ -124,6 +137,11 @@ class Campaigning(DBOSConfiguredInstance):
     def _end(self, campaign_id: str) -> None:
         self._place.campaigns.enter(campaign_id, Stage.MONITORING)
         self._note(campaign_id, Stage.MONITORING, "begin", "the campaign is done; returned images are scored")
+
+    def _look_for_drift(self, campaign_id: str) -> None:
+        campaign = self._place.campaigns.get(campaign_id)
+        assert campaign is not None
+        drifting.answer(self._place, campaign.instrument_id)
 
     def _note(self, campaign_id: str, stage: Stage, key: str, text: str) -> None:
         event = Event(self._place.clock(), stage, text)

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from coordinator.errors import NotFounded
+from coordinator.annotation_cli import app as annotations
+from coordinator.errors import CoordinatorError, NotFounded
 
 app = typer.Typer(
     help="Run the server that selects, tunes, benchmarks and releases networks.",
@@ -17,6 +18,9 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the coordinator.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+app.add_typer(annotations, name="annotations")
 
 
 @app.command(epilog="Example: synoptic coordinator init --data /srv/synoptic --host synoptic.example.org")
@@ -77,7 +81,44 @@ def status(data: Data, as_json: AsJson = False) -> None:
         typer.echo("No instrument has enrolled; invite one with `synoptic coordinator enrol-token`.")
 
 
+@app.command(epilog="Example: synoptic coordinator federate --data /srv/synoptic")
+def federate(
+    data: Data,
+    cohort: Annotated[
+        str | None, typer.Option(help="As `federations` calls it; not needed where only one is ready.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the instruments of a cohort learn together now."""
+    begun = _send(data, "POST", "/v1/federations", {"cohort": cohort})
+    typer.echo(json.dumps(begun) if as_json else f"{begun['federation_id']} begins; see `federations`.")
+
+
+@app.command(epilog="Example: synoptic coordinator federations --data /srv/synoptic")
+def federations(data: Data, as_json: AsJson = False) -> None:
+    """Ask the running server who could learn together, and what each federation did."""
+    found = _ask(data)
+    if as_json:
+        typer.echo(json.dumps({name: found[name] for name in ("cohorts", "federations")}, indent=2))
+        return
+    for cohort in found["cohorts"]:
+        sites = ", ".join(
+            each["site"] + ("" if each["federates"] else " (takes no part)") for each in cohort["instruments"]
+        )
+        typer.echo(f"{cohort['id']}: {sites}")
+    for federation in found["federations"]:
+        failure = federation["failure"]
+        told = f"{len(federation['rounds'])} rounds" if failure is None else failure["reason"]
+        typer.echo(f"{federation['id']} of {federation['cohort']}: {federation['stage']}; {told}")
+    if not found["cohorts"]:
+        typer.echo("No cohort yet: an instrument joins one with its first network.")
+
+
 def _ask(data: Path) -> Any:  # noqa: ANN401
+    return _send(data, "GET", "/v1/overview", None)
+
+
+def _send(data: Path, method: str, path: str, body: dict[str, Any] | None) -> Any:  # noqa: ANN401
     import ssl
 
     import httpx
@@ -92,7 +133,10 @@ def _ask(data: Path) -> Any:  # noqa: ANN401
     trust = ssl.create_default_context(cafile=str(data / "tls" / CA))
     headers = {"Authorization": f"Bearer {(data / OPERATOR_TOKEN).read_text()}"}
     try:
-        answer = httpx.get(f"{url}/v1/overview", headers=headers, verify=trust, timeout=30, trust_env=False)
+        with httpx.Client(headers=headers, verify=trust, timeout=30, trust_env=False) as client:
+            answer = client.request(method, f"{url}{path}", json=body)
+        if answer.is_client_error and "error" in answer.json():
+            raise CoordinatorError(answer.json()["error"]["message"])
         answer.raise_for_status()
     except httpx.HTTPError as error:
         message = f"expected an answer from {url}, found {error}; see whether the server is running"

@@ -104,3 +104,30 @@ class CannotAssess(CoordinatorError):
 
     status = 422
     code = "cannot_assess"
+
+
+class FederationOver(Conflict):
+    """A site speaks of a federation that has ended, or in which its frames are no longer wanted."""
+
+    code = "federation_over"
+
+
+class CannotFederate(CoordinatorError):
+    """A federation has not what it needs to begin or to go on."""
+
+    status = 409
+    code = "cannot_federate"
+
+
+class EngineDown(CoordinatorError):
+    """Flower's engine does not run, or does not answer in time."""
+
+    status = 503
+    code = "engine_down"
+
+
+class EngineRefused(CoordinatorError):
+    """Flower's engine does not do what it was asked."""
+
+    status = 502
+    code = "engine_refused"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coordinator.errors import NotFounded
+from coordinator.federation.bundle import bundle_key
 from coordinator.releases import repository, roles
 from coordinator.settings import ACCESS_KEY, read_settings, settings_text
 from coordinator.store.database import Database
@@ -42,6 +43,7 @@ def found(data: Path, hosts: Sequence[str], port: int, now: float) -> None:
     write_durably(data / "tls" / SERVER, server.certificate_pem)
     write_durably(data / "keys" / SERVER_KEY, server.key_pem, mode=0o600)
     write_durably(data / "keys" / ACCESS_KEY, generate_secret(), mode=0o600)
+    bundle_key(data / "keys")
     repository.found(data / "releases", roles.make_keys(data / "keys"), now)
     database = Database(data / "synoptic.sqlite")
     database.create_tables()

@@ -1,6 +1,6 @@
 """From references to methods that run, and from stored images to cases; torch is imported on first use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ from coordinator.errors import CannotAssess
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, StoredImage
 from coordinator.workplace import Workplace
+from model_library.cards.card import NetworkCard
 from model_library.images.frame import Grey
 from model_library.wire.methods import MethodRef, NetworkRef
-from model_library.wire.tasks import Task
+from model_library.wire.tasks import Segment, Task
 
 if TYPE_CHECKING:
     from benchmark.cases import Case
@@ -25,6 +26,33 @@ def instrument_of(place: Workplace, campaign: Campaign) -> Instrument:
     instrument = place.identities.find(campaign.instrument_id)
     assert instrument is not None
     return instrument
+
+
+def latest_campaign(place: Workplace, instrument_id: str) -> Campaign:
+    """Read the latest campaign of an enrolled instrument, whatever its stage."""
+    return next(_latest_first(place, instrument_id))
+
+
+def measured_campaign(place: Workplace, instrument_id: str, sequence: int | None = None) -> Campaign | None:
+    """Find the latest campaign that measured the noise, for frames before a change the one before it.
+
+    Parameters
+    ----------
+    sequence
+        Of a frame: only campaigns that began at it or before it count.
+    """
+    for campaign in _latest_first(place, instrument_id):
+        begun = sequence is None or campaign.from_sequence <= sequence
+        if begun and Finding.NOISE in campaign.findings:
+            return campaign
+    return None
+
+
+def _latest_first(place: Workplace, instrument_id: str) -> Iterator[Campaign]:
+    for campaign_id in reversed(place.campaigns.of(instrument_id)):
+        campaign = place.campaigns.get(campaign_id)
+        assert campaign is not None
+        yield campaign
 
 
 def library_of(place: Workplace) -> "Library":
@@ -40,23 +68,48 @@ def network_folder(place: Workplace, ref: NetworkRef) -> Path:
     return own if own.is_dir() else library_of(place).path(ref.id)
 
 
+def card_of(place: Workplace, ref: NetworkRef) -> NetworkCard:
+    """Read the card of a network version."""
+    return NetworkCard.model_validate_json((network_folder(place, ref) / "card.json").read_bytes())
+
+
+def networks_for(place: Workplace, task: Task) -> tuple[NetworkCard, ...]:
+    """Cards of all networks that do this very task: those of the library, then those returned to it."""
+    known = library_of(place).for_task(task)
+    returned = tuple(card_of(place, each.ref) for each in place.returned.for_task(task))
+    digests = {card.weights_sha256 for card in known}
+    return (*known, *(card for card in returned if card.weights_sha256 not in digests))
+
+
 def method_of(place: Workplace, ref: MethodRef, task: Task) -> Method:
     """Build the method that a reference names."""
-    if isinstance(ref, NetworkRef):
-        from model_library.inference.engine import NetworkMethod, load_network
+    if not isinstance(ref, NetworkRef):
+        from benchmark.baselines import classical
 
-        settings = place.settings
-        network = load_network(network_folder(place, ref))
-        return NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
-    from benchmark.baselines import classical
+        return classical(ref, task)
+    from model_library.inference.engine import NetworkMethod, load_network
 
-    return classical(ref, task)
+    settings = place.settings
+    network = load_network(network_folder(place, ref))
+    if isinstance(task, Segment):
+        import torch
+
+        from benchmark.networks import SegmentingMethod
+
+        torch.set_num_threads(settings.threads)
+        return SegmentingMethod(network)
+    return NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
 
 
 def images_of(place: Workplace, campaign: Campaign, split: Split) -> tuple[StoredImage, ...]:
     """Images of a campaign that belong to a split, as gathered when it began."""
+    return tuple(image for image in gathered(place, campaign) if image.split is split)
+
+
+def gathered(place: Workplace, campaign: Campaign) -> tuple[StoredImage, ...]:
+    """Images of a campaign, as gathered when it began."""
     found = (place.images.get(image_id) for image_id in campaign.findings[Finding.IMAGES])
-    return tuple(image for image in found if image is not None and image.split is split)
+    return tuple(image for image in found if image is not None)
 
 
 def pixels_of(place: Workplace, images: Sequence[StoredImage]) -> tuple[tuple[str, Grey], ...]:
@@ -75,19 +128,30 @@ def noise_of(campaign: Campaign) -> "NoiseModel":
 
 
 def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case, ...]":
-    """Cases on one crop of each image of a split; the same ones at every call.
+    """Cases on the images of a split; the same ones at every call.
+
+    For restoration they are one crop of each image and need no truth; for segmentation they are the
+    images that have labels.
 
     Raises
     ------
     CannotAssess
-        No image of the campaign fell into the split.
+        No image of the campaign, or none with labels, fell into the split.
     """
-    from benchmark.cases import repeat_cases
-
     images = images_of(place, campaign, split)
+    if isinstance(instrument_of(place, campaign).task, Segment):
+        from coordinator.annotation.cases import labelled_cases
+
+        cases = labelled_cases(place, images)
+        if not cases:
+            message = f"expected labelled images in the {split} split, found none; label more fields"
+            raise CannotAssess(message)
+        return cases
     if not images:
         message = f"expected images in the {split} split, found none; send images of more fields of view"
         raise CannotAssess(message)
+    from benchmark.cases import repeat_cases
+
     crop_px = place.settings.assessment.crop_px
     pixels = pixels_of(place, images)
     return repeat_cases(pixels, noise_of(campaign), place.rng("cases", split), crop_px=crop_px)

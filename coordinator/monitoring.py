@@ -1,29 +1,48 @@
-"""Scoring the method in service on each returned image: one durable workflow per image."""
+"""Observing each returned image, and scoring the method in service on it: durable workflows per image."""
 
+from typing import TYPE_CHECKING
+
+import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
+from coordinator import drifting
 from coordinator.errors import CannotAssess
-from coordinator.methods import instrument_of, method_of, noise_of, pixels_of
+from coordinator.methods import instrument_of, measured_campaign, method_of, noise_of, pixels_of
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, MonitoringScore, Release, StoredImage
 from coordinator.workplace import Workplace
+from model_library.cards.card import tuned_field
 from model_library.errors import SynopticError
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef
+from model_library.wire.tasks import Segment
+
+if TYPE_CHECKING:
+    from benchmark.cases import Case
+
+_log = structlog.get_logger()
 
 QUEUE = "monitoring"
-METRIC = "psnr_repeat"
+"""Scores, which wait for a turn to compute."""
+OBSERVING = "observing"
+"""Observations, which take a moment and tell of a drift."""
 _URGENCY = 6
 """After the stages that lead to an instrument's first release, before fine-tuning."""
 
 
 @DBOS.dbos_class()
 class Monitoring(DBOSConfiguredInstance):
-    """Scores returned images, one at a time, after a crash those that were not scored yet."""
+    """Looks at returned images, one at a time, after a crash at those that it had not done with."""
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
         super().__init__("monitoring")
+
+    @DBOS.workflow()
+    def observe_image(self, image_id: int) -> None:
+        """Measure what drift is told from, and answer a drift."""
+        with self._place.at_work(f"observe-{image_id}"):
+            DBOS.run_step({"name": "observe"}, self._observe, image_id)
 
     @DBOS.workflow()
     def score_image(self, image_id: int) -> None:
@@ -32,8 +51,10 @@ class Monitoring(DBOSConfiguredInstance):
             DBOS.run_step({"name": "score"}, self._score, image_id)
 
     def arrived(self, image: StoredImage) -> None:
-        """Put a returned image in the queue; the id makes a second time a no-op."""
+        """Put a returned image in the queues; the ids make a second time a no-op."""
         if image.purpose is ImagePurpose.BENCHMARK:
+            with SetWorkflowID(f"observe-{image.id}"):
+                DBOS.enqueue_workflow(OBSERVING, self.observe_image, image.id)
             with SetWorkflowID(f"monitor-{image.id}"):
                 DBOS.enqueue_workflow(QUEUE, self.score_image, image.id)
 
@@ -45,21 +66,34 @@ class Monitoring(DBOSConfiguredInstance):
                 if image.id not in scored:
                     self.arrived(image)
 
+    def _observe(self, image_id: int) -> None:
+        image = self._image(image_id)
+        try:
+            drifting.look_at(self._place, image)
+        except SynopticError as refusal:
+            _log.warning("returned image not observed", image=image_id, reason=str(refusal))
+            return
+        drifting.answer(self._place, image.instrument_id)
+
     def _score(self, image_id: int) -> None:
-        place = self._place
-        image = place.images.get(image_id)
-        assert image is not None
+        place, image = self._place, self._image(image_id)
         release = None if image.release_id is None else place.releases.get(image.release_id)
-        campaign = None if release is None else place.campaigns.get(release.campaign_id)
+        campaign = measured_campaign(place, image.instrument_id, image.sequence)
         if release is None or campaign is None:
             place.scores.keep(_result(place, image, None, None, "no release was in service when it arrived"))
             return
         with place.turns.turn(_URGENCY, place.check):
             place.scores.keep(_assess(place, image, release, campaign))
+        drifting.answer(place, image.instrument_id)
+
+    def _image(self, image_id: int) -> StoredImage:
+        image = self._place.images.get(image_id)
+        assert image is not None
+        return image
 
 
 def _assess(place: Workplace, image: StoredImage, release: Release, campaign: Campaign) -> MonitoringScore:
-    if image.field in _tuned_on(place, release, campaign):
+    if tuned_field(image.instrument_id, image.field) in _tuned_on(place, release, campaign):
         why = f"its field of view {image.field} was tuned on by the method in service"
         return _result(place, image, release, None, why)
     try:
@@ -69,25 +103,20 @@ def _assess(place: Workplace, image: StoredImage, release: Release, campaign: Ca
 
 
 def _tuned_on(place: Workplace, release: Release, campaign: Campaign) -> frozenset[str]:
-    """Fields of view that the parameters or weights of a release were chosen on."""
+    """Fields of view (`tuned_field`) that the parameters or weights of a release were chosen on."""
     if isinstance(release.manifest.method, ClassicalRef):
-        return frozenset(tuning_fields(place, campaign))
+        tuned = place.campaigns.get(release.campaign_id) or campaign
+        return frozenset(tuned_field(tuned.instrument_id, field) for field in tuning_fields(place, tuned))
     card = release.manifest.card
     return frozenset() if card is None or card.lineage is None else frozenset(card.lineage.tuned_fields)
 
 
 def _measure(place: Workplace, image: StoredImage, release: Release, campaign: Campaign) -> float:
-    from benchmark.cases import repeat_cases
     from benchmark.evaluate import evaluate
     from benchmark.scores import method_key
 
     task = instrument_of(place, campaign).task
-    cases = repeat_cases(
-        pixels_of(place, [image]),
-        noise_of(campaign),
-        place.rng("monitoring", image.sha256),
-        crop_px=place.settings.assessment.crop_px,
-    )
+    cases = _cases(place, image, campaign)
     method = method_of(place, release.manifest.method, task)
     scores = evaluate([method], cases)
     key = method_key(method.ref)
@@ -96,6 +125,20 @@ def _measure(place: Workplace, image: StoredImage, release: Release, campaign: C
         message = f"expected a finite score, found none: {scores.failures.get(key, 'no reason given')}"
         raise CannotAssess(message)
     return mean
+
+
+def _cases(place: Workplace, image: StoredImage, campaign: Campaign) -> "tuple[Case, ...]":
+    if isinstance(instrument_of(place, campaign).task, Segment):
+        from coordinator.annotation.cases import labelled_cases
+
+        cases = labelled_cases(place, [image])
+        if not cases:
+            raise CannotAssess("expected labels to score a segmentation on, found none for this image")
+        return cases
+    from benchmark.cases import repeat_cases
+
+    rng, crop_px = place.rng("monitoring", image.sha256), place.settings.assessment.crop_px
+    return repeat_cases(pixels_of(place, [image]), noise_of(campaign), rng, crop_px=crop_px)
 
 
 def _result(
@@ -107,8 +150,13 @@ def _result(
         sequence=image.sequence,
         release_id=None if release is None else release.id,
         method=None if release is None else release.manifest.method,
-        metric=METRIC,
+        metric=_metric(place, image),
         score=score,
         reason=reason,
         at=place.clock(),
     )
+
+
+def _metric(place: Workplace, image: StoredImage) -> str:
+    instrument = place.identities.find(image.instrument_id)
+    return "dice" if instrument is not None and isinstance(instrument.task, Segment) else "psnr_repeat"

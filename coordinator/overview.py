@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from coordinator.drifting import drift_told, observed_told
+from coordinator.federation.overview import cohorts_told, federations_told
 from coordinator.records import Finding
-from coordinator.store.values import Campaign, Instrument, MonitoringScore, Release, StoredImage
+from coordinator.store.values import Campaign, Instrument, MonitoringScore, StoredImage
+from coordinator.telling import gate_told, iso, release_told
 from coordinator.workplace import Workplace
 
 
@@ -17,15 +19,13 @@ def overview_of(place: Workplace) -> dict[str, Any]:
     campaigns = [campaign for each in place.campaigns.ids() if (campaign := place.campaigns.get(each))]
     instruments = {instrument.id: instrument for instrument in place.identities.all()}
     return {
-        "at": _iso(place.clock()),
+        "at": iso(place.clock()),
         "instruments": [_instrument(place, each) for each in instruments.values()],
         "campaigns": [_campaign(place, each, instruments[each.instrument_id]) for each in campaigns],
-        "repository": {"timestamp_expires_at": _iso(place.repository.expires_at())},
+        "cohorts": cohorts_told(place),
+        "federations": federations_told(place),
+        "repository": {"timestamp_expires_at": iso(place.repository.expires_at())},
     }
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
 
 
 def _instrument(place: Workplace, instrument: Instrument) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def _instrument(place: Workplace, instrument: Instrument) -> dict[str, Any]:
         "site": instrument.site_name,
         "task": instrument.task.model_dump(mode="json"),
         "pixel_size_nm": instrument.pixel_size_nm,
-        "enrolled_at": _iso(instrument.enrolled_at),
-        "revoked_at": _iso(instrument.revoked_at),
-        "last_seen_at": _iso(instrument.last_seen_at),
+        "enrolled_at": iso(instrument.enrolled_at),
+        "revoked_at": iso(instrument.revoked_at),
+        "last_seen_at": iso(instrument.last_seen_at),
         "heartbeat": None if heartbeat is None else heartbeat.model_dump(mode="json"),
         "release_id": None if current is None else current.id,
         "images_by_split": dict(Counter(str(image.split) for image in images)),
@@ -58,19 +58,26 @@ def _campaign(place: Workplace, campaign: Campaign, instrument: Instrument) -> d
         "instrument": instrument.id,
         "site": instrument.site_name,
         "task": instrument.task.model_dump(mode="json"),
+        "number": campaign.number,
+        "trigger": str(campaign.trigger),
+        "requested": {"from_sequence": campaign.from_sequence, "count": place.settings.first_images},
+        "drift": drift_told(campaign),
         "stage": campaign.stage,
         "failure": found.get(Finding.FAILURE),
-        "events": [{"at": _iso(e.at), "stage": e.stage, "text": e.text} for e in campaign.events],
+        "events": [{"at": iso(e.at), "stage": e.stage, "text": e.text} for e in campaign.events],
         "noise": found.get(Finding.NOISE),
         "selection": _selection(found.get(Finding.SELECTION)),
         "classical": found.get(Finding.CLASSICAL),
-        "gates": [_gate(found[name]) for name in (Finding.FIRST_GATE, Finding.FINAL_GATE) if name in found],
+        "gates": [
+            gate_told(found[name]) for name in (Finding.FIRST_GATE, Finding.FINAL_GATE) if name in found
+        ],
         "first": found.get(Finding.FIRST),
         "tuned": found.get(Finding.TUNED),
         "final": found.get(Finding.FINAL),
-        "releases": [_release(each) for each in releases],
+        "releases": [release_told(each) for each in releases],
         "images": [_image(each) for each in place.images.of(instrument.id)],
         "monitoring": [_score(each) for each in place.scores.of(instrument.id)],
+        "observed": observed_told(place, campaign),
     }
 
 
@@ -107,48 +114,6 @@ def _ranked(selection: Mapping[str, Any], ranked: Mapping[str, Any]) -> dict[str
     }
 
 
-def _gate(gate: Mapping[str, Any]) -> dict[str, Any]:
-    verdict, rivals, means = gate["verdict"], gate["rivals"], gate["means"]
-    return {
-        "candidate": verdict["candidate"],
-        "incumbent": next(iter(rivals.get("in service", ())), None),
-        "second": next(iter(rivals.get("second network", ())), None),
-        "classical": {key: means[key] for key in rivals.get("classical", ())},
-        "scores": means,
-        "metric": verdict["metric"],
-        "comparisons": [
-            {
-                "rival": each["rival"],
-                "role": each["role"],
-                "difference": each["comparison"]["difference"],
-                "ci95": each["comparison"]["ci95"],
-                "fields": each["comparison"]["fields"],
-                "interval": each["interval"],
-            }
-            for each in verdict["comparisons"]
-        ],
-        "looks": verdict["look"],
-        "level": verdict["level"],
-        "fields": verdict["fields"],
-        "passed": verdict["passed"],
-        "assigned": verdict["assigned"],
-        "reasons": verdict["reasons"],
-    }
-
-
-def _release(release: Release) -> dict[str, Any]:
-    return {
-        "release_id": release.id,
-        "purpose": str(release.purpose),
-        "method": release.manifest.method.model_dump(mode="json"),
-        "instrument": release.instrument_id,
-        "reasons": list(release.manifest.reasons),
-        "created_at": _iso(release.created_at),
-        "published_at": _iso(release.published_at),
-        "installed_at": _iso(release.installed_at),
-    }
-
-
 def _image(image: StoredImage) -> dict[str, Any]:
     return {
         "sequence": image.sequence,
@@ -158,7 +123,7 @@ def _image(image: StoredImage) -> dict[str, Any]:
         "sha256": image.sha256,
         "bytes": image.bytes,
         "file_name": image.file_name,
-        "accepted_at": _iso(image.accepted_at),
+        "accepted_at": iso(image.accepted_at),
     }
 
 
@@ -170,5 +135,5 @@ def _score(score: MonitoringScore) -> dict[str, Any]:
         "metric": score.metric,
         "score": score.score,
         "reason": score.reason,
-        "at": _iso(score.at),
+        "at": iso(score.at),
     }

@@ -7,6 +7,7 @@ class Stage(StrEnum):
     """What a campaign is doing, in this order."""
 
     WAITING = "waiting for first images"
+    """For segmentation also: for their labels."""
     GATHERING = "gathering images"
     NOISE = "measuring noise"
     CLASSICAL = "tuning classical algorithms"
@@ -18,6 +19,10 @@ class Stage(StrEnum):
     FINAL_RELEASE = "final release"
     MONITORING = "monitoring"
     FAILED = "failed"
+
+
+ENDED = (Stage.MONITORING, Stage.FAILED)
+"""Stages in which a campaign is over."""
 
 
 class Finding(StrEnum):
@@ -33,3 +38,5 @@ class Finding(StrEnum):
     TUNED = "tuned"
     FINAL = "final"
     FAILURE = "failure"
+    DRIFT = "drift"
+    """What opened the campaign; kept with it."""

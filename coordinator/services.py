@@ -6,17 +6,24 @@ from dataclasses import dataclass
 
 from coordinator.campaign import Campaigning
 from coordinator.errors import NotFounded
+from coordinator.federation.bundle import publish_trust
+from coordinator.federation.engine import FlowerEngine
+from coordinator.federation.federating import Federating
 from coordinator.intake import Intake
 from coordinator.monitoring import Monitoring
 from coordinator.releases.repository import ReleaseRepository
 from coordinator.releases.roles import load_keys
 from coordinator.settings import ACCESS_KEY, Settings
+from coordinator.store.annotations import Annotations
 from coordinator.store.campaigns import Campaigns
 from coordinator.store.database import Database
+from coordinator.store.federations import Federations
 from coordinator.store.identities import Identities
 from coordinator.store.images import Images
 from coordinator.store.objects import ObjectFolder
+from coordinator.store.observations import Observations
 from coordinator.store.releases import Releases, Scores
+from coordinator.store.returned import Returned
 from coordinator.store.uploads import Uploads
 from coordinator.workflows import Engine
 from coordinator.workplace import Clock, Workplace
@@ -32,6 +39,8 @@ class Services:
     intake: Intake
     campaigning: Campaigning
     monitoring: Monitoring
+    federating: Federating
+    engine: FlowerEngine
 
 
 def open_place(settings: Settings, database: Database, clock: Clock) -> Workplace:
@@ -43,9 +52,13 @@ def open_place(settings: Settings, database: Database, clock: Clock) -> Workplac
         identities=Identities(database),
         uploads=Uploads(database),
         images=Images(database),
+        annotations=Annotations(database),
         campaigns=Campaigns(database),
         releases=Releases(database),
         scores=Scores(database),
+        observations=Observations(database),
+        returned=Returned(database),
+        federations=Federations(database),
         objects=ObjectFolder(settings.objects),
         repository=ReleaseRepository(settings.releases, load_keys(settings.keys)),
     )
@@ -67,8 +80,8 @@ def open_services(settings: Settings, clock: Clock) -> Iterator[Services]:
         raise NotFounded(message)
     database = Database(settings.database)
     database.create_tables()
-    engine = Engine(settings)
-    engine.configure()
+    workflows, engine = Engine(settings), FlowerEngine(settings)
+    workflows.configure()
     place = open_place(settings, database, clock)
     campaigning, monitoring = Campaigning(place), Monitoring(place)
     services = Services(
@@ -77,15 +90,20 @@ def open_services(settings: Settings, clock: Clock) -> Iterator[Services]:
         intake=Intake(place, (campaigning.arrived, monitoring.arrived)),
         campaigning=campaigning,
         monitoring=monitoring,
+        federating=Federating(place, engine),
+        engine=engine,
     )
     place.repository.renew(clock())
-    engine.launch()
+    publish_trust(place)
+    workflows.launch()
     try:
         services.intake.recover()
         campaigning.resume()
         monitoring.resume()
+        services.federating.resume()
         yield services
     finally:
         place.stopping.set()
-        engine.close(place.working)
+        workflows.close(place.working)
+        engine.close()
         database.close()

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coordinator.errors import NotFounded, Unprocessable
@@ -18,7 +18,7 @@ _TEXT = """\
 
 hosts = [{hosts}]    # names and addresses by which sites reach it; all are in the TLS certificate
 port = {port}               # 0: any free port, told in serving.json
-first_images = 14           # how many first images a campaign asks of an instrument
+first_images = 28           # how many first images a campaign asks of an instrument
 every_n = 5                 # every N-th frame comes back for a benchmark
 seed = 0                    # of everything random: recorruption, crops, fine-tuning
 threads = 1                 # of torch and BLAS in a campaign
@@ -32,6 +32,14 @@ steps = 150
 batch = 8
 patch_px = 64
 learning_rate = 2e-4
+
+[drift]
+automatic = true            # false: a drift is shown, but opens no campaign
+
+[federation]
+automatic = true            # false: only by `synoptic coordinator federate`
+quorum = 3                  # sites that must contribute to a round
+rounds = 3
 """
 
 
@@ -56,6 +64,46 @@ class Tuning(BaseSettings):
     report_every: int = Field(default=10, ge=1)
 
 
+class DriftSettings(BaseModel):
+    """When returned images count as a drift, and what follows; see `benchmark.drift.DriftPolicy`.
+
+    `automatic`: a drift opens a campaign. `threshold`: cumulative sum, in standard deviations.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    automatic: bool = True
+    allowance: float = Field(default=1.0, ge=0)
+    threshold: float = Field(default=5.0, gt=0)
+
+
+class Federation(BaseModel):
+    """How the instruments of a cohort learn together.
+
+    `new_frames`: a cohort federates again once every willing member has acquired that many more.
+    `margin_db`: how much worse than the network in service the 95 % interval may reach at the gate.
+    `heard_s`: an instrument silent for longer counts as unwilling. `look_s`: how often the
+    coordinator looks whether a federation is due.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    automatic: bool = True
+    quorum: int = Field(default=3, ge=2)
+    rounds: int = Field(default=3, ge=1, le=100)
+    steps: int = Field(default=40, ge=1)
+    batch: int = Field(default=8, ge=1)
+    patch_px: int = Field(default=64, ge=16)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    most_frames: int = Field(default=64, ge=1)
+    assemble_s: float = Field(default=120.0, gt=0)
+    round_s: float = Field(default=600.0, gt=0)
+    new_frames: int = Field(default=200, ge=1)
+    margin_db: float = Field(default=0.1, ge=0)
+    heard_s: float = Field(default=120.0, gt=0)
+    look_s: float = Field(default=2.0, gt=0)
+
+
 class Settings(BaseSettings):
     """Everything that can be set; sizes in bytes, times in seconds."""
 
@@ -66,13 +114,16 @@ class Settings(BaseSettings):
     data: Path
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     port: int = Field(default=8443, ge=0, le=65535)
-    first_images: int = Field(default=14, ge=1, le=200)
+    first_images: int = Field(default=28, ge=1, le=200)
+    labelled_images: int = Field(default=14, ge=1, le=200)
     every_n: int = Field(default=5, ge=1)
     seed: int = 0
     threads: int = Field(default=1, ge=1)
     library: Path | None = None
     assessment: Assessment = Assessment()
     tuning: Tuning = Tuning()
+    drift: DriftSettings = DriftSettings()
+    federation: Federation = Federation()
 
     upload_bytes: int = Field(default=256 * MIB, ge=1)
     upload_life_s: float = Field(default=24 * 3600.0, gt=0)
@@ -106,6 +157,11 @@ class Settings(BaseSettings):
     def networks(self) -> Path:
         """Network versions made here, one folder each, named by the digest of the weights."""
         return self.data / "networks"
+
+    @property
+    def federations(self) -> Path:
+        """Plans, checkpoints and outcomes of federations, one folder each."""
+        return self.data / "federations"
 
     @property
     def releases(self) -> Path:

@@ -6,10 +6,19 @@ Repeating a stage gives the same finding: all chance comes from the seed, all in
 from benchmark.method import Method
 from benchmark.splits import Split
 from coordinator.errors import CannotAssess
-from coordinator.methods import cases_of, images_of, instrument_of, library_of, method_of, pixels_of
+from coordinator.methods import (
+    cases_of,
+    gathered,
+    images_of,
+    instrument_of,
+    method_of,
+    networks_for,
+    pixels_of,
+)
 from coordinator.records import Finding
-from coordinator.store.values import Campaign
+from coordinator.store.values import Campaign, StoredImage
 from coordinator.workplace import Workplace
+from model_library.cards.card import NetworkCard, tuned_field
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import Segment
@@ -18,29 +27,39 @@ _TUNED_ON = 5
 """Images to tune classical algorithms on: enough for up to three parameters; all images rank them."""
 
 
-def gather(place: Workplace, campaign: Campaign) -> str:
-    """Fix which images the campaign works with.
+def is_ready(place: Workplace, campaign: Campaign) -> bool:
+    """Tell whether a campaign can begin: its images are there, for segmentation enough with labels."""
+    images = first_images(place, campaign)
+    settings = place.settings
+    if len(images) < settings.first_images:
+        return False
+    if not isinstance(instrument_of(place, campaign).task, Segment):
+        return True
+    from coordinator.annotation.labels import labelled_images
 
-    Raises
-    ------
-    CannotAssess
-        The instrument segments: without labels nothing can be scored.
-    """
-    if isinstance(instrument_of(place, campaign).task, Segment):
-        message = "expected a restoration task, found segmentation, which cannot be assessed without labels"
-        raise CannotAssess(message)
-    images = place.images.of(campaign.instrument_id, ImagePurpose.FIRST)
+    enough = min(settings.labelled_images, settings.first_images)
+    return len(labelled_images(place, images)) >= enough
+
+
+def gather(place: Workplace, campaign: Campaign) -> str:
+    """Fix which images the campaign works with."""
+    images = first_images(place, campaign)
     place.campaigns.find_out(campaign.id, Finding.IMAGES, [image.id for image in images])
     counts = ", ".join(f"{sum(each.split is split for each in images)} {split}" for split in Split)
     return f"{len(images)} images: {counts}"
 
 
 def measure_noise(place: Workplace, campaign: Campaign) -> str:
-    """Fit the noise model to the tuning images."""
+    """Fit the noise model to the tuning images, and observe all, which drift will be told from."""
+    from benchmark.observation import observe
     from model_library.degradation.noise import estimate_noise
 
     pixels = [image for _, image in pixels_of(place, images_of(place, campaign, Split.TUNING))]
     noise = estimate_noise(pixels)
+    for image in gathered(place, campaign):
+        place.check()
+        [(_, seen)] = pixels_of(place, [image])
+        place.observations.keep(image, observe(seen))
     finding = {"gain": noise.gain, "read_variance": noise.read_variance, "images": len(pixels)}
     place.campaigns.find_out(campaign.id, Finding.NOISE, finding)
     return f"gain {noise.gain:.4g} counts/electron, read variance {noise.read_variance:.4g} counts^2"
@@ -65,35 +84,59 @@ def tune_classical(place: Workplace, campaign: Campaign) -> str:
     finding = {"metric": scores.metric, "ranking": told, "best": told[0]["method"]}
     place.campaigns.find_out(campaign.id, Finding.CLASSICAL, finding)
     best, mean = ranking[0]
-    return f"{len(ranking)} algorithms; best {best.id} at {mean:.2f} dB"
+    figure = f"{mean:.{scores.metric.decimals}f} {scores.metric.unit}".strip()
+    return f"{len(ranking)} algorithms; best {best.id} at {figure}"
 
 
 def select_network(place: Workplace, campaign: Campaign) -> str:
-    """Rank the networks of the library on the tuning images.
+    """Rank the networks of the library, returned ones among them, on the tuning images.
 
     Raises
     ------
     CannotAssess
-        The library holds no network for the task.
+        The library holds no network for the task that was not tuned on these very images.
     """
     from benchmark.evaluate import evaluate
     from benchmark.selection import Contender, select
 
-    instrument = instrument_of(place, campaign)
-    cards = library_of(place).for_task(instrument.task)
+    task = instrument_of(place, campaign).task
+    fields = {tuned_field(campaign.instrument_id, field) for field in tuning_fields(place, campaign)}
+    cards, excluded = _unbiased(networks_for(place, task), fields)
     if not cards:
-        message = (
-            f"expected networks for the task {instrument.task}, found none in the library; pre-train one"
-        )
+        found = "; ".join(f"{key}: {why}" for key, why in excluded.items()) or "none"
+        message = f"expected networks for the task {task}, found {found} in the library; pre-train one"
         raise CannotAssess(message)
     contenders = []
     for card in cards:
         ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
-        contenders.append(Contender(method_of(place, ref, instrument.task), card.facts.flops_per_pixel))
+        contenders.append(Contender(method_of(place, ref, task), card.facts.flops_per_pixel))
     cases = cases_of(place, campaign, Split.TUNING)
     selection = select(contenders, cases, seed=place.settings.seed, assess=evaluate)
-    place.campaigns.find_out(campaign.id, Finding.SELECTION, selection.model_dump(mode="json"))
+    told = selection.model_copy(update={"excluded": {**excluded, **selection.excluded}})
+    place.campaigns.find_out(campaign.id, Finding.SELECTION, told.model_dump(mode="json"))
     return selection.reason
+
+
+def _unbiased(
+    cards: tuple[NetworkCard, ...], fields: set[str]
+) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
+    """Leave out networks that were tuned on fields they would be ranked on; tells them with the reason."""
+    fair, excluded = [], {}
+    for card in cards:
+        seen = sorted(fields.intersection(card.lineage.tuned_fields if card.lineage else ()))
+        if seen:
+            excluded[f"{card.id}@{card.version}"] = (
+                f"was tuned on {len(seen)} of the {len(fields)} fields to rank on, such as {seen[0]}"
+            )
+        else:
+            fair.append(card)
+    return tuple(fair), excluded
+
+
+def first_images(place: Workplace, campaign: Campaign) -> tuple[StoredImage, ...]:
+    """First images that are there for a campaign, in the order of acquisition."""
+    images = place.images.of(campaign.instrument_id, ImagePurpose.FIRST)
+    return tuple(image for image in images if image.sequence >= campaign.from_sequence)
 
 
 def classical_refs(campaign: Campaign) -> tuple[ClassicalRef, ...]:

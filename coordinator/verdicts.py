@@ -1,6 +1,7 @@
-"""The two sittings of the gate in a campaign: the untuned winner, then the fine-tuned version."""
+"""Sittings of the gate: for a campaign's untuned winner, for its fine-tuned version, for any candidate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -9,47 +10,81 @@ from benchmark.splits import Split
 from coordinator.methods import cases_of, instrument_of, method_of
 from coordinator.records import Finding
 from coordinator.stages import classical_refs, selected
-from coordinator.store.values import Campaign
+from coordinator.store.values import Campaign, Instrument
 from coordinator.workplace import Workplace
 from model_library.wire.methods import MethodRef, NetworkRef
+from model_library.wire.tasks import Segment
 
 if TYPE_CHECKING:
-    from benchmark.gate import Verdict
+    from benchmark.cases import Case
     from benchmark.scores import Scores
+    from benchmark.verdict import Role, Verdict
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 
+Rivals = Mapping["Role", Sequence[MethodRef]]
+"""Whom a candidate is judged against; a method that appears twice counts in its first role."""
+
+SittingRecord = dict[str, Any]
+"""JSON: verdict, assigned (a method), rivals (role -> names), means, scores."""
+
+FEDERATED_GATES = "gates"
+"""Finding in which a federation keeps its sittings: instrument -> record."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at an instrument's gate images: its number (from 1) and the margin allowed (`GatePolicy`)."""
+
+    number: int
+    margin: float = 0.0
+
 
 def judge_first(place: Workplace, campaign: Campaign) -> str:
-    """Judge the untuned winner against the second network and the classical algorithms."""
-    from benchmark.gate import Role
+    """Judge the untuned winner against the method in service, the second network and the classical.
 
-    winner, second = selected(campaign)
-    rivals: dict[Role, tuple[MethodRef, ...]] = {
-        Role.SECOND: () if second is None else (second,),
+    Where the winner is in service already, the second network is judged against it.
+    """
+    from benchmark.verdict import Role
+
+    in_service = method_in_service(place, campaign.instrument_id)
+    networks = [ref for ref in selected(campaign) if ref is not None]
+    candidate = next((ref for ref in networks if ref != in_service), networks[0])
+    if candidate == in_service:
+        in_service = None
+    rivals: Rivals = {
+        Role.IN_SERVICE: () if in_service is None else (in_service,),
+        Role.SECOND: networks,
         Role.CLASSICAL: classical_refs(campaign),
     }
-    return _sit(place, campaign, Finding.FIRST_GATE, winner, rivals)
+    return _judge(place, campaign, Finding.FIRST_GATE, candidate, rivals)
 
 
 def judge_final(place: Workplace, campaign: Campaign) -> str:
     """Judge the fine-tuned version against what is in service, the untuned networks and the classical."""
-    from benchmark.gate import Role
+    from benchmark.verdict import Role
 
     candidate = NetworkRef.model_validate(campaign.findings[Finding.TUNED]["method"])
-    in_service = in_service_of(campaign)
-    networks = [ref for ref in selected(campaign) if ref is not None and ref != in_service]
-    rivals: dict[Role, tuple[MethodRef, ...]] = {
+    in_service = method_in_service(place, campaign.instrument_id)
+    assert in_service is not None, "the first release comes before"
+    rivals: Rivals = {
         Role.IN_SERVICE: (in_service,),
-        Role.SECOND: tuple(networks),
-        Role.CLASSICAL: tuple(ref for ref in classical_refs(campaign) if ref != in_service),
+        Role.SECOND: [ref for ref in selected(campaign) if ref is not None],
+        Role.CLASSICAL: classical_refs(campaign),
     }
-    return _sit(place, campaign, Finding.FINAL_GATE, candidate, rivals)
+    return _judge(place, campaign, Finding.FINAL_GATE, candidate, rivals)
 
 
-def in_service_of(campaign: Campaign) -> MethodRef:
-    """Tell what the campaign's first release put in service."""
-    return _METHOD.validate_python(campaign.findings[Finding.FIRST]["method"])
+def method_in_service(place: Workplace, instrument_id: str) -> MethodRef | None:
+    """Tell which method an instrument's latest published release holds."""
+    current = place.releases.current(instrument_id)
+    return None if current is None else current.manifest.method
+
+
+def in_service_at(campaign: Campaign, gate: Finding) -> MethodRef | None:
+    """Tell which method was in service when a gate sat."""
+    told = campaign.findings[gate]["in_service"]
+    return None if told is None else _METHOD.validate_python(told)
 
 
 def assigned_by(campaign: Campaign, gate: Finding) -> MethodRef:
@@ -57,43 +92,132 @@ def assigned_by(campaign: Campaign, gate: Finding) -> MethodRef:
     return _METHOD.validate_python(campaign.findings[gate]["assigned"])
 
 
-def _sit(
+def looks_before(place: Workplace, instrument_id: str, apart_from: tuple[str, str] | None = None) -> int:
+    """Count the sittings of the gate for an instrument so far, those of federations included.
+
+    Parameters
+    ----------
+    apart_from
+        (id of a campaign or federation, name of its finding) of the sitting that is about to be, so that
+        a repeated step counts as the first time.
+    """
+    own = {*place.campaigns.of(instrument_id)}
+    sat = [
+        (origin, gate.value)
+        for gate in (Finding.FIRST_GATE, Finding.FINAL_GATE)
+        for origin in place.campaigns.holders(gate)
+        if origin in own
+    ]
+    sat += [
+        (origin, FEDERATED_GATES)
+        for origin in place.campaigns.holders(FEDERATED_GATES)
+        if instrument_id in place.campaigns.finding(origin, FEDERATED_GATES)
+    ]
+    return sum(each != apart_from for each in sat)
+
+
+def sit(
     place: Workplace,
-    campaign: Campaign,
-    gate: Finding,
+    instrument: Instrument,
     candidate: NetworkRef,
-    rivals: "Mapping[Any, tuple[MethodRef, ...]]",
-) -> str:
+    rivals: Rivals,
+    cases: "Sequence[Case]",
+    look: Look | int,
+) -> SittingRecord:
+    """Score a candidate and its rivals on an instrument's gate images, and judge.
+
+    Parameters
+    ----------
+    cases
+        Of gate fields that none of the networks was tuned on.
+    look
+        Which look at this instrument's gate images this is, see `looks_before`; a mere number allows
+        no margin.
+    """
+    from benchmark.gate import Entrant, GatePolicy, judge
+    from benchmark.metrics import Metric
+
+    look = look if isinstance(look, Look) else Look(look)
+    entered = _entered(candidate, rivals)
+    scores = _scored(place, instrument, entered, cases)
+    segments = isinstance(instrument.task, Segment)
+    policy = GatePolicy(
+        metric=Metric.DICE if segments else Metric.PSNR_REPEAT, margin=look.margin, seed=place.settings.seed
+    )
+    first, *others = (Entrant.of(scores, each.name, each.role) for each in entered)
+    verdict = judge(first, others, look=look.number, policy=policy)
+    return _record(verdict, scores, entered)
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """A method at the gate under a name that no other one bears."""
+
+    name: str
+    role: "Role"
+    ref: MethodRef
+
+
+def _entered(candidate: NetworkRef, rivals: Rivals) -> list[_Entered]:
+    from benchmark.scores import method_key
+    from benchmark.verdict import Role
+
+    entered = [_Entered(method_key(candidate), Role.CANDIDATE, candidate)]
+    for role in (Role.IN_SERVICE, Role.SECOND, Role.CLASSICAL):
+        for ref in rivals.get(role, ()):
+            if any(each.ref == ref for each in entered):
+                continue
+            name = method_key(ref)
+            if role is Role.IN_SERVICE and any(
+                method_key(other) == name and other != ref for other in rivals.get(Role.CLASSICAL, ())
+            ):
+                # The same algorithm, with parameters that were tuned anew since.
+                name = f"{name} as in service"
+            entered.append(_Entered(name, role, ref))
+    return entered
+
+
+def _scored(
+    place: Workplace, instrument: Instrument, entered: Sequence[_Entered], cases: "Sequence[Case]"
+) -> "Scores":
+    """Score every entrant under its name."""
     from benchmark.evaluate import evaluate
-    from benchmark.gate import Entrant, GatePolicy, Role, judge
     from benchmark.scores import method_key
 
-    task = instrument_of(place, campaign).task
-    refs = [candidate, *(ref for group in rivals.values() for ref in group)]
-    methods = []
-    for ref in refs:
+    merged: dict[str, dict[str, Any]] = {name: {} for name in ("refs", "values", "seconds", "failures")}
+    for each in entered:
         place.check()
-        methods.append(method_of(place, ref, task))
-    scores = evaluate(methods, cases_of(place, campaign, Split.GATE))
-    verdict = judge(
-        Entrant.of(scores, method_key(candidate), Role.CANDIDATE),
-        [Entrant.of(scores, method_key(ref), role) for role, group in rivals.items() for ref in group],
-        look=1 if gate is Finding.FIRST_GATE else 2,
-        policy=GatePolicy(seed=place.settings.seed),
-    )
-    assigned = next(ref for ref in refs if method_key(ref) == verdict.assigned)
-    named = {str(role): [method_key(ref) for ref in group] for role, group in rivals.items()}
-    place.campaigns.find_out(campaign.id, gate, _record(verdict, scores, assigned, named))
-    return f"{'passed' if verdict.passed else 'not passed'}: {verdict.reasons[0]}"
+        scores = evaluate([method_of(place, each.ref, instrument.task)], cases)
+        for name, held in merged.items():
+            found = getattr(scores, name)
+            if method_key(each.ref) in found:
+                held[each.name] = found[method_key(each.ref)]
+    return scores.model_copy(update=merged)
 
 
-def _record(
-    verdict: "Verdict", scores: "Scores", assigned: MethodRef, named: Mapping[str, list[str]]
-) -> dict[str, Any]:
+def _judge(place: Workplace, campaign: Campaign, gate: Finding, candidate: NetworkRef, rivals: Rivals) -> str:
+    look = 1 + looks_before(place, campaign.instrument_id, (campaign.id, gate.value))
+    cases = cases_of(place, campaign, Split.GATE)
+    record = sit(place, instrument_of(place, campaign), candidate, rivals, cases, look)
+    in_service = method_in_service(place, campaign.instrument_id)
+    told = None if in_service is None else in_service.model_dump(mode="json")
+    place.campaigns.find_out(campaign.id, gate, {**record, "in_service": told})
+    verdict = record["verdict"]
+    return f"{'passed' if verdict['passed'] else 'not passed'}: {verdict['reasons'][0]}"
+
+
+def _record(verdict: "Verdict", scores: "Scores", entered: Sequence[_Entered]) -> SittingRecord:
+    from benchmark.verdict import Role
+
+    assigned = next(each.ref for each in entered if each.name == verdict.assigned)
+    named = {
+        str(role): [each.name for each in entered if each.role is role]
+        for role in (Role.IN_SERVICE, Role.SECOND, Role.CLASSICAL)
+    }
     return {
         "verdict": verdict.model_dump(mode="json"),
         "assigned": assigned.model_dump(mode="json"),
-        "rivals": dict(named),
+        "rivals": named,
         "means": {key: scores.mean(key) for key in scores.values},
         "scores": scores.model_dump(mode="json"),
     }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from dbos import DBOS, DBOSPortableJSONSerializer
 
-from coordinator.monitoring import QUEUE
+from coordinator.monitoring import OBSERVING, QUEUE
 from coordinator.settings import Settings
 
-_VERSION = "stages-1"
+_VERSION = "stages-2"
 """Changes when the stages of a campaign do: DBOS resumes workflows of the same version only."""
 
 _POLL_S = 0.25
@@ -45,9 +45,10 @@ class Engine:
     def launch(self) -> None:
         """Start working, with what was interrupted first."""
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE, worker_concurrency=1, polling_interval_sec=_POLL_S, on_conflict="always_update"
-        )
+        for queue in (QUEUE, OBSERVING):
+            DBOS.register_queue(
+                queue, worker_concurrency=1, polling_interval_sec=_POLL_S, on_conflict="always_update"
+            )
 
     def close(self, working: Collection[str]) -> None:
         """Stop taking up work; what runs is resumed at the next launch.

@@ -10,11 +10,15 @@ import numpy as np
 
 from coordinator.releases.repository import ReleaseRepository
 from coordinator.settings import Settings
+from coordinator.store.annotations import Annotations
 from coordinator.store.campaigns import Campaigns
+from coordinator.store.federations import Federations
 from coordinator.store.identities import Identities
 from coordinator.store.images import Images
 from coordinator.store.objects import ObjectFolder
+from coordinator.store.observations import Observations
 from coordinator.store.releases import Releases, Scores
+from coordinator.store.returned import Returned
 from coordinator.store.uploads import Uploads
 from coordinator.turns import Turns
 
@@ -42,9 +46,13 @@ class Workplace:
     identities: Identities
     uploads: Uploads
     images: Images
+    annotations: Annotations
     campaigns: Campaigns
     releases: Releases
     scores: Scores
+    observations: Observations
+    returned: Returned
+    federations: Federations
     objects: ObjectFolder
     repository: ReleaseRepository
     stopping: threading.Event = field(default_factory=threading.Event)

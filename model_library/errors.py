@@ -47,3 +47,11 @@ class UnknownNetwork(SynopticError):
 
 class SignatureError(SynopticError):
     """A signature, key or certificate does not verify."""
+
+
+class ProcessFailed(SynopticError):
+    """A process that was started has ended, or did not do what it was started for."""
+
+
+class AnnotationError(SynopticError):
+    """A file of annotations is malformed, or does not fit the images that it names."""

@@ -9,13 +9,12 @@ import numpy as np
 from model_library.degradation.operators import Digitise
 from model_library.degradation.recipe import Recipe
 from model_library.images.frame import Frame, Grey
-from model_library.specimens import render
+from model_library.wire.tasks import Segment
 from simulations.micrograph_files import read_pages, unit_intensity
 from simulations.scenario import SEED_STREAM, Crop, Micrographs, SiteScenario, Specimens
+from simulations.stage import Classes, View, view
 
-_SPECIMEN_WORD, _NOISE_WORD = 1, 2
-_SHIFTS = 4
-"""A specimen is this much of a frame's side wider than a frame: frames of one field overlap."""
+_NOISE_WORD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,8 @@ class Acquired:
     frame
         Counts, uint8 or uint16 [Y, X].
     truth
-        What a noise-free detector would count, float32 [Y * scale, X * scale]; None where unknown.
+        What a noise-free detector would count, float32 [Y * scale, X * scale]; for segmentation
+        class numbers, uint8 [Y, X]; None where unknown.
     """
 
     frame: Frame
@@ -48,22 +48,22 @@ def acquire(site: SiteScenario, number: int, seed: int) -> Acquired:
     """
     # The name keeps two sites apart whatever their order.
     words = (SEED_STREAM, seed, *site.name.encode())
-    rng = np.random.default_rng([*words, _NOISE_WORD, number])
+    recipe = site.recipe_at(number)
     match site.source:
         case Specimens() as source:
-            field, intensity = _view(source, site, number, words)
+            seen = view(source, site, number, words)
         case Micrographs() as source:
             crop = source.crops[number]
-            if site.recipe is None:
+            if recipe is None:
                 return _as_it_is(crop, site)
-            field, intensity = crop.field, _cut(unit_intensity(_pages(crop.file)[crop.page]), crop)
-    assert site.recipe is not None
-    detector = _detector(site.recipe)
-    counts = site.recipe.apply(intensity, rng).astype(np.uint8 if detector.bits == 8 else np.uint16)
+            intensity = _cut(unit_intensity(_pages(crop.file)[crop.page]), crop)
+            seen = View(crop.field, intensity, _labelled(crop, site))
+    assert recipe is not None
+    detector = _detector(recipe)
+    rng = np.random.default_rng([*words, _NOISE_WORD, number])
+    counts = recipe.apply(seen.intensity, rng).astype(np.uint8 if detector.bits == 8 else np.uint16)
     told = {"simulated": "yes", "instrument": site.name}
-    frame = Frame(counts, site.pixel_size_nm, field, told)
-    finer = site.pixel_size_nm / site.task.scale if site.pixel_size_nm else None
-    return Acquired(frame, Frame(noise_free(site.recipe, intensity), finer, field))
+    return Acquired(Frame(counts, site.pixel_size_nm, seen.field, told), _truth(site, seen, recipe))
 
 
 def noise_free(recipe: Recipe, intensity: Grey) -> Grey:
@@ -72,24 +72,20 @@ def noise_free(recipe: Recipe, intensity: Grey) -> Grey:
     return (intensity * np.float32(detector.gain) + np.float32(detector.offset)).astype(np.float32)
 
 
+def _truth(site: SiteScenario, seen: View, recipe: Recipe) -> Frame | None:
+    if isinstance(site.task, Segment):
+        return None if seen.classes is None else Frame(seen.classes, site.pixel_size_nm, seen.field)
+    finer = site.pixel_size_nm / site.task.scale if site.pixel_size_nm else None
+    return Frame(noise_free(recipe, seen.intensity), finer, seen.field)
+
+
 def _detector(recipe: Recipe) -> Digitise:
     detector = recipe.operators[-1]
     assert isinstance(detector, Digitise), "a scenario's recipe ends in counts"
     return detector
 
 
-def _view(source: Specimens, site: SiteScenario, number: int, words: tuple[int, ...]) -> tuple[str, Grey]:
-    visit, field = divmod(number, -(-site.frames // source.frames_per_field))
-    scale = site.task.scale
-    side = source.frame_px * scale
-    margin = side // _SHIFTS // scale * scale if source.frames_per_field > 1 else 0
-    rng = np.random.default_rng([*words, _SPECIMEN_WORD, field])
-    specimen = render(source.specimen, (side + margin, side + margin), rng).intensity
-    start = margin * visit // max(source.frames_per_field - 1, 1)
-    return f"field-{field:04d}", specimen[start : start + side, start : start + side]
-
-
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _pages(path: Path) -> list[Frame]:
     return read_pages(path)
 
@@ -99,10 +95,21 @@ def _cut(pixels: Grey, crop: Crop, scale: int = 1) -> Grey:
     return pixels[rows, crop.x * scale : (crop.x + crop.width) * scale]
 
 
+def _labelled(crop: Crop, site: SiteScenario) -> Classes | None:
+    """Class numbers of a crop: as its mask has them, or 1 where a mask of two classes is not 0."""
+    if crop.truth is None or not isinstance(site.task, Segment):
+        return None
+    mask = _cut(_pages(crop.truth)[crop.page].grey, crop)
+    return (mask > 0).astype(np.uint8) if len(site.task.classes) == 2 else mask.astype(np.uint8)
+
+
 def _as_it_is(crop: Crop, site: SiteScenario) -> Acquired:
     page = _pages(crop.file)[crop.page]
     frame = Frame(_cut(page.pixels, crop), site.pixel_size_nm, crop.field, {"instrument": site.name})
     if crop.truth is None:
         return Acquired(frame, None)
+    labelled = _labelled(crop, site)
+    if labelled is not None:
+        return Acquired(frame, Frame(labelled, site.pixel_size_nm, crop.field))
     truth = _cut(_pages(crop.truth)[crop.page].grey, crop, site.task.scale)
     return Acquired(frame, Frame(truth, None, crop.field))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter
 
 from benchmark.method import Method
@@ -18,14 +19,20 @@ from model_library.wire.methods import MethodRef
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 _ROUNDING_COUNTS = 1
 """Another number of threads may round a pixel to the neighbouring count."""
+_UNDECIDED_SHARE = 1e-4
+"""It may also turn a pixel over whose two likeliest classes are equally likely."""
 
 
 class Audited(Message):
-    """One result file; `fault` says what contradicts its provenance, None where nothing does."""
+    """One result file; `fault` says what contradicts its provenance, None where nothing does.
+
+    `relabelled_px` counts the pixels of a segmentation that the repetition gives another class.
+    """
 
     result: str
     method: str | None
     largest_difference_counts: float | None = Field(default=None, ge=0)
+    relabelled_px: int | None = Field(default=None, ge=0)
     fault: str | None = None
 
 
@@ -52,20 +59,30 @@ def _audit_one(source: Path, result: Path, method_of: Callable[[MethodRef], Meth
         digest = sha256_file(source)
         if claimed["source"]["sha256"] != digest:
             return Audited(result=result.name, method=method, fault=f"names a source other than {digest}")
-        frame = read_frame(source)
-        repeated = to_dtype(method_of(ref)(frame.grey), frame.pixels.dtype)
-        return _compared(result.name, method, read_frame(result).pixels, repeated)
+        frame, written = read_frame(source), read_frame(result).pixels
+        labelled = claimed["task"]["kind"] == "segment"
+        dtype = np.dtype(np.uint8) if labelled else frame.pixels.dtype
+        repeated = to_dtype(method_of(ref)(frame.grey), dtype)
+        if written.shape != repeated.shape:
+            fault = f"expected shape {repeated.shape}, found {written.shape}"
+            return Audited(result=result.name, method=method, fault=fault)
+        held_against = _relabelled if labelled else _differing
+        return held_against(result.name, method, written, repeated)
     except (SynopticError, KeyError, OSError, ValueError) as error:
         return Audited(result=result.name, method=None, fault=f"{type(error).__name__}: {error}")
 
 
-def _compared(result: str, method: str, written: Any, repeated: Any) -> Audited:  # noqa: ANN401
-    if written.shape != repeated.shape:
-        fault = f"expected shape {repeated.shape}, found {written.shape}"
-        return Audited(result=result, method=method, fault=fault)
+def _differing(result: str, method: str, written: NDArray[Any], repeated: NDArray[Any]) -> Audited:
     largest = float(np.abs(written.astype(np.float64) - repeated.astype(np.float64)).max())
     differs = None if largest <= _ROUNDING_COUNTS else f"differs by up to {largest:g} counts"
     return Audited(result=result, method=method, largest_difference_counts=largest, fault=differs)
+
+
+def _relabelled(result: str, method: str, written: NDArray[Any], repeated: NDArray[Any]) -> Audited:
+    count = int(np.count_nonzero(written != repeated))
+    few = count <= _UNDECIDED_SHARE * written.size
+    differs = None if few else f"{count} of {written.size} pixels have another class"
+    return Audited(result=result, method=method, relabelled_px=count, fault=differs)
 
 
 def sample(names: Sequence[str], count: int) -> list[str]:

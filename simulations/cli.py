@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _FIRST_IMAGES = 28
 _EVERY_N = 5
+_FRAMES = 60
+_TUNING_STEPS = 80
+_MINUTES = 10.0
 
 
 def demo(
     images: Annotated[
-        Path | None, typer.Option(help="Real micrographs: DIR/<site>/*.tif, site.toml, truth/.")
+        Path | None, typer.Option(help="Real micrographs: DIR/<site>/*.tif, site.toml, truth/ or labels/.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of specimens, noise and tuning.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the outcome as JSON.")] = None,
@@ -26,19 +29,21 @@ def demo(
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of the run; an unfinished run in it is taken up again.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=8, help="Frames per site.")] = 60,
-    max_minutes: Annotated[float, typer.Option(min=0.1, help="End after this, whatever still waits.")] = 6.0,
+    frames: Annotated[int, typer.Option(min=8, help="Frames per site.")] = _FRAMES,
+    max_minutes: Annotated[
+        float, typer.Option(min=0.1, help="End after this, whatever still waits.")
+    ] = _MINUTES,
     first_images: Annotated[
         int, typer.Option(min=7, help="Images that a campaign asks for first.")
     ] = _FIRST_IMAGES,
-    tuning_steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of fine-tuning; default: the coordinator's.")
-    ] = None,
+    tuning_steps: Annotated[int, typer.Option(min=1, help="Steps of each fine-tuning.")] = _TUNING_STEPS,
     figures: Annotated[
         Path | None, typer.Option(help="Write each site's picture to DIR/<site>.png as well.")
     ] = None,
 ) -> None:
-    """Run one coordinator, three sites and three microscopes on this machine, from acquisition to report.
+    """Run a fleet of microscopes, their sites and one coordinator on this machine, to the final report.
+
+    Six sites by default: four of them learn together, one of these drifts; one segments.
 
     Exit codes: 0 complete, 1 refused or incomplete, 2 wrong usage, 130 interrupted.
 
@@ -46,8 +51,8 @@ def demo(
     """
     from rich.console import Console
 
+    from simulations.default_fleet import default_scenario
     from simulations.micrograph_folders import scenario_of_folder
-    from simulations.scenario import default_scenario
     from simulations.workspace import Run, Workspace, default_workspace
 
     if images is None:
@@ -83,6 +88,7 @@ def _run(console: "Console", folder: Path, wanted: "Run", minutes: float, files:
     from benchmark.figures import montage
     from simulations.closing import close
     from simulations.demo import interruptible, run_loop
+    from simulations.kept_networks import returned_networks
     from simulations.observation import read_history
     from simulations.outcome import outcome
     from simulations.page import render_page
@@ -95,7 +101,8 @@ def _run(console: "Console", folder: Path, wanted: "Run", minutes: float, files:
         ended = run_loop(workspace, wanted, minutes=minutes, progress=progress)
         progress.say(f"Every process has ended after {ended.seconds:.0f} s. Scoring held-out frames ...")
         closed = close(ended, workspace)
-    found = outcome(ended, closed, time.monotonic() - began)
+        library = returned_networks(workspace, ended.overview)
+    found = outcome(ended, closed, library, time.monotonic() - began)
     told = found.model_dump_json(indent=2)
     page = render_page(found, closed, read_history(workspace.history))
     contents = {
@@ -120,13 +127,14 @@ def _print_table(console: "Console", found: "Outcome") -> None:
     from rich.table import Table
 
     from simulations.page import summary_row
+    from simulations.printing import fleet_in_words
 
     table = Table(title=f"Held-out frames, seed {found.seed}, {found.duration_s:.0f} s", title_justify="left")
-    for name in ("site", "in service", "dB", "best classical", "dB", "difference [95 %]"):
+    for name in ("site", "in service", "score", "best classical", "score", "difference [95 %]"):
         table.add_column(name, overflow="fold")
     rows = [summary_row(site) for site in found.sites]
     for row in rows:
-        table.add_row(*(cell.removesuffix(" dB") for cell in row[:6]))
+        table.add_row(*row[:6])
     console.print(table)
     for site, row in zip(found.sites, rows, strict=True):
         frames = site.frames
@@ -136,5 +144,7 @@ def _print_table(console: "Console", found: "Outcome") -> None:
             highlight=False,
             soft_wrap=True,
         )
+    for line in fleet_in_words(found):
+        console.print(line, highlight=False, soft_wrap=True)
     for line in found.waiting:
         console.print(f"Not done: {line}", highlight=False, soft_wrap=True)

@@ -2,29 +2,27 @@
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from model_library.processes.supervisor import Supervisor
+from simulations.annotating import is_handed_in, label_and_import
 from simulations.calibration import rate_for
-from simulations.fleet import (
-    ENVIRONMENT,
-    calibrate,
-    press_start,
-    start_coordinator,
-    start_daemons,
-    start_microscopes,
-)
-from simulations.observation import Look, look, point, read_history
-from simulations.operator_view import Operator, Overview
-from simulations.processes import Supervisor
+from simulations.cues import annotations_due, buttons_due
+from simulations.fleet import ENVIRONMENT, calibrate, start_coordinator, start_daemons
+from simulations.observation import NOTHING_SEEN, Look, look, point, read_history
+from simulations.operator_view import Operator
+from simulations.overview import Overview
 from simulations.progress import Progress
+from simulations.sessions import press_start, start_microscopes
 from simulations.workspace import Run, Workspace
 
 _LOOK_S = 1.0
-_LAST_SHARE = 0.75
-"""By this share of the allowed time a microscope's last session begins, final release or not."""
+_SURE_LOOKS = 4
+"""A session is due after so many looks that agree: heartbeats lag behind the coordinator's decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class Ended:
 
 
 def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Progress) -> Ended:
-    """Run until every campaign is final and every frame is dealt with, or the time is over.
+    """Run until campaigns, federations and every frame are done with, or the time is over.
 
     Every process that was started has ended when this returns or raises.
 
@@ -84,8 +82,7 @@ def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Pro
             seen, overview = watch.until_done(supervisor, progress, deadline_s=minutes * 60, began=began)
         finally:
             operator.close()
-    waiting = tuple(f"{site.name}: {words}" for site in seen.sites for words in site.waiting_for())
-    return Ended(run, seen, overview, time.monotonic() - began, resumed, waiting)
+    return Ended(run, seen, overview, time.monotonic() - began, resumed, seen.waiting_for())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,8 @@ class _Watch:
     def until_done(
         self, supervisor: Supervisor, progress: Progress, *, deadline_s: float, began: float
     ) -> tuple[Look, Overview]:
-        overview = Overview(campaigns=())
+        overview = NOTHING_SEEN
+        agreed: Counter[str] = Counter()
         while True:
             supervisor.check()
             overview = self.operator.overview() or overview
@@ -107,15 +105,21 @@ class _Watch:
                 file.write(point(seen).model_dump_json() + "\n")
             progress.show(seen)
             spent_s = time.monotonic() - began
-            self._press_buttons(seen, late=spent_s > _LAST_SHARE * deadline_s)
             if seen.done or spent_s > deadline_s:
                 return seen, overview
+            self._annotate(seen, supervisor, progress)
+            due = buttons_due(seen, spent_s / deadline_s)
+            agreed = Counter({name: agreed[name] + 1 for name in due})
+            for name in due:
+                if agreed[name] >= _SURE_LOOKS:
+                    press_start(self.workspace, name)
             time.sleep(_LOOK_S)
 
-    def _press_buttons(self, seen: Look, *, late: bool) -> None:
-        for site in seen.sites:
-            if site.campaign_over or late:
-                press_start(self.workspace, site.name)
+    def _annotate(self, seen: Look, supervisor: Supervisor, progress: Progress) -> None:
+        for site in annotations_due(seen, self.run.first_images):
+            if not is_handed_in(self.workspace, site.name):
+                label_and_import(site, self.workspace, supervisor)
+                progress.say(f"{site.name}: the simulated annotator labelled its first images")
 
 
 def _earlier_s(workspace: Workspace) -> float:

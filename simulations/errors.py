@@ -13,7 +13,3 @@ class ScenarioError(SimulationError):
 
 class WorkspaceError(SimulationError):
     """The demo's folder holds another run, or something else."""
-
-
-class ProcessFailed(SimulationError):
-    """A process that the demo started has ended, or did not do what it was started for."""

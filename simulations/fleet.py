@@ -1,18 +1,17 @@
-"""The processes of a run: one coordinator, a daemon and a microscope per site."""
+"""The lasting processes of a run: one coordinator, and a daemon per site."""
 
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from model_library.errors import ProcessFailed
 from model_library.images.durable import write_durably
-from model_library.wire.tasks import Denoise, Task
-from simulations.errors import ProcessFailed
-from simulations.microscopes import MicroscopePlan, Session
+from model_library.processes.supervisor import Supervisor, await_success
+from model_library.wire.tasks import Denoise, Segment, Task
 from simulations.operator_view import Operator
-from simulations.processes import Supervisor, await_success
 from simulations.scenario import SiteScenario
-from simulations.workspace import Run, Workspace
+from simulations.workspace import QUORUM, Run, Workspace
 from site_client.errors import SiteError
 from site_client.identity import read_identity
 
@@ -67,6 +66,8 @@ def coordinator_settings(run: Run) -> str:
         f"threads = {_CAMPAIGN_THREADS}",
         f"every_n = {run.every_n}",
         f"seed = {run.scenario.seed}",
+        "[federation]",
+        f"quorum = {QUORUM}",
     ]
     if run.tuning_steps is not None:
         lines += ["[tuning]", f"steps = {run.tuning_steps}"]
@@ -104,46 +105,19 @@ def _enrolment(run: Run, workspace: Workspace, site: SiteScenario, token: str) -
         *("--acquisitions", str(workspace.acquisitions(site.name))),
         *("--results", str(workspace.results(site.name))),
         *("--task", task_in_words(site.task), *size),
+        "--federate" if site.federates else "--no-federate",
     )
 
 
 def task_in_words(task: Task) -> str:
     """Write a task as the command line takes it."""
-    return "denoise" if isinstance(task, Denoise) else f"super-resolve-x{task.scale}"
-
-
-def start_microscopes(run: Run, workspace: Workspace, supervisor: Supervisor) -> None:
-    """Start every microscope; its last session waits for its button."""
-    for site in run.scenario.sites:
-        last = last_session(site, run.first_images)
-        plan = MicroscopePlan(
-            site=site,
-            seed=run.scenario.seed,
-            acquisition_folder=workspace.acquisitions(site.name),
-            truth_folder=workspace.truth(site.name),
-            journal=workspace.microscope(site.name, "jsonl"),
-            rate_mpix_per_s=run.rates_mpix_per_s[site.name],
-            sessions=(
-                Session(frames=site.frames - last),
-                Session(frames=last, start=workspace.microscope(site.name, "start")),
-            ),
-        )
-        path = workspace.microscope(site.name, "json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, plan.model_dump_json().encode())
-        supervisor.start(
-            f"microscope-{site.name}", [sys.executable, "-m", "simulations.microscopes", "--plan", str(path)]
-        )
-
-
-def last_session(site: SiteScenario, first_images: int) -> int:
-    """Count the frames kept for after the final release, so that it is seen at work."""
-    return max(0, min(site.frames // 4, site.frames - first_images))
-
-
-def press_start(workspace: Workspace, site: str) -> None:
-    """Press the button of a microscope's last session."""
-    workspace.microscope(site, "start").touch()
+    match task:
+        case Denoise():
+            return "denoise"
+        case Segment():
+            return f"segment:{','.join(task.classes)}"
+        case _:
+            return f"super-resolve-x{task.scale}"
 
 
 def calibrate(run: Run, rate_for: Callable[[Task], float]) -> Run:

@@ -1,4 +1,4 @@
-"""A scenario from folders of real micrographs: `DIR/<site>/*.tif`, `site.toml`, `truth/`."""
+"""A scenario from folders of real micrographs: `DIR/<site>/*.tif`, `site.toml`, `truth/` or `labels/`."""
 
 import re
 from collections.abc import Sequence
@@ -6,12 +6,19 @@ from pathlib import Path
 
 from model_library.degradation.recipe import Recipe
 from model_library.images.frame import Frame
-from model_library.wire.tasks import Task
+from model_library.wire.tasks import Segment, Task
 from simulations.crops import Micrograph, lay_out
 from simulations.errors import ScenarioError
 from simulations.micrograph_files import SUFFIXES, read_pages
-from simulations.scenario import Micrographs, Scenario, SiteScenario, Writing
-from simulations.site_file import SMALLEST_FRAME_PX, SiteFile, read_site_file, recipe_of, task_of
+from simulations.scenario import Change, Micrographs, Scenario, SiteScenario, Writing
+from simulations.site_file import (
+    SMALLEST_FRAME_PX,
+    SiteFile,
+    change_of,
+    read_site_file,
+    recipe_of,
+    task_of,
+)
 
 
 def scenario_of_folder(folder: Path, *, seed: int, frames: int) -> Scenario:
@@ -21,7 +28,7 @@ def scenario_of_folder(folder: Path, *, seed: int, frames: int) -> Scenario:
     ----------
     folder
         Holds `<site>/*.tif|png`, with an optional `<site>/site.toml` and an optional `<site>/truth/`
-        of the same names.
+        of the same names; for a site that segments `<site>/labels/`, masks of the same names.
     seed
         Seeds the degradation.
     frames
@@ -56,9 +63,11 @@ def _site(folder: Path, number: int, frames: int) -> SiteScenario:
     toml = folder / "site.toml"
     told = read_site_file(toml)
     task = task_of(told, toml)
-    truth = folder / "truth" if (folder / "truth").is_dir() else None
+    truth = _truth(folder, task)
     micrographs = [_micrograph(path, truth, task) for path in _images(folder)]
-    recipe = None if truth else recipe_of(told, task, toml)
+    # Masks are of the specimen, whatever the instrument does to it; a truth is of one acquisition.
+    as_acquired = truth is not None and not isinstance(task, Segment)
+    recipe = None if as_acquired else recipe_of(told, task, toml)
     coarser = recipe.scale if recipe else 1
     smallest = SMALLEST_FRAME_PX * coarser
     crops = lay_out(micrographs, side=told.side(task) * coarser, multiple=coarser, smallest=smallest)
@@ -70,6 +79,8 @@ def _site(folder: Path, number: int, frames: int) -> SiteScenario:
     crops = crops[: told.frames or frames]
     sizes = {image.pixel_size_nm for image in micrographs}
     pixel_size = told.pixel_size_nm or (sizes.pop() if len(sizes) == 1 else None)
+    change = change_of(told, task, len(crops), toml)
+    words = _in_words(told, recipe, len(micrographs), has_truth=as_acquired)
     return SiteScenario(
         name=_site_name(folder),
         task=task,
@@ -78,7 +89,9 @@ def _site(folder: Path, number: int, frames: int) -> SiteScenario:
         pixel_size_nm=pixel_size * coarser if pixel_size else None,
         frames=len(crops),
         writing=Writing.RENAMED if number % 3 == 1 else Writing.GROWING,
-        told=_in_words(told, recipe, truth, len(micrographs)),
+        federates=told.federate,
+        change=change,
+        told="; ".join((words, *_asides(told, task, change))),
     )
 
 
@@ -89,13 +102,33 @@ def _site_name(folder: Path) -> str:
     return name
 
 
-def _in_words(told: SiteFile, recipe: Recipe | None, truth: Path | None, files: int) -> str:
-    if truth:
+def _truth(folder: Path, task: Task) -> Path | None:
+    """Find what is known of the micrographs; segmentation needs it, for the simulated annotator."""
+    name = "labels" if isinstance(task, Segment) else "truth"
+    if (folder / name).is_dir():
+        return folder / name
+    if isinstance(task, Segment):
+        raise ScenarioError(
+            f"expected masks in {folder / name} for a site that segments, found none; "
+            "add them, or choose denoise or super-resolve-x2"
+        )
+    return None
+
+
+def _in_words(told: SiteFile, recipe: Recipe | None, files: int, *, has_truth: bool) -> str:
+    if has_truth:
         return f"{files} real acquisitions, taken as they are; their truth is known to the report only"
     if recipe is None:
         return f"{files} real micrographs, taken as acquired; their truth is not known"
     named = told.degradation if isinstance(told.degradation, str) else _operators_in_words(recipe)
     return f"{files} real micrographs taken as clean; the microscope degrades them as it acquires ({named})"
+
+
+def _asides(told: SiteFile, task: Task, change: Change | None) -> list[str]:
+    asides = ["labelled by a simulated annotator from the given masks"] if isinstance(task, Segment) else []
+    if change is not None:
+        asides.append(change.told)
+    return asides if told.federate else [*asides, "takes no part in federations"]
 
 
 def _operators_in_words(recipe: Recipe) -> str:
@@ -124,7 +157,7 @@ def _micrograph(path: Path, truth: Path | None, task: Task) -> Micrograph:
 def _expect_truth(path: Path, pages: Sequence[Frame], partner: Path, task: Task) -> None:
     if not partner.exists():
         raise ScenarioError(
-            f"expected the truth of {path} at {partner}, found nothing; add it or remove the folder truth"
+            f"expected the truth of {path} at {partner}, found nothing; add it or remove that folder"
         )
     expected = [tuple(side * task.scale for side in page.pixels.shape) for page in pages]
     found = [page.pixels.shape for page in read_pages(partner)]

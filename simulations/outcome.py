@@ -8,24 +8,33 @@ from pydantic import Field
 
 from benchmark.metrics import Metric
 from model_library.wire.base import Message
-from model_library.wire.methods import MethodRef
+from model_library.wire.tasks import Segment
 from simulations.audit import Audited
 from simulations.closing import Closed
 from simulations.demo import Ended
 from simulations.fleet import task_in_words
+from simulations.fleet_outcome import (
+    CohortOutcome,
+    DriftOutcome,
+    ImprovementOutcome,
+    MethodName,
+    RoundOutcome,
+    cohorts,
+    drifts,
+    failure_of,
+    improvements,
+    name_of,
+    rounds,
+)
 from simulations.journal import rate_mpix_per_s
-from simulations.operator_view import CampaignSeen
+from simulations.kept_networks import ReturnedNetwork
+from simulations.overview import CampaignSeen, FederationSeen, Overview
 from simulations.truth_scores import UNTREATED, SiteScores
+from site_client.status import SiteStatus
 
 CLASSICAL = "a classical algorithm"
+FEDERATION = "federation"
 _ASSIGNED = {"network": "a network", "classical": CLASSICAL}
-
-
-class MethodName(Message):
-    """A method by id and version."""
-
-    id: str
-    version: str
 
 
 class Methods(Message):
@@ -64,8 +73,24 @@ class Scores(Message):
     fields: int
 
 
+class SegmentationOutcome(Message):
+    """A site that segments: overlap with the true masks on held-out frames, and what it counted.
+
+    `difference` is the network in service minus the best classical algorithm, paired over fields;
+    `objects` is what the site's own status says.
+    """
+
+    dice: float | None
+    dice_best_classical: float | None
+    best_classical: str | None
+    difference: float | None
+    ci95: tuple[float, float] | None
+    frames: int
+    objects: dict[str, Any] | None
+
+
 class SiteOutcome(Message):
-    """One site."""
+    """One site; `federation` is what its own status says."""
 
     name: str
     task: str
@@ -83,6 +108,8 @@ class SiteOutcome(Message):
     audited: tuple[Audited, ...]
     campaign: str
     failure: str | None
+    segmentation: SegmentationOutcome | None = None
+    federation: dict[str, Any] | None = None
 
 
 class ReleaseOutcome(Message):
@@ -97,7 +124,7 @@ class ReleaseOutcome(Message):
 
 
 class Moment(Message):
-    """One line of the timeline; `at_s` since the run began."""
+    """One line of the timeline; `at_s` since the run began; `site` may also name a cohort."""
 
     at_s: float
     site: str
@@ -119,16 +146,35 @@ class Outcome(Message):
     releases: tuple[ReleaseOutcome, ...]
     monitoring: tuple[dict[str, Any], ...]
     timeline: tuple[Moment, ...]
+    drift: tuple[DriftOutcome, ...] = ()
+    improvements: tuple[ImprovementOutcome, ...] = ()
+    rounds: tuple[RoundOutcome, ...] = ()
+    cohorts: tuple[CohortOutcome, ...] = ()
+    library: tuple[ReturnedNetwork, ...] = ()
 
 
-def outcome(ended: Ended, closed: Sequence[Closed], duration_s: float) -> Outcome:
-    """Put together what the run came to."""
-    campaigns = [each.seen.campaign for each in closed if each.seen.campaign is not None]
+def outcome(
+    ended: Ended, closed: Sequence[Closed], library: Sequence[ReturnedNetwork], duration_s: float
+) -> Outcome:
+    """Put together what the run came to.
+
+    Parameters
+    ----------
+    ended, closed
+        How it ended, and what was found out about each site afterwards.
+    library
+        Networks that returned to the library.
+    duration_s
+        From start to report.
+    """
+    overview = ended.overview
+    campaigns = [campaign for each in closed for campaign in each.seen.campaigns]
     faults = [
         f"{each.site.name}: {one.result}: {one.fault}" for each in closed for one in each.audited if one.fault
     ]
     failures = [f"{each.site}: {_failure(each)}" for each in campaigns if each.failed]
-    waiting = (*ended.waiting, *failures, *faults)
+    broken = [f"{each.cohort}: {why}" for each in overview.federations if (why := failure_of(each))]
+    waiting = (*ended.waiting, *failures, *broken, *faults)
     return Outcome(
         duration_s=round(duration_s, 1),
         complete=not waiting,
@@ -136,32 +182,50 @@ def outcome(ended: Ended, closed: Sequence[Closed], duration_s: float) -> Outcom
         resumed=ended.resumed,
         seed=ended.run.scenario.seed,
         sites=tuple(_site(each) for each in closed),
-        selection=tuple({"site": each.site, **each.selection} for each in campaigns if each.selection),
-        gates=tuple({"site": each.site, **gate} for each in campaigns for gate in each.gates),
-        releases=tuple(release for each in campaigns for release in _releases(each)),
-        monitoring=tuple(
-            {"site": each.site, **score.model_dump()} for each in campaigns for score in each.monitoring
+        selection=tuple({**_of(each), **each.selection} for each in campaigns if each.selection),
+        gates=(
+            *({**_of(each), **gate} for each in campaigns for gate in each.gates),
+            *({"federation": each.id, **gate} for each in overview.federations for gate in each.gates),
         ),
-        timeline=timeline(campaigns),
+        releases=_releases(overview, closed),
+        monitoring=tuple(
+            {"site": each.site.name, **score.model_dump()}
+            for each in closed
+            for score in each.seen.monitoring
+        ),
+        timeline=timeline(campaigns, overview.federations),
+        drift=drifts(overview, closed),
+        improvements=improvements(closed),
+        rounds=rounds(overview),
+        cohorts=cohorts(overview, closed),
+        library=tuple(library),
     )
 
 
-def timeline(campaigns: Sequence[CampaignSeen]) -> tuple[Moment, ...]:
-    """List the events of all campaigns, in order, counted from the first."""
-    events = sorted(
-        (event.at, each.site, event.stage, event.text) for each in campaigns for event in each.events
-    )
-    begun = events[0][0] if events else datetime.now(UTC)
+def _of(campaign: CampaignSeen) -> dict[str, Any]:
+    return {"site": campaign.site, "campaign": campaign.number}
+
+
+def timeline(
+    campaigns: Sequence[CampaignSeen], federations: Sequence[FederationSeen] = ()
+) -> tuple[Moment, ...]:
+    """List the events of all campaigns and federations, in order, counted from the first."""
+    told = [(each.site, event) for each in campaigns for event in each.events]
+    told += [(FEDERATION, event) for each in federations for event in each.events]
+    told.sort(key=lambda pair: (pair[1].at, pair[0], pair[1].stage, pair[1].text))
+    begun = told[0][1].at if told else datetime.now(UTC)
     return tuple(
-        Moment(at_s=round((at - begun).total_seconds(), 2), site=site, stage=stage, text=text)
-        for at, site, stage, text in events
+        Moment(
+            at_s=round((event.at - begun).total_seconds(), 2), site=lane, stage=event.stage, text=event.text
+        )
+        for lane, event in told
     )
 
 
 def _site(closed: Closed) -> SiteOutcome:
     site, seen = closed.site, closed.seen
     status, campaign = seen.status, seen.campaign
-    first = None if campaign is None else campaign.release("first")
+    first = seen.campaigns[0].release("first") if seen.campaigns else None
     service = None if status is None else status.in_service
     counts = {} if status is None else status.frames.model_dump()
     none = dict.fromkeys(("acquired", "reconstructed", "waiting", "set_aside", "returned"), 0)
@@ -171,11 +235,11 @@ def _site(closed: Closed) -> SiteOutcome:
         simulated=site.told,
         frames=Frames(**{**none, **counts}, every_n=seen.every_n),
         method=Methods(
-            first=None if first is None else _name(first.method),
-            final=None if service is None else _name(service.method),
+            first=None if first is None else name_of(first.method),
+            final=None if service is None else name_of(service.method),
         ),
         assigned="nothing" if service is None else _ASSIGNED[service.method.kind],
-        reason=_last_reason(campaign),
+        reason=_last_reason(seen.campaigns),
         scores=None if closed.scores is None else _scores(closed.scores),
         throughput_mpix_per_s=None if status is None else status.throughput_mpix_per_s,
         acquisition_mpix_per_s=rate_mpix_per_s(seen.acquired),
@@ -185,20 +249,41 @@ def _site(closed: Closed) -> SiteOutcome:
         audited=closed.audited,
         campaign="none" if campaign is None else campaign.stage,
         failure=None if campaign is None else _failure(campaign),
+        segmentation=_segmentation(closed),
+        federation=_told_by(status, "federation"),
     )
 
 
-def _last_reason(campaign: CampaignSeen | None) -> str | None:
-    """Quote what decided at the last sitting of the gate."""
-    return None if campaign is None or not campaign.gates else str(campaign.gates[-1]["reasons"][0])
+def _segmentation(closed: Closed) -> SegmentationOutcome | None:
+    if not isinstance(closed.site.task, Segment):
+        return None
+    found = closed.scores
+    difference = None if found is None else found.difference
+    return SegmentationOutcome(
+        dice=None if found is None else found.mean(found.final),
+        dice_best_classical=None if found is None else found.mean(found.best_classical),
+        best_classical=None if found is None else found.best_classical,
+        difference=None if difference is None else difference.difference,
+        ci95=None if difference is None else difference.ci95,
+        frames=0 if found is None else found.frames,
+        objects=_told_by(closed.seen.status, "segmentation"),
+    )
+
+
+def _told_by(status: SiteStatus | None, name: str) -> dict[str, Any] | None:
+    """Take one part of a site's status as JSON."""
+    found: dict[str, Any] | None = None if status is None else status.model_dump(mode="json").get(name)
+    return found
+
+
+def _last_reason(campaigns: Sequence[CampaignSeen]) -> str | None:
+    """Quote what decided at the last sitting of the gate in a campaign."""
+    gates = [gate for each in campaigns for gate in each.gates]
+    return str(gates[-1]["reasons"][0]) if gates else None
 
 
 def _failure(campaign: CampaignSeen) -> str | None:
     return None if campaign.failure is None else f"{campaign.failure['stage']}: {campaign.failure['reason']}"
-
-
-def _name(ref: MethodRef) -> MethodName:
-    return MethodName(id=ref.id, version=ref.version)
 
 
 def _scores(found: SiteScores) -> Scores:
@@ -221,15 +306,16 @@ def _scores(found: SiteScores) -> Scores:
     )
 
 
-def _releases(campaign: CampaignSeen) -> tuple[ReleaseOutcome, ...]:
+def _releases(overview: Overview, closed: Sequence[Closed]) -> tuple[ReleaseOutcome, ...]:
     return tuple(
         ReleaseOutcome(
-            release_id=each.release_id,
-            site=campaign.site,
-            purpose=each.purpose,
-            method=_name(each.method),
-            reasons=each.reasons,
-            instruments=() if each.installed_at is None else (campaign.instrument,),
+            release_id=release.release_id,
+            site=each.site.name,
+            purpose=release.purpose,
+            method=name_of(release.method),
+            reasons=release.reasons,
+            instruments=() if release.installed_at is None else (each.seen.campaigns[0].instrument,),
         )
-        for each in campaign.releases
+        for each in closed
+        for release in overview.releases_of(each.site.name)
     )

@@ -17,19 +17,25 @@ from benchmark.report import (
     table,
     text,
 )
+from simulations.audit import Audited
 from simulations.closing import Closed
 from simulations.observation import Point
 from simulations.outcome import CLASSICAL, Moment, Outcome, Scores, SiteOutcome
+from simulations.page_fleet import drift_section, federation_section, library_section, objects_table
+from simulations.printing import DICE, interval, measured
 
 _LONGEST_LABEL_SHARE = 0.07
 REAL = (
     "Real: the coordinator and each site's daemon are separate processes that speak HTTPS; identities, "
     "resumable uploads, signed releases, the library's networks, selection, classical tuning, fine-tuning, "
-    "the gate, reconstruction and provenance are what an installation runs."
+    "federated rounds on Flower, drift detection, the gate, reconstruction and provenance are what an "
+    "installation runs."
 )
 SIMULATED = (
     "Simulated: everything runs on one machine; the microscopes are processes that write files as "
-    "instruments do. Scores below are held against a truth that only this report was given."
+    "instruments do; a drift is a change of their dose; the annotator of a segmentation site is a program "
+    "that hands in the true masks of exactly the first images. Scores below are held against a truth that "
+    "only this report was given."
 )
 
 
@@ -52,7 +58,10 @@ def render_page(outcome: Outcome, closed: Sequence[Closed], history: Sequence[Po
         state,
         section("What is simulated and what is real", note(SIMULATED), text(REAL), _told(outcome)),
         section("In short", _summary(outcome), _difference_plot(outcome)),
+        federation_section(outcome),
+        drift_section(outcome, closed),
         *(_site(each, found) for each, found in zip(closed, outcome.sites, strict=True)),
+        library_section(outcome),
         _selection(outcome),
         _gates(outcome),
         _traffic(outcome, history),
@@ -90,10 +99,10 @@ def summary_row(site: SiteOutcome) -> tuple[str, ...]:
     return (
         site.name,
         service,
-        decibels(scores.final),
+        measured(scores.final, scores.metric),
         scores.best_classical_name or "-",
-        decibels(scores.best_classical),
-        interval(scores.difference, scores.difference_ci95),
+        measured(scores.best_classical, scores.metric),
+        interval(scores.difference, scores.difference_ci95, scores.metric),
         str(scores.fields),
         verdict(site, scores),
     )
@@ -115,22 +124,10 @@ def verdict(site: SiteOutcome, scores: Scores) -> str:
     )
 
 
-def decibels(value: float | None) -> str:
-    """Print a score in dB."""
-    return "-" if value is None else f"{value:.2f} dB"
-
-
-def interval(value: float | None, ci95: tuple[float, float] | None) -> str:
-    """Print a difference with its interval."""
-    if value is None or ci95 is None:
-        return "-"
-    return f"{value:+.2f} dB [{ci95[0]:+.2f}, {ci95[1]:+.2f}]"
-
-
 def _difference_plot(outcome: Outcome) -> Html:
     rows = []
     for site in outcome.sites:
-        if site.scores is None:
+        if site.scores is None or site.scores.metric == DICE:
             continue
         pairs = (
             ("best classical", site.scores.difference, site.scores.difference_ci95, True),
@@ -160,8 +157,11 @@ def _site(closed: Closed, found: SiteOutcome) -> Html:
         ]
         metrics = [str(metric) for metric in closed.scores.methods[0].means] if closed.scores.methods else []
         caption = f"Means over {closed.scores.fields} fields ({closed.scores.frames} frames); "
-        caption += "PSNR with the truth's maximum - minimum as data range"
+        if found.segmentation is None:
+            caption += "PSNR with the truth's maximum - minimum as data range"
         blocks.append(table(("method", *metrics), rows, caption=caption))
+    if found.segmentation is not None and found.segmentation.objects:
+        blocks.append(objects_table(found.segmentation.objects))
     frames = found.frames
     blocks.append(
         text(
@@ -171,13 +171,16 @@ def _site(closed: Closed, found: SiteOutcome) -> Html:
         )
     )
     if found.audited:
-        rows = [
-            (one.result, one.method, one.largest_difference_counts, one.fault or "as claimed")
-            for one in found.audited
-        ]
-        header = ("result", "method", "difference in counts", "provenance")
+        rows = [(one.result, one.method, _deviation(one), one.fault or "as claimed") for one in found.audited]
+        header = ("result", "method", "largest difference", "provenance")
         blocks.append(details("Results repeated from their provenance", table(header, rows)))
     return section(f"Site {found.name}", *blocks)
+
+
+def _deviation(one: Audited) -> str:
+    if one.relabelled_px is not None:
+        return f"{one.relabelled_px} pixels"
+    return "-" if one.largest_difference_counts is None else f"{one.largest_difference_counts:g} counts"
 
 
 def _selection(outcome: Outcome) -> Html:
@@ -187,28 +190,41 @@ def _selection(outcome: Outcome) -> Html:
             (
                 one["network"],
                 one["version"],
-                decibels(one["score"]),
-                interval(one["behind_best"], one["behind_best_ci95"]),
+                measured(one["score"], each["metric"]),
+                interval(one["behind_best"], one["behind_best_ci95"], each["metric"]),
             )
             for one in each["ranking"]
         ]
         header = ("network", "version", "score", "behind the best [95 %]")
-        blocks += [table(header, rows, caption=f"{each['site']}: {each['metric']}"), text(each["reason"])]
-    return section("Selection", text("Without truth, on the tuning images of each instrument."), *blocks)
+        blocks += [table(header, rows, caption=f"{_whose(each)}: {each['metric']}"), text(each["reason"])]
+    return section("Selection", text("On the tuning images of each instrument."), *blocks)
 
 
 def _gates(outcome: Outcome) -> Html:
     blocks: list[Html] = []
     for gate in outcome.gates:
         passed = "passed" if gate["passed"] else "not passed"
-        title = f"{gate['site']}: {gate['candidate']} {passed}; assigned: {gate['assigned']}"
+        title = f"{_whose(gate)}: {gate['candidate']} {passed}; assigned: {gate['assigned']}"
         blocks.append(details(title, bullets(gate["reasons"]), _comparisons(gate)))
-    return section("Gates", text("Without truth, on the gate images of each instrument."), *blocks)
+    told = "On the gate images of each instrument: without truth, or against labels where it segments."
+    return section("Gates", text(told), *blocks)
+
+
+def _whose(found: dict[str, Any]) -> str:
+    """Name the site, and why: a later campaign, or a federation."""
+    if found.get("campaign", 1) > 1:
+        return f"{found['site']}, improvement {found['campaign']}"
+    return f"{found['site']}, federated" if "federation" in found else str(found["site"])
 
 
 def _comparisons(gate: dict[str, Any]) -> Html:
     rows = [
-        (each["rival"], each["role"], interval(each["difference"], tuple(each["ci95"])), each["fields"])
+        (
+            each["rival"],
+            each["role"],
+            interval(each["difference"], tuple(each["ci95"]), gate.get("metric", "psnr")),
+            each["fields"],
+        )
         for each in gate["comparisons"]
     ]
     return table(("rival", "role", "candidate minus rival [95 %]", "fields"), rows)
@@ -264,7 +280,7 @@ def _timeline(moments: Sequence[Moment]) -> Html:
     rows = [(f"{moment.at_s:.1f}", moment.site, moment.stage, moment.text) for moment in moments]
     listed = details("Every event", table(("s", "site", "stage", "what"), rows))
     drawn = (
-        picture(timeline(events), "Stages of each campaign; they take turns on one core.")
+        picture(timeline(events), "Stages of each campaign, which take turns, and of the federation.")
         if events
         else text("")
     )

@@ -46,8 +46,15 @@ class Progress:
         if self._live is not None:
             self._live.update(_table(seen))
             return
+        for federation in seen.overview.federations:
+            line = f"{federation.stage}, {len(federation.rounds)} rounds"
+            if self._told.get(federation.id) != line:
+                self._told[federation.id] = line
+                self.say(f"{seen.at_s:6.1f} s  {federation.id}: {line}")
         for site in seen.sites:
             stage = "enrolling" if site.campaign is None else site.campaign.stage
+            if site.campaign is not None and site.campaign.number > 1:
+                stage = f"improvement {site.campaign.number}, {stage}"
             line = f"{stage}; in service: {_in_service(site)}"
             if self._told.get(site.name) != line:
                 self._told[site.name] = line
@@ -67,6 +74,8 @@ def _table(seen: Look) -> Table:
         )
         acquired = f"{len(site.acquired)}/{site.planned}"
         table.add_row(site.name, _stage(site), acquired, *map(str, numbers), _in_service(site))
+    for federation in seen.overview.federations:
+        table.add_row(federation.id, f"{federation.stage}, {len(federation.rounds)} rounds")
     return table
 
 
@@ -79,7 +88,8 @@ def _stage(site: SiteLook) -> str:
         if last.startswith("step ") and site.campaign.stage == "fine-tuning"
         else ""
     )
-    return f"{site.campaign.stage}{detail}"
+    again = f"improvement {site.campaign.number}: " if site.campaign.number > 1 else ""
+    return f"{again}{site.campaign.stage}{detail}"
 
 
 def _in_service(site: SiteLook) -> str:

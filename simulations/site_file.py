@@ -10,15 +10,22 @@ from model_library.degradation.operators import Downsample, Operator, ShotNoise
 from model_library.degradation.recipe import RECIPES, Recipe
 from model_library.errors import RecipeError
 from model_library.wire.base import Message
-from model_library.wire.tasks import Segment, Task
+from model_library.wire.tasks import Task
 from simulations.errors import ScenarioError
-from simulations.scenario import digitise
+from simulations.scenario import Change, digitise
 from site_client.errors import SettingsError
 from site_client.settings import parse_task
 
 SMALLEST_FRAME_PX = 96
 _DEFAULT_FRAME_PX = 384
-_DEFAULT_DOSE = {"denoise": 30.0, "super_resolve": 250.0}
+_DEFAULT_DOSE = {"denoise": 30.0, "super_resolve": 250.0, "segment": 40.0}
+
+
+class ChangeFile(Message):
+    """`[change]`: from the share `at` of the frames on, the dose is `dose` electrons per pixel."""
+
+    at: float = Field(gt=0, lt=1)
+    dose: float = Field(gt=0)
 
 
 class SiteFile(Message):
@@ -28,7 +35,8 @@ class SiteFile(Message):
 
     `pixel_size_nm` is that of the files. `frame_px` is the side of an acquired frame. `dose` is in
     electrons per pixel at full intensity. `degradation` is the name of a recipe, "none" (the files
-    are taken as acquired), or a list of operators.
+    are taken as acquired), or a list of operators. `federate` false: the site takes no part in
+    federations. `change` lets the instrument drift.
     """
 
     task: str | Task = "denoise"
@@ -38,6 +46,8 @@ class SiteFile(Message):
     frames: int | None = Field(default=None, ge=1)
     frame_px: int | None = Field(default=None, ge=SMALLEST_FRAME_PX, le=4096)
     bits: Literal[8, 16] = 8
+    federate: bool = True
+    change: ChangeFile | None = None
 
     def side(self, task: Task) -> int:
         """Give the side of an acquired frame in px; results of all tasks are equally large."""
@@ -68,17 +78,38 @@ def read_site_file(path: Path) -> SiteFile:
 
 
 def task_of(told: SiteFile, path: Path) -> Task:
-    """Name the task; the demo restores images, so segmentation is refused."""
+    """Name the task.
+
+    Raises
+    ------
+    ScenarioError
+        It is not one.
+    """
     try:
-        task = parse_task(told.task) if isinstance(told.task, str) else told.task
+        return parse_task(told.task) if isinstance(told.task, str) else told.task
     except SettingsError as error:
         raise ScenarioError(f"{path}: {error}; correct that line") from error
-    if isinstance(task, Segment):
+
+
+def change_of(told: SiteFile, task: Task, frames: int, path: Path) -> Change | None:
+    """Lay out how the instrument changes; None where it stays as it is.
+
+    Raises
+    ------
+    ScenarioError
+        Files taken as acquired cannot change, nor can fewer than two frames.
+    """
+    if told.change is None:
+        return None
+    recipe = recipe_of(told.model_copy(update={"dose": told.change.dose}), task, path)
+    at_frame = round(told.change.at * frames)
+    if recipe is None or told.degradation is not None or not 0 < at_frame < frames:
         raise ScenarioError(
-            f"{path}: expected a task that restores images, found segmentation; "
-            "choose denoise or super-resolve-x2"
+            f"expected a dose and at least two frames in {path}, as its [change] asks, found another "
+            "degradation or fewer frames; remove `degradation` or [change], or add micrographs"
         )
-    return task
+    words = f"from frame {at_frame + 1} on the dose is {told.change.dose:g} electrons per pixel"
+    return Change(at_frame=at_frame, recipe=recipe, told=words)
 
 
 def recipe_of(told: SiteFile, task: Task, path: Path) -> Recipe | None:

@@ -1,15 +1,15 @@
 """The final report's scores: methods run afresh on acquired frames and held against the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from benchmark.baselines import classical
-from benchmark.cases import Case, Truth, repeat_cases
+from benchmark.cases import Case, Labels, Reference, Truth, repeat_cases
 from benchmark.compare import Comparison, compare
-from benchmark.evaluate import evaluate_all
+from benchmark.evaluate import evaluate, evaluate_all
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores, method_key
@@ -18,7 +18,7 @@ from model_library.images.frame import Grey
 from model_library.images.readers import read_frame
 from model_library.wire.base import Message
 from model_library.wire.methods import ClassicalRef
-from model_library.wire.tasks import Denoise, Task
+from model_library.wire.tasks import Segment, SuperResolve, Task
 from simulations.journal import Acquisition
 
 UNTREATED = "untreated"
@@ -28,7 +28,8 @@ class Untreated:
     """The acquired image as it is; for super-resolution, enlarged by bicubic interpolation."""
 
     def __init__(self, task: Task) -> None:
-        self._enlarge = None if isinstance(task, Denoise) else classical(ClassicalRef(id="bicubic"), task)
+        enlarges = isinstance(task, SuperResolve)
+        self._enlarge = classical(ClassicalRef(id="bicubic"), task) if enlarges else None
         self.scale = task.scale
         self.ref = ClassicalRef(id=UNTREATED)
 
@@ -67,11 +68,25 @@ class SiteScores(Message):
         return None if key is None or key not in found else found[key].get(metric or self.metric)
 
 
-def truth_cases(frames: Sequence[Acquisition], acquisitions: Path, truth: Path) -> tuple[Case, ...]:
-    """Pair acquired frames with their truth."""
+class PairScores(Message):
+    """Two methods on the same held-out frames; the difference is `after` minus `before`, over fields."""
+
+    metric: Metric
+    before: float | None
+    after: float | None
+    difference: Comparison | None
+    frames: int = Field(ge=0)
+    fields: int = Field(ge=0)
+
+
+def truth_cases(
+    frames: Sequence[Acquisition], acquisitions: Path, truth: Path, task: Task
+) -> tuple[Case, ...]:
+    """Pair acquired frames with their truth: a noise-free image, or a mask of all that is no background."""
     cases = []
     for frame in frames:
-        reference = Truth.of(read_frame(truth / frame.name).grey)
+        known = read_frame(truth / frame.name)
+        reference: Reference = Labels(known.pixels > 0) if isinstance(task, Segment) else Truth.of(known.grey)
         cases.append(Case(frame.field, frame.name, read_frame(acquisitions / frame.name).grey, reference))
     return tuple(cases)
 
@@ -106,11 +121,11 @@ def score_site(
     task, seed
         Of the site; of the bootstrap.
     """
-    has_truth = bool(cases) and isinstance(cases[0].reference, Truth)
-    metric = Metric.PSNR if has_truth else Metric.PSNR_REPEAT
-    metrics = (metric, Metric.SSIM) if has_truth else (metric,)
+    metrics = _metrics(cases, task)
+    metric = metrics[0]
     named = {method_key(each.ref): each for each in (final, first, *rivals) if each is not None}
-    named[UNTREATED] = Untreated(task)
+    if not isinstance(task, Segment):
+        named[UNTREATED] = Untreated(task)
     keys = [None if each is None else method_key(each.ref) for each in (final, first)]
     scores = evaluate_all(list(named.values()), cases, metrics) if cases else {}
     main = scores.get(metric)
@@ -130,6 +145,33 @@ def score_site(
     )
 
 
+def score_pair(cases: Sequence[Case], *, before: Method, after: Method, task: Task, seed: int) -> PairScores:
+    """Score two methods on held-out cases; the same method twice differs from itself by nothing."""
+    metric = _metrics(cases, task)[0]
+    if not cases:
+        return PairScores(metric=metric, before=None, after=None, difference=None, frames=0, fields=0)
+    # One at a time: the same algorithm tuned anew bears the same name.
+    old = evaluate([before], cases, metric)
+    new = old if after.ref == before.ref else evaluate([after], cases, metric)
+    old_fields, new_fields = old.complete(method_key(before.ref)), new.complete(method_key(after.ref))
+    return PairScores(
+        metric=metric,
+        before=old.mean(method_key(before.ref)),
+        after=new.mean(method_key(after.ref)),
+        difference=_paired(new_fields, old_fields, seed),
+        frames=len(cases),
+        fields=len({case.field for case in cases}),
+    )
+
+
+def _metrics(cases: Sequence[Case], task: Task) -> tuple[Metric, ...]:
+    """Choose what is scored, what decides first."""
+    if isinstance(task, Segment):
+        return (Metric.DICE,)
+    has_truth = bool(cases) and isinstance(cases[0].reference, Truth)
+    return (Metric.PSNR, Metric.SSIM) if has_truth else (Metric.PSNR_REPEAT,)
+
+
 def _best(keys: Sequence[str], scores: Scores | None) -> str | None:
     if scores is None:
         return None
@@ -140,7 +182,12 @@ def _best(keys: Sequence[str], scores: Scores | None) -> str | None:
 def _difference(scores: Scores | None, a: str | None, b: str | None, seed: int) -> Comparison | None:
     if scores is None or a is None or b is None:
         return None
-    ours, theirs = scores.complete(a), scores.complete(b)
+    return _paired(scores.complete(a), scores.complete(b), seed)
+
+
+def _paired(
+    ours: Mapping[str, float] | None, theirs: Mapping[str, float] | None, seed: int
+) -> Comparison | None:
     if ours is None or theirs is None or len(ours) < 2:
         return None
     return compare(ours, theirs, seed=seed)

@@ -17,6 +17,8 @@ from simulations.scenario import Scenario
 _RUN = "run.json"
 _FINISHED = "finished.json"
 _PATIENCE_S = 15.0
+QUORUM = 3
+"""Sites that must contribute to a round; the coordinator is told, and the demo waits accordingly."""
 
 
 class Run(Message):
@@ -58,6 +60,10 @@ class Workspace:
     def truth(self, name: str) -> Path:
         """Truth of the frames; only the microscope and the final report are told of it."""
         return self.folder / "truth" / name
+
+    def labels(self, name: str) -> Path:
+        """Return the CVAT file that the simulated annotator hands in."""
+        return self.folder / "annotations" / f"{name}.xml"
 
     def results(self, name: str) -> Path:
         """Where a daemon writes what it reconstructed."""

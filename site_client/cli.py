@@ -36,6 +36,9 @@ def enrol(
     ] = "denoise",
     results: Annotated[Path | None, typer.Option(help="Where results go; default FOLDER/results.")] = None,
     pixel_size_nm: Annotated[float | None, typer.Option(help="For files that do not say it.")] = None,
+    federate: Annotated[
+        bool, typer.Option(help="Whether this site adapts networks to its images when a federation asks.")
+    ] = True,
 ) -> None:
     """Make an identity for this microscope and register it, with a one-time token."""
     from pydantic import ValidationError
@@ -52,6 +55,7 @@ def enrol(
             pixel_size_nm=pixel_size_nm,
             acquisitions=acquisitions.resolve(),
             results=(results or folder / "results").resolve(),
+            federate=federate,
         )
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
@@ -130,12 +134,24 @@ def _described(status: "SiteStatus") -> str:
         f"in service: {method}",
         f"throughput {_rate(status.throughput_mpix_per_s)},"
         f" acquisition {_rate(status.acquisition_mpix_per_s)}",
+        f"federation: {_standing(status)}",
         "bytes out: " + ", ".join(f"{kind} {count}" for kind, count in status.bytes_out.items()),
     ]
     lines += [f"set aside: {item.path}: {item.reason}" for item in status.set_aside]
     lines += [f"outbox: {trouble}" for trouble in status.outbox_troubles]
     lines += [f"ALARM {subject}: {text}" for subject, text in status.alarms.items()]
     return "\n".join(lines)
+
+
+def _standing(status: "SiteStatus") -> str:
+    standing = status.federation
+    if standing.federation_id is None:
+        return "never invited"
+    cause = "" if standing.cause is None else f"; last trouble: {standing.cause}"
+    return (
+        f"{standing.state.replace('_', ' ')}; {standing.federation_id},"
+        f" {standing.rounds_done} of {standing.rounds} rounds done{cause}"
+    )
 
 
 def _rate(mpix_per_s: float | None) -> str:

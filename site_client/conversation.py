@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from model_library.wire.federation import Invitation
 from model_library.wire.orders import Heartbeat, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, ReleaseRefused
@@ -21,10 +22,10 @@ class Conversation:
 
     Parameters
     ----------
-    queued
-        Called when images were put into the outbox.
-    installed
-        Called when another method is in service.
+    wake
+        Told which loop of the daemon has something to do.
+    invited
+        Told after every talk which federation to take part in, if any.
     """
 
     def __init__(
@@ -34,8 +35,8 @@ class Conversation:
         memory: Memory,
         installer: Installer,
         *,
-        queued: Callable[[], None],
-        installed: Callable[[], None],
+        wake: Callable[[str], None],
+        invited: Callable[[Invitation | None], None],
     ) -> None:
         self._settings = settings
         self._client = client
@@ -43,8 +44,8 @@ class Conversation:
         self._journal = memory.journal
         self._outbox = memory.outbox
         self._installer = installer
-        self._queued = queued
-        self._installed = installed
+        self._wake = wake
+        self._invited = invited
         self._failures = 0
         self._release_pause_s = 0.0
         self._next_release = 0.0
@@ -57,12 +58,16 @@ class Conversation:
         except CoordinatorUnreachable as absence:
             return self._absent("coordinator", absence)
         except CoordinatorRefused as refusal:
+            self._invited(None)
             return self._absent("identity", refusal)
         self._failures = 0
         self._journal.clear_alarm("coordinator")
         self._journal.clear_alarm("identity")
-        if self._journal.fact(_ORDERS) != orders.model_dump_json():
-            self._journal.remember(_ORDERS, orders.model_dump_json())
+        # An invitation counts from the talk it came in: after a restart it must come anew.
+        kept = orders.model_copy(update={"invitation": None}).model_dump_json()
+        if self._journal.fact(_ORDERS) != kept:
+            self._journal.remember(_ORDERS, kept)
+        self._invited(orders.invitation)
         self._follow(orders)
         self._look_for_release(orders)
         return self._settings.heartbeat_s
@@ -83,11 +88,12 @@ class Conversation:
             method=None if service is None else service.method,
             throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
             acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
+            federates=self._settings.federate,
         )
 
     def _follow(self, orders: Orders) -> None:
         if self._outbox.follow(orders, now=time.time()):
-            self._queued()
+            self._wake("upload")
 
     def _absent(self, alarm: str, error: Exception) -> float:
         # The text of an outage varies; one alarm stands for all of it.
@@ -107,7 +113,7 @@ class Conversation:
             return
         try:
             if self._installer.refresh() is not None:
-                self._installed()
+                self._wake("process")
         except (ReleaseRefused, CoordinatorUnreachable):
             self._refused = orders.release_id
             self._release_pause_s = min(300.0, max(self._settings.heartbeat_s, 2 * self._release_pause_s))

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
@@ -11,6 +12,7 @@ import stamina
 from pydantic import ValidationError
 
 from model_library.signing.keys import sign_assertion
+from model_library.wire.federation import FieldClaim, FieldGrant
 from model_library.wire.identity import TokenReply, TokenRequest
 from model_library.wire.orders import Heartbeat, Orders
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
@@ -20,7 +22,7 @@ from site_client.settings import SiteSettings
 
 _ASSERTION_LIFE_S = 60
 _CHUNK_BYTES = 1 << 16
-_Reply = TypeVar("_Reply", Orders, TokenReply)
+_Reply = TypeVar("_Reply", FieldGrant, Orders, TokenReply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class CoordinatorClient:
         self._clock = clock
         self._renewing = threading.Lock()
         self._token: _Token | None = None
+        self._ahead_s = 0.0
 
     @property
     def instrument_id(self) -> str:
@@ -70,6 +73,11 @@ class CoordinatorClient:
         """Where the TUF repository is."""
         return f"{self._url}/v1/releases"
 
+    @property
+    def clock_ahead_s(self) -> float:
+        """How far this site's clock was ahead of the coordinator's at the last answer; +- 1 s."""
+        return self._ahead_s
+
     def close(self) -> None:
         """Close the connections; calls under way fail."""
         self._http.close()
@@ -78,6 +86,11 @@ class CoordinatorClient:
         """Report the site's state; returns what the coordinator wants of it."""
         response = self.call("POST", "/v1/heartbeat", content=heartbeat.model_dump_json().encode())
         return _validated(Orders, response)
+
+    def claim(self, federation_id: str, claim: FieldClaim) -> FieldGrant:
+        """Tell the fields of this site's frames; returns those that a federation may train on."""
+        url = f"/v1/federations/{federation_id}/fields"
+        return _validated(FieldGrant, self.call("POST", url, content=claim.model_dump_json().encode()))
 
     def call(
         self,
@@ -160,8 +173,17 @@ class CoordinatorClient:
                 response.close()
         except httpx.HTTPError as error:
             raise _unreachable(url, error) from error
+        self._compare_clocks(response)
         refuse_errors(response, body)
         return httpx.Response(response.status_code, headers=_plain(response), content=body, request=request)
+
+    def _compare_clocks(self, response: httpx.Response) -> None:
+        try:
+            told = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            return
+        # The header counts whole seconds that have passed.
+        self._ahead_s = self._clock() - (told + 0.5)
 
     def _bearer(self) -> dict[str, str]:
         with self._renewing:

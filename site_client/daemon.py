@@ -14,17 +14,20 @@ from typing import TextIO
 import structlog
 
 from model_library.cards.release import ReleaseManifest
+from model_library.wire.federation import Invitation
 from site_client.child import Child
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
+from site_client.federation.participation import Participation
 from site_client.identity import read_identity
-from site_client.install import CoordinatorFetcher, Installer
+from site_client.install import Installer
 from site_client.lock import FolderLock
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.settings import SiteSettings, read_settings
+from site_client.trusted import CoordinatorFetcher, TrustedTargets
 from site_client.upload import Uploader
 from site_client.watch import Watcher
 
@@ -59,13 +62,15 @@ class Daemon:
             log=folder / "log" / "inspector.log",
             environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
-        installer = Installer(
+        targets = TrustedTargets(
             folder,
             identity,
             url=self._client.releases_url,
             fetcher=CoordinatorFetcher(self._client),
             journal=self._journal,
-            check=self._check,
+        )
+        installer = Installer(
+            folder, identity.instrument_id, targets=targets, journal=self._journal, check=self._check
         )
         self._watcher = Watcher(
             self.settings,
@@ -76,13 +81,9 @@ class Daemon:
             own_folders=(folder, self.settings.results),
         )
         self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
+        self._participation = Participation(folder, self.settings, self._client, memory, targets)
         self._conversation = Conversation(
-            self.settings,
-            self._client,
-            memory,
-            installer,
-            queued=lambda: self._wake("upload"),
-            installed=lambda: self._wake("process"),
+            self.settings, self._client, memory, installer, wake=self._wake, invited=self._invited
         )
         self._uploader = Uploader(self._client, memory.outbox, self.settings.acquisitions, time.time)
 
@@ -94,16 +95,19 @@ class Daemon:
             self._start("process", self._processing.step),
             self._start("talk", self._conversation.step),
             self._start("upload", self._upload),
+            self._start("federate", self._participation.step),
         ]
         while not self._stop.wait(1.0):
             pass
         for wake in self._wakes.values():
             wake.set()
+        self._participation.interrupt()
         self._worker.stop()
         self._inspector.stop()
         end = time.monotonic() + _LAST_CALLS_S
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
+        self._participation.close()
         self._journal.note("stopped", self.settings.site_name)
         if not any(thread.is_alive() for thread in threads):
             self._client.close()
@@ -132,6 +136,10 @@ class Daemon:
         except (CoordinatorUnreachable, CoordinatorRefused) as error:
             _LOG.warning("upload-waits", reason=str(error))
             return 5.0
+
+    def _invited(self, invitation: Invitation | None) -> None:
+        if self._participation.invite(invitation):
+            self._wake("federate")
 
     def _start(self, name: str, step: Callable[[], float]) -> threading.Thread:
         self._wakes[name] = threading.Event()

@@ -46,6 +46,15 @@ CREATE TABLE IF NOT EXISTS outbox (
     delivered_at REAL,
     UNIQUE (purpose, sequence)
 );
+CREATE TABLE IF NOT EXISTS objects (
+    frame_id INTEGER NOT NULL REFERENCES frames (id),
+    class TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    area_fraction REAL NOT NULL,
+    diameter_nm REAL,
+    diameter_px REAL,
+    UNIQUE (frame_id, class)
+);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases (

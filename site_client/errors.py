@@ -48,6 +48,10 @@ class ChildRefused(SiteError):
         self.code = code
 
 
+class AdaptationRefused(SiteError):
+    """A network cannot be adapted here and now; the coordinator is told why."""
+
+
 class SourceMissing(SiteError):
     """The file of an accepted frame is gone, or cannot be read any more."""
 

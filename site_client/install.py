@@ -1,54 +1,22 @@
 """From signed metadata to a network on disk that is known to load; whatever fails, nothing changes."""
 
-import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, RepositoryError
-from tuf.api.metadata import Metadata
-from tuf.ngclient.config import UpdaterConfig
-from tuf.ngclient.fetcher import FetcherInterface
-from tuf.ngclient.updater import Updater
 
 from model_library.cards.release import ReleaseManifest, channel_target, weights_target
 from model_library.images.durable import sync_folder, write_durably
 from model_library.wire.methods import NetworkRef
-from site_client.coordinator_client import CoordinatorClient
-from site_client.errors import (
-    ChildDied,
-    ChildRefused,
-    CoordinatorRefused,
-    CoordinatorUnreachable,
-    ReleaseRefused,
-)
-from site_client.identity import Identity
+from site_client.errors import ChildDied, ChildRefused, ReleaseRefused
 from site_client.journal import Journal
+from site_client.trusted import Snapshot, TrustedTargets
 
 Check = Callable[[ReleaseManifest, Path | None], None]
 """Loads a method and runs it once; raises `ChildRefused` or `ChildDied`."""
 
-_DISBELIEVED = (RepositoryError, DownloadLengthMismatchError, ValidationError, ChildRefused, ChildDied)
 _ALARM = "release"
-_FLOORS = "tuf_floors"
-_ROLES = ("timestamp", "snapshot", "targets")
-
-
-class CoordinatorFetcher(FetcherInterface):
-    """python-tuf's door to the network: our client, with its identity, trust and deadlines."""
-
-    def __init__(self, client: CoordinatorClient) -> None:
-        self._client = client
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        try:
-            yield from self._client.download(url)
-        except CoordinatorRefused as refusal:
-            raise DownloadHTTPError(str(refusal), refusal.status) from refusal
-        except CoordinatorUnreachable as absence:
-            raise DownloadError(str(absence)) from absence
 
 
 class Installer:
@@ -57,30 +25,21 @@ class Installer:
     Parameters
     ----------
     folder
-        The site's folder; uses `releases/` and `networks/` in it.
-    identity
-        Whose channel it is, and the root of trust from enrolment.
+        The site's folder; uses `networks/` in it.
+    instrument_id
+        Whose channel it is.
+    targets
+        The coordinator's repository.
     check
         See `Check`.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        identity: Identity,
-        *,
-        url: str,
-        fetcher: FetcherInterface,
-        journal: Journal,
-        check: Check,
+        self, folder: Path, instrument_id: str, *, targets: TrustedTargets, journal: Journal, check: Check
     ) -> None:
-        self._metadata = folder / "releases" / "metadata"
-        self._targets = folder / "releases" / "targets"
         self._networks = folder / "networks"
-        self._instrument_id = identity.instrument_id
-        self._root = identity.tuf_root
-        self._url = url
-        self._fetcher = fetcher
+        self._instrument_id = instrument_id
+        self._targets = targets
         self._journal = journal
         self._check = check
 
@@ -96,21 +55,11 @@ class Installer:
         """
         try:
             installed = self._install_channel()
-        except (
-            RepositoryError,
-            DownloadLengthMismatchError,
-            ValidationError,
-            ChildRefused,
-            ChildDied,
-        ) as error:
+        except (ValidationError, ChildRefused, ChildDied) as error:
             kind = error.code if isinstance(error, ChildRefused) else type(error).__name__
             raise self._refusal(f"{kind}: {error}") from error
         except ReleaseRefused as refusal:
             raise self._refusal(str(refusal)) from refusal
-        except DownloadError as error:
-            raise CoordinatorUnreachable(
-                f"releases: expected the repository, found {error}; later again"
-            ) from error
         self._journal.clear_alarm(_ALARM)
         return installed
 
@@ -137,34 +86,23 @@ class Installer:
         self._journal.raise_alarm("network", f"{ref.id} {ref.version} no longer loads: {reason}")
 
     def _install_channel(self) -> ReleaseManifest | None:
-        self._metadata.mkdir(parents=True, exist_ok=True)
-        updater = Updater(
-            str(self._metadata),
-            f"{self._url}/metadata/",
-            str(self._targets),
-            f"{self._url}/targets/",
-            fetcher=self._fetcher,
-            config=UpdaterConfig(max_root_rotations=32),
-            bootstrap=self._root.encode(),
-        )
-        updater.refresh()
-        self._hold_floors()
-        target = updater.get_targetinfo(channel_target(self._instrument_id))
-        if target is None:
+        repository = self._targets.refresh()
+        channel = repository.download(channel_target(self._instrument_id))
+        if channel is None:
             return None
-        manifest = ReleaseManifest.model_validate_json(Path(updater.download_target(target)).read_bytes())
+        manifest = ReleaseManifest.model_validate_json(channel.read_bytes())
         self._refuse_contradictions(manifest)
         service = self._journal.in_service()
         if service is not None and service.release_id == manifest.release_id and self.is_whole():
             return None
-        self._install(updater, manifest)
+        self._install(repository, manifest)
         if service is not None and service.release_id == manifest.release_id:
             self._journal.clear_alarm("network")
             return None
         self._journal.put_in_service(manifest)
         return manifest
 
-    def _install(self, updater: Updater, manifest: ReleaseManifest) -> None:
+    def _install(self, repository: Snapshot, manifest: ReleaseManifest) -> None:
         if not isinstance(manifest.method, NetworkRef):
             self._check(manifest, None)
             return
@@ -173,14 +111,13 @@ class Installer:
             self._check(manifest, final)
             return
         assert manifest.card is not None
-        target = updater.get_targetinfo(weights_target(manifest.method.weights_sha256))
-        if target is None:
+        downloaded = repository.download(weights_target(manifest.method.weights_sha256))
+        if downloaded is None:
             raise ReleaseRefused(f"expected weights of {manifest.release_id} in the repository, found none")
         self._networks.mkdir(exist_ok=True)
         incoming = self._networks / f".incoming-{manifest.method.weights_sha256}"
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
-        downloaded = Path(updater.download_target(target))
         write_durably(incoming / "weights.safetensors", downloaded.read_bytes())
         write_durably(incoming / "card.json", manifest.card.model_dump_json(indent=2).encode())
         try:
@@ -208,30 +145,6 @@ class Installer:
             raise ReleaseRefused(
                 f"{manifest.release_id}: expected card and weights of digest {sha256}, found others"
             )
-
-    def _hold_floors(self) -> None:
-        """Refuse metadata older than any seen before, and make what was seen durable.
-
-        python-tuf keeps its own floors in files that it does not sync: after a power cut, or with
-        those files deleted, it would take an old repository for the first one.
-        """
-        found = {
-            role: int(Metadata.from_file(str(self._metadata / f"{role}.json")).signed.version)
-            for role in _ROLES
-        }
-        floors: dict[str, int] = json.loads(self._journal.fact(_FLOORS) or "{}")
-        for role, version in found.items():
-            if version < floors.get(role, 0):
-                raise ReleaseRefused(
-                    f"expected {role} metadata of version {floors[role]} or later, found {version}: "
-                    "an old repository is being replayed"
-                )
-        for path in self._metadata.rglob("*.json"):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(self._metadata)
-        if found != floors:
-            self._journal.remember(_FLOORS, json.dumps(found))
 
     def _refusal(self, text: str) -> ReleaseRefused:
         self._journal.raise_alarm(_ALARM, f"not installed: {text}")

@@ -84,6 +84,15 @@ class Finished:
     busy_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedFile:
+    """The file of an accepted frame; `path` is relative to the acquisition folder."""
+
+    path: str
+    sha256: str
+    field: str | None
+
+
 class Ledger:
     """Frames in the database; every method that returns has made its change durable."""
 
@@ -221,6 +230,15 @@ class Ledger:
         if row is None:
             raise KeyError(sequence)
         return _frame(row)
+
+    def newest(self, count: int) -> tuple[AcceptedFile, ...]:
+        """List the files of the last accepted frames, newest first, without those that were set aside."""
+        rows = self._database.rows(
+            "SELECT path, sha256, field FROM frames WHERE sequence IS NOT NULL AND state <> 'set_aside'"
+            " ORDER BY sequence DESC LIMIT ?",
+            (count,),
+        )
+        return tuple(AcceptedFile(row["path"], row["sha256"], row["field"]) for row in rows)
 
     def counts(self) -> FrameCounts:
         """Frames by state, as the heartbeat and `site status` tell them, from one snapshot."""

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from site_client.database import Database
 from site_client.journal import Journal
 from site_client.ledger import Ledger
+from site_client.objects import Objects
 from site_client.outbox import Outbox
 
 LEDGER_FILE = "ledger.sqlite"
 
 
 class Memory:
-    """Frames, images to be sent, and everything else; each part durable on its own.
+    """Frames, what was found in them, images to be sent, everything else; each part durable on its own.
 
     Parameters
     ----------
@@ -26,3 +27,4 @@ class Memory:
         self.ledger = Ledger(database)
         self.journal = Journal(database, clock)
         self.outbox = Outbox(database)
+        self.objects = Objects(database)

@@ -45,7 +45,11 @@ class Outbox:
             accepted = int(connection.execute("SELECT ifnull(max(sequence), 0) FROM frames").fetchone()[0])
             schedule = amended(self.schedule(), orders.every_n, accepted + 1)
             sampled = int(self._fact("sampled_through") or 0)
-            wanted = [(ImagePurpose.FIRST, n) for n in range(1, min(orders.first_images, accepted) + 1)]
+            wanted = [
+                (ImagePurpose.FIRST, n)
+                for asked in orders.first_images
+                for n in range(asked.from_sequence, min(asked.from_sequence + asked.count, accepted + 1))
+            ]
             wanted += [
                 (ImagePurpose.BENCHMARK, n) for n in range(sampled + 1, accepted + 1) if due(n, schedule)
             ]

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from model_library.wire.methods import NetworkRef
 from site_client.child import Child
 from site_client.errors import ChildDied, ChildRefused
@@ -12,11 +14,13 @@ from site_client.install import Installer
 from site_client.journal import InService
 from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame
 from site_client.memory import Memory
+from site_client.objects import ClassFigures
 from site_client.settings import SiteSettings
 
 _DEATHS_ALLOWED = 1
 _LONGEST_PAUSE_S = 30.0
 _FRAMES_FAULT = {"EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"}
+_FIGURES = TypeAdapter(dict[str, ClassFigures])
 _NETWORKS_FAULT = {"WeightsError", "CardError"}
 
 
@@ -44,6 +48,7 @@ class Processing:
         self._settings = settings
         self._ledger = memory.ledger
         self._journal = memory.journal
+        self._objects = memory.objects
         self._installer = installer
         self._worker = worker
         self._stop = stop
@@ -68,6 +73,10 @@ class Processing:
         except ChildRefused as refusal:
             return self._refuse(frame, service, refusal)
         finished = Finished(service.method, service.release_id, result, float(answer["busy_s"]))
+        found = answer.get("objects")
+        if found is not None:
+            # Before the frame counts as done: a crash between the two repeats both.
+            self._objects.keep(frame, _FIGURES.validate_python(found))
         self._ledger.finish(frame, finished, now=self._clock())
         self._journal.clear_alarm("worker")
         self._pause_s = 0.0

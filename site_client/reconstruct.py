@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmark.baselines import classical
 from benchmark.method import Method
 from model_library.errors import WeightsError
-from model_library.images.frame import Frame, Grey
+from model_library.images.frame import Frame
 from model_library.images.intensity import to_dtype
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
@@ -105,7 +105,8 @@ def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threa
     # A worker of a classical algorithm never needs torch, which costs seconds and 300 MB.
     import torch
 
-    from model_library.inference.engine import NetworkMethod, load_network, segment
+    from benchmark.networks import SegmentingMethod
+    from model_library.inference.engine import NetworkMethod, load_network
 
     torch.set_num_threads(threads)
     if folder is None:
@@ -120,20 +121,8 @@ def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threa
             f"{found.version} for {network.card.task}; install the release again"
         )
     if isinstance(task, Segment):
-        return _SegmentingMethod(ref, lambda pixels: segment(pixels, network))
+        return SegmentingMethod(network)
     return NetworkMethod(network, threads=threads)
-
-
-@dataclass(frozen=True, slots=True)
-class _SegmentingMethod:
-    """A segmenting network behind the port of methods; the values are class numbers."""
-
-    ref: NetworkRef
-    labels: Callable[[Grey], NDArray[np.uint8]]
-    scale: int = 1
-
-    def __call__(self, pixels: Grey) -> Grey:
-        return self.labels(pixels).astype(np.float32)
 
 
 def _parameters(ref: MethodRef) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class SiteSettings(Message):
     order: Order = "in-order"
     worker_threads: int = Field(default=1, ge=1, le=256)
     nice: int = Field(default=10, ge=0, le=19)
+    federate: bool = True
+    adaptation_threads: int = Field(default=1, ge=1, le=256)
+    adaptation_nice: int = Field(default=15, ge=0, le=19)
     frame_deadline_s: float = Field(default=300.0, gt=0)
     inspect_deadline_s: float = Field(default=10.0, gt=0)
     heartbeat_s: float = Field(default=2.0, gt=0)
@@ -75,6 +78,11 @@ order = {order}
 # What the reconstruction may take from the microscope's computer.
 worker_threads = {worker_threads}
 nice = {nice}
+# true lets federations adapt networks to this site's own images, here: weight updates leave the site,
+# images do not. What that may take from the computer follows.
+federate = {federate}
+adaptation_threads = {adaptation_threads}
+adaptation_nice = {adaptation_nice}
 # A frame that takes longer than this stops the worker; the second time the frame is set aside.
 frame_deadline_s = {frame_deadline_s}
 inspect_deadline_s = {inspect_deadline_s}

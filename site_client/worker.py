@@ -17,11 +17,13 @@ from benchmark.method import Method
 from model_library.errors import WeightsError
 from model_library.images.readers import read_frame
 from model_library.images.writers import write_result
+from model_library.measurement.objects import measure_classes
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef, NetworkRef
-from model_library.wire.tasks import Task
+from model_library.wire.tasks import Segment, Task
 from site_client.answering import answer_questions
 from site_client.errors import SourceChanged, SourceMissing
+from site_client.objects import figures_of, write_objects
 from site_client.reconstruct import load_method, reconstruct
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
@@ -69,21 +71,19 @@ class Worker:
         begun = time.perf_counter()
         source, result = Path(question["source"]), Path(question["result"])
         about = question["about"] | {"sha256": _digest(source, question["about"]["sha256"])}
-        made = reconstruct(
-            read_frame(source),
-            method,
-            _TASK.validate_python(question["task"]),
-            source=about,
-            clock=lambda: datetime.now(UTC),
-        )
+        task = _TASK.validate_python(question["task"])
+        made = reconstruct(read_frame(source), method, task, source=about, clock=lambda: datetime.now(UTC))
+        pixel_size_nm = made.pixel_size_nm or question["pixel_size_nm"]
+        provenance = made.provenance | question["provenance"]
         result.parent.mkdir(parents=True, exist_ok=True)
-        write_result(
-            result,
-            made.pixels,
-            pixel_size_nm=made.pixel_size_nm or question["pixel_size_nm"],
-            provenance=made.provenance | question["provenance"],
-        )
-        return {"ok": True, "busy_s": time.perf_counter() - begun}
+        objects = None
+        if isinstance(task, Segment):
+            statistics = measure_classes(made.pixels, task.classes, pixel_size_nm)
+            # Before the result: where the label image is, its statistics are.
+            write_objects(result, statistics, pixel_size_nm, provenance)
+            objects = figures_of(statistics)
+        write_result(result, made.pixels, pixel_size_nm=pixel_size_nm, provenance=provenance)
+        return {"ok": True, "busy_s": time.perf_counter() - begun, "objects": objects}
 
     def _load(self, question: dict[str, Any]) -> Method:
         folder = question["network_folder"]

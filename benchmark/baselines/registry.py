@@ -4,6 +4,7 @@ from benchmark.baselines.denoise import DENOISERS
 from benchmark.baselines.family import ClassicalMethod, Family
 from benchmark.baselines.super_resolve import ENLARGERS
 from benchmark.baselines.threshold import THRESHOLDS
+from benchmark.baselines.watershed import WATERSHEDS
 from benchmark.errors import UnknownMethod
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
@@ -20,7 +21,7 @@ def classical_methods(task: Task) -> tuple[Family, ...]:
         case SuperResolve():
             return ENLARGERS
         case Segment():
-            return THRESHOLDS
+            return (*THRESHOLDS, *WATERSHEDS)
 
 
 def classical(ref: ClassicalRef, task: Task) -> ClassicalMethod:

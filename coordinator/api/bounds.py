@@ -9,6 +9,9 @@ from coordinator.api.refusals import UPLOADS, refuse
 from coordinator.errors import CoordinatorError, LengthRequired, TooLarge
 
 MESSAGE_BYTES = 64 * 1024
+FLEET = "/v1/fleet/"
+FLEET_BYTES = 16 * 1024 * 1024
+"""Flower sends arrays in pieces of 5 MB."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
@@ -27,16 +30,17 @@ class BoundBody:
         if scope["type"] == "http" and not scope["path"].startswith(UPLOADS):
             request = Request(scope)
             length, encoding = (request.headers.get(key) for key in ("content-length", "transfer-encoding"))
-            refusal = _refusal(length, encoding)
+            most = FLEET_BYTES if scope["path"].startswith(FLEET) else MESSAGE_BYTES
+            refusal = _refusal(length, encoding, most)
             if refusal is not None:
                 await refuse(request, refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-def _refusal(length: str | None, encoding: str | None) -> CoordinatorError | None:
+def _refusal(length: str | None, encoding: str | None, most: int) -> CoordinatorError | None:
     if encoding is not None:
         return LengthRequired("expected a body with Content-Length, found a chunked one; send it whole")
-    if length is not None and (not length.isdecimal() or int(length) > MESSAGE_BYTES):
-        return TooLarge(f"expected at most {MESSAGE_BYTES} bytes, found {length}; send a smaller message")
+    if length is not None and (not length.isdecimal() or int(length) > most):
+        return TooLarge(f"expected at most {most} bytes, found {length}; send a smaller message")
     return None

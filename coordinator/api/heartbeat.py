@@ -4,12 +4,13 @@ from fastapi import APIRouter
 
 from coordinator.api.access import Caller, Running
 from coordinator.errors import Conflict
+from coordinator.federation.invitations import invitation_of
+from coordinator.requests import requests_of
 from model_library.wire.base import WIRE_VERSION
-from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import Heartbeat, Orders
+from model_library.wire.tasks import Segment
 
 router = APIRouter(prefix="/v1")
-MOST_FIRST_IMAGES = 200
 
 
 @router.post("/heartbeat")
@@ -26,10 +27,14 @@ def heartbeat(message: Heartbeat, caller: Caller, services: Running) -> Orders:
         if release.id == message.release_id and release.installed_at is None:
             place.releases.installed(release.id, now)
     published = [release.id for release in releases if release.published_at is not None]
-    # A refused first image is made up for by a later one.
-    asked = place.settings.first_images + place.uploads.refused(caller.id, ImagePurpose.FIRST)
+    if isinstance(caller.task, Segment):
+        # Labels are imported beside the server, which is not told.
+        services.campaigning.labels_arrived(caller.id)
+    services.federating.look()
     return Orders(
-        first_images=min(asked, MOST_FIRST_IMAGES),
+        first_images=requests_of(place, caller),
         every_n=place.settings.every_n,
         release_id=published[-1] if published else None,
+        # Without the engine a site would find nobody to talk to.
+        invitation=invitation_of(place, caller) if services.engine.is_up() else None,
     )

@@ -10,7 +10,7 @@ from model_library.errors import SignatureError
 from model_library.signing.keys import (
     ACCESS_TOKEN_S,
     assertion_issuer,
-    check_public_key,
+    normal_public_key,
     verify_assertion,
 )
 from model_library.wire.identity import EnrolReply, EnrolRequest, TokenReply, TokenRequest
@@ -36,11 +36,12 @@ def certificate(services: Running) -> Response:
 def enrol(request: EnrolRequest, services: Running) -> EnrolReply:
     """Trade a one-time token for an identity and the root of trust for releases."""
     try:
-        check_public_key(request.public_key_pem)
+        public_key = normal_public_key(request.public_key_pem)
     except SignatureError as error:
         raise Unprocessable(str(error)) from error
     secret = request.token.partition(".")[0]
-    instrument = services.place.identities.enrol(request, secret, services.place.clock())
+    enrolling = request.model_copy(update={"public_key_pem": public_key})
+    instrument = services.place.identities.enrol(enrolling, secret, services.place.clock())
     services.campaigning.expect(instrument.id)
     return EnrolReply(instrument_id=instrument.id, tuf_root=services.place.repository.root())
 

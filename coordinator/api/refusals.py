@@ -1,8 +1,9 @@
 """Refusals as JSON: `{"error": {"code": ..., "message": ...}}`, never with what was sent."""
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from coordinator.errors import CoordinatorError
 from model_library.errors import SignatureError, SynopticError

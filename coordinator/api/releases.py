@@ -14,6 +14,7 @@ router = APIRouter(prefix="/v1/releases")
 
 _METADATA = re.compile(r"\d{1,9}\.(root|targets|snapshot)\.json|timestamp\.json")
 _CHANNEL = re.compile(r"channels/[0-9a-f]{64}\.([a-z0-9-]+)\.json")
+_TRUST = re.compile(r"federation/[0-9a-f]{64}\.trusted-entities\.json")
 _WEIGHTS = re.compile(r"weights/[0-9a-f]{64}\.([0-9a-f]{64})\.safetensors")
 
 
@@ -31,7 +32,7 @@ def metadata(name: str, caller: Caller, services: Running) -> FileResponse:  # n
 
 @router.get("/targets/{path:path}")
 def target(path: str, caller: Caller, services: Running) -> FileResponse:
-    """Send a manifest or weights to the instrument that they were released for; ranges are served."""
+    """Send what is meant for every instrument, or was released for this one; ranges are served."""
     if not _meant_for(services, caller.id, path):
         message = f"expected a target released for this instrument, found {path}; read your own channel"
         raise Forbidden(message)
@@ -45,6 +46,8 @@ def target(path: str, caller: Caller, services: Running) -> FileResponse:
 def _meant_for(services: Services, instrument_id: str, path: str) -> bool:
     if channel := _CHANNEL.fullmatch(path):
         return channel.group(1) == instrument_id
+    if _TRUST.fullmatch(path):
+        return True
     if weights := _WEIGHTS.fullmatch(path):
         methods = (release.manifest.method for release in services.place.releases.of(instrument_id))
         return any(

@@ -1,21 +1,26 @@
 """The fine-tuning stage of a campaign: from its findings to a kept network version."""
 
 from benchmark.splits import Split
-from coordinator.finetune.tuning import Material, fine_tune, keep
+from coordinator.finetune.labelled import labelled_fit_config, labelled_material
+from coordinator.finetune.tuning import LabelledMaterial, Material, fine_tune, keep
 from coordinator.methods import images_of, instrument_of, network_folder, noise_of, pixels_of
 from coordinator.records import Finding, Stage
 from coordinator.stages import selected, tuning_fields
 from coordinator.store.values import Campaign, Event
 from coordinator.workplace import Workplace
-from model_library.cards.card import TrainingData
+from model_library.cards.card import TrainingData, tuned_field
 from model_library.training.fit import FitConfig, FitProgress
 from model_library.wire.methods import NetworkRef
+from model_library.wire.tasks import Segment, Task
 
 
-def material_of(place: Workplace, campaign: Campaign) -> Material:
-    """Collect the tuning images of a campaign."""
+def material_of(place: Workplace, campaign: Campaign) -> Material | LabelledMaterial:
+    """Collect the tuning images of a campaign; for segmentation those with labels."""
     instrument = instrument_of(place, campaign)
     images = images_of(place, campaign, Split.TUNING)
+    fields = tuple(tuned_field(instrument.id, field) for field in tuning_fields(place, campaign))
+    if isinstance(instrument.task, Segment):
+        return labelled_material(place, images, fields, instrument.site_name)
     data = TrainingData(
         source=f"first images of {instrument.site_name}",
         terms="of the site; not distributed",
@@ -27,12 +32,14 @@ def material_of(place: Workplace, campaign: Campaign) -> Material:
         images=[pixels for _, pixels in pixels_of(place, images)],
         noise=noise_of(campaign),
         data=data,
-        fields=tuning_fields(place, campaign),
+        fields=fields,
     )
 
 
-def fit_config(place: Workplace) -> FitConfig:
-    """Training configuration of this coordinator."""
+def fit_config(place: Workplace, task: Task) -> FitConfig:
+    """Training configuration of this coordinator for a task."""
+    if isinstance(task, Segment):
+        return labelled_fit_config(place.settings)
     tuning = place.settings.tuning
     return FitConfig(
         steps=tuning.steps,
@@ -66,7 +73,7 @@ def tune_winner(place: Workplace, campaign: Campaign) -> str:
     weights = fine_tune(
         parent,
         material,
-        fit_config(place),
+        fit_config(place, instrument_of(place, campaign).task),
         threads=place.settings.threads,
         progress=tell,
         stop=place.stopping.is_set,

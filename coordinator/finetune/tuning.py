@@ -1,4 +1,4 @@
-"""Fine-tune on recorrupted pairs of the tuning images (R2R, Pang et al., CVPR 2021).
+"""Fine-tune a network to an instrument's own images: on recorrupted pairs, or on labels.
 
 The same input gives the same weights, bit for bit, also after a crash.
 """
@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_library.images.frame import Grey
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard, TrainingData
     from model_library.degradation.noise import NoiseModel
     from model_library.training.fit import FitConfig, FitProgress
+    from model_library.training.pairs import PairSource
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a network is tuned on.
+    """What a restoring network is tuned on; pairs come from recorruption (R2R, Pang et al., CVPR 2021).
 
     Attributes
     ----------
@@ -37,10 +41,42 @@ class Material:
     data: "TrainingData"
     fields: tuple[str, ...]
 
+    def pairs(self) -> "PairSource":
+        """Pairs of recorrupted images."""
+        from model_library.training.pairs import RecorruptedPairs
+
+        return RecorruptedPairs(images=self.images, noise=self.noise)
+
+
+@dataclass(frozen=True)
+class LabelledMaterial:
+    """What a segmenting network is tuned on.
+
+    Attributes
+    ----------
+    images
+        Acquired images, float32 [Y, X] in counts.
+    classes
+        Class indices of their pixels, uint8 [Y, X].
+    data, fields
+        See `Material`.
+    """
+
+    images: Sequence[Grey]
+    classes: Sequence[NDArray[np.uint8]]
+    data: "TrainingData"
+    fields: tuple[str, ...]
+
+    def pairs(self) -> "PairSource":
+        """Acquired images with their labels."""
+        from model_library.training.labelled import AnnotatedPairs
+
+        return AnnotatedPairs(images=self.images, classes=self.classes)
+
 
 def fine_tune(
     parent: Path,
-    material: Material,
+    material: Material | LabelledMaterial,
     config: "FitConfig",
     *,
     threads: int,
@@ -60,17 +96,17 @@ def fine_tune(
 
     from model_library.inference.engine import load_network
     from model_library.training.fit import fit
-    from model_library.training.pairs import RecorruptedPairs
     from model_library.zoo.store import weights_bytes
 
     # Per thread, and workflow threads are made anew; a sum over another number of threads rounds differently.
     torch.set_num_threads(threads)
-    pairs = RecorruptedPairs(images=material.images, noise=material.noise)
     start = load_network(parent).module.requires_grad_(True)
-    return weights_bytes(fit(start, pairs, config, progress=progress, stop=stop).module)
+    return weights_bytes(fit(start, material.pairs(), config, progress=progress, stop=stop).module)
 
 
-def keep(parent: Path, weights: bytes, material: Material, campaign: str, folder: Path) -> "NetworkCard":
+def keep(
+    parent: Path, weights: bytes, material: Material | LabelledMaterial, campaign: str, folder: Path
+) -> "NetworkCard":
     """Write a tuned network with a card that tells its descent; writing it twice is writing it once.
 
     Parameters

@@ -1,13 +1,14 @@
 """What each campaign did and found; every note has a key, so that a repeated step notes nothing twice."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlmodel import col, select, update
 
 from coordinator.store.database import Database
 from coordinator.store.tables import CampaignRow, EventRow, FindingRow
-from coordinator.store.values import Campaign, Event
+from coordinator.store.values import Campaign, Event, Opening, Trigger
 
 
 class Campaigns:
@@ -16,21 +17,36 @@ class Campaigns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, instrument_id: str, number: int, stage: str, now: float) -> str:
-        """Make sure that a campaign exists, and return its id, which is also its workflow's."""
-        campaign_id = f"campaign-{instrument_id}-{number}"
+    def open(
+        self, opening: Opening, stage: str, now: float, findings: Mapping[str, Any] | None = None
+    ) -> str:
+        """Make sure that a campaign exists, and return its id, which is also its workflow's.
+
+        Parameters
+        ----------
+        findings
+            What a new one begins with: name -> JSON value.
+        """
         with self._database.write() as session:
-            if session.get(CampaignRow, campaign_id) is None:
+            if session.get(CampaignRow, opening.campaign_id) is None:
                 session.add(
                     CampaignRow(
-                        id=campaign_id,
-                        instrument_id=instrument_id,
-                        number=number,
+                        id=opening.campaign_id,
+                        instrument_id=opening.instrument_id,
+                        number=opening.number,
                         stage=stage,
+                        trigger=opening.trigger.value,
+                        from_sequence=opening.from_sequence,
                         created_at=now,
                     )
                 )
-        return campaign_id
+                session.add_all(
+                    FindingRow(
+                        campaign_id=opening.campaign_id, name=name, body=json.dumps(body, allow_nan=False)
+                    )
+                    for name, body in (findings or {}).items()
+                )
+        return opening.campaign_id
 
     def enter(self, campaign_id: str, stage: str) -> None:
         """Move a campaign to a stage."""
@@ -70,6 +86,8 @@ class Campaigns:
                 instrument_id=row.instrument_id,
                 number=row.number,
                 stage=row.stage,
+                trigger=Trigger(row.trigger),
+                from_sequence=row.from_sequence,
                 created_at=row.created_at,
                 events=tuple(Event(at=each.at, stage=each.stage, text=each.text) for each in events),
                 findings={each.name: json.loads(each.body) for each in findings},
@@ -79,3 +97,37 @@ class Campaigns:
         """Every campaign, in the order of its opening."""
         with self._database.read() as session:
             return tuple(session.exec(select(CampaignRow.id).order_by(col(CampaignRow.created_at))))
+
+    def of(self, instrument_id: str) -> tuple[str, ...]:
+        """Ids of an instrument's campaigns, oldest first."""
+        query = select(CampaignRow.id).where(CampaignRow.instrument_id == instrument_id)
+        with self._database.read() as session:
+            return tuple(session.exec(query.order_by(col(CampaignRow.number))))
+
+    def at_stage(self, instrument_id: str, stage: str) -> tuple[str, ...]:
+        """Find an instrument's campaigns at a stage, oldest first."""
+        query = select(CampaignRow.id).where(
+            CampaignRow.instrument_id == instrument_id, CampaignRow.stage == stage
+        )
+        with self._database.read() as session:
+            return tuple(session.exec(query.order_by(col(CampaignRow.number))))
+
+    def openings(self, instrument_id: str) -> tuple[Opening, ...]:
+        """Tell how an instrument's campaigns were opened, oldest first."""
+        query = select(CampaignRow).where(CampaignRow.instrument_id == instrument_id)
+        with self._database.read() as session:
+            return tuple(
+                Opening(row.instrument_id, row.number, Trigger(row.trigger), row.from_sequence)
+                for row in session.exec(query.order_by(col(CampaignRow.number)))
+            )
+
+    def holders(self, finding: str) -> tuple[str, ...]:
+        """Ids of the campaigns and federations that have a finding of a name."""
+        with self._database.read() as session:
+            return tuple(session.exec(select(FindingRow.campaign_id).where(FindingRow.name == finding)))
+
+    def finding(self, campaign_id: str, name: str) -> Any:  # noqa: ANN401
+        """Read one finding; None where there is none."""
+        with self._database.read() as session:
+            row = session.get(FindingRow, (campaign_id, name))
+            return None if row is None else json.loads(row.body)

@@ -108,6 +108,15 @@ class Identities:
             row = session.get(InstrumentRow, instrument_id)
             return None if row is None else _instrument(row)
 
+    def find_by_public_key(self, public_key_pem: str) -> Instrument | None:
+        """Look up who holds a key, spelt as at the enrolment; whoever is revoked is not found."""
+        query = select(InstrumentRow).where(
+            col(InstrumentRow.public_key_pem) == public_key_pem, col(InstrumentRow.revoked_at).is_(None)
+        )
+        with self._database.read() as session:
+            row = session.exec(query).first()
+            return None if row is None else _instrument(row)
+
     def all(self) -> tuple[Instrument, ...]:
         """Every instrument, in the order of enrolment."""
         with self._database.read() as session:

@@ -40,9 +40,14 @@ class Releases:
     def keep(
         self, manifest: ReleaseManifest, campaign_id: str, purpose: ReleasePurpose, number: int
     ) -> Release:
-        """Keep a manifest before it is published; a campaign's release of a purpose is made once."""
+        """Keep a manifest before it is published.
+
+        A campaign or federation makes one release per purpose and instrument.
+        """
         query = select(ReleaseRow).where(
-            ReleaseRow.campaign_id == campaign_id, ReleaseRow.purpose == purpose.value
+            ReleaseRow.campaign_id == campaign_id,
+            ReleaseRow.purpose == purpose.value,
+            ReleaseRow.instrument_id == manifest.instrument_id,
         )
         with self._database.write() as session:
             row = session.exec(query).first()

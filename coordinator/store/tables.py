@@ -85,6 +85,17 @@ class ImageRow(SQLModel, table=True):
     release_id: str | None = None
 
 
+class AnnotationRow(SQLModel, table=True):
+    """What annotators drew on an image, as a CVAT file of this image alone."""
+
+    instrument_id: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    drawing: str
+    shapes: int
+    source: str
+    imported_at: float
+
+
 class CampaignRow(SQLModel, table=True):
     """A campaign."""
 
@@ -94,7 +105,21 @@ class CampaignRow(SQLModel, table=True):
     instrument_id: str
     number: int
     stage: str
+    trigger: str
+    from_sequence: int
     created_at: float
+
+
+class FederationRow(SQLModel, table=True):
+    """A federation; `start` is what it began with, as JSON."""
+
+    id: str = Field(primary_key=True)
+    number: int = Field(unique=True)
+    cohort: str
+    stage: str
+    created_at: float
+    ended_at: float | None = None
+    start: str
 
 
 class EventRow(SQLModel, table=True):
@@ -121,7 +146,10 @@ class FindingRow(SQLModel, table=True):
 class ReleaseRow(SQLModel, table=True):
     """A release."""
 
-    __table_args__ = (UniqueConstraint("campaign_id", "purpose"), UniqueConstraint("instrument_id", "number"))
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "purpose", "instrument_id"),
+        UniqueConstraint("instrument_id", "number"),
+    )
 
     id: str = Field(primary_key=True)
     instrument_id: str
@@ -146,3 +174,24 @@ class ScoreRow(SQLModel, table=True):
     score: float | None = None
     reason: str | None = None
     at: float
+
+
+class ObservationRow(SQLModel, table=True):
+    """What drift is told from on one image, as JSON."""
+
+    image_id: int = Field(primary_key=True)
+    instrument_id: str = Field(index=True)
+    purpose: str
+    sequence: int
+    body: str
+
+
+class ReturnedNetworkRow(SQLModel, table=True):
+    """A network version made here that is in the library of later selections."""
+
+    weights_sha256: str = Field(primary_key=True)
+    network_id: str
+    version: str
+    task: str = Field(index=True)
+    origin: str
+    returned_at: float

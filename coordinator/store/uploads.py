@@ -93,13 +93,21 @@ class Uploads:
         with self._database.write() as session:
             session.exec(change)
 
-    def refused(self, instrument_id: str, purpose: ImagePurpose) -> int:
-        """Count the refused images of an instrument, each of which leaves a gap."""
+    def refused(
+        self, instrument_id: str, purpose: ImagePurpose, first: int = 1, end: int | None = None
+    ) -> int:
+        """Count the refused images of an instrument from a sequence number on, before another one.
+
+        Each leaves a gap.
+        """
         query = select(func.count()).where(
             UploadRow.instrument_id == instrument_id,
             UploadRow.purpose == purpose.value,
             UploadRow.state == UploadState.REFUSED.value,
+            UploadRow.sequence >= first,
         )
+        if end is not None:
+            query = query.where(UploadRow.sequence < end)
         with self._database.read() as session:
             return session.exec(query).one()
 

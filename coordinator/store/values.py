@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from benchmark.observation import Observation
 from benchmark.splits import Split
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.images import ImageDeclaration, ImagePurpose
-from model_library.wire.methods import MethodRef
+from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.orders import Heartbeat
 from model_library.wire.tasks import Task
 
@@ -76,29 +77,72 @@ class Event:
     text: str
 
 
+class Trigger(StrEnum):
+    """Why a campaign was opened."""
+
+    ENROLMENT = "enrolment"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A campaign to be: its number (from 1), why, and the frame from which it asks for images."""
+
+    instrument_id: str
+    number: int = 1
+    trigger: Trigger = Trigger.ENROLMENT
+    from_sequence: int = 1
+
+    @property
+    def campaign_id(self) -> str:
+        """Id of the campaign and of its workflow."""
+        return f"campaign-{self.instrument_id}-{self.number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One campaign with its history and what it found; `findings` are JSON objects by name."""
+    """One campaign with its history and what it found; `findings` are JSON objects by name.
+
+    Its first images are accepted frames from `from_sequence` on.
+    """
 
     id: str
     instrument_id: str
     number: int
     stage: str
+    trigger: Trigger
+    from_sequence: int
     created_at: float
     events: tuple[Event, ...]
     findings: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """One federation with its history and what it found; `start` is a `records.Start` as JSON."""
+
+    id: str
+    number: int
+    cohort: str
+    stage: str
+    created_at: float
+    ended_at: float | None
+    start: str
+    events: tuple[Event, ...]
+    findings: Mapping[str, Any]
+
+
 class ReleasePurpose(StrEnum):
-    """Which of a campaign's two releases."""
+    """Which of a campaign's two releases, or that of a federation."""
 
     FIRST = "first"
     FINAL = "final"
+    FEDERATED = "federated"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release; it counts from `published_at` on."""
+    """One release; it counts from `published_at` on. `campaign_id` may be that of a federation."""
 
     id: str
     instrument_id: str
@@ -123,3 +167,23 @@ class MonitoringScore:
     score: float | None
     reason: str | None
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedNetwork:
+    """A network version made here that later selections can choose; `origin` is who made it."""
+
+    ref: NetworkRef
+    origin: str
+    returned_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObservation:
+    """What drift is told from on one image."""
+
+    image_id: int
+    instrument_id: str
+    purpose: ImagePurpose
+    sequence: int
+    seen: Observation

@@ -32,13 +32,22 @@ class CardScore(Message):
 
 
 class Lineage(Message):
-    """Where a version came from: the parent's weights and the campaign that tuned it."""
+    """Where a version came from: the parent's weights and the campaign or federation that tuned it.
+
+    `tuned_fields` are the fields of view that this version or any before it was tuned on, as
+    `tuned_field` writes them; on these no method of this descent may be scored.
+    """
 
     parent_id: str
     parent_version: str
     parent_weights_sha256: Sha256
     campaign: str
     tuned_fields: tuple[str, ...] = ()
+
+
+def tuned_field(instrument_id: str, field: str) -> str:
+    """Name a field of view among those of all instruments."""
+    return f"{instrument_id}/{field}"
 
 
 class NetworkCard(Message):

@@ -57,6 +57,11 @@ def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
     return _one_channel(pixels, name)
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode a grey image [Y, X] of 8 bit as PNG."""
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels)))
+
+
 def _one_channel(pixels: NDArray[Any], name: str) -> NDArray[Any]:
     if pixels.ndim == 2:
         return pixels

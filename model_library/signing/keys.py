@@ -75,15 +75,19 @@ def public_pem(private_pem: bytes) -> str:
     ).decode("ascii")
 
 
-def check_public_key(pem: str) -> None:
-    """Refuse what is not a public key on P-384, before it is put on record.
+def normal_public_key(pem: str) -> str:
+    """Spell a public key on P-384 as it is put on record, so that keys can be compared as text.
 
     Raises
     ------
     SignatureError
         Another kind of key, or none.
     """
-    _load(pem.encode(), private=False)
+    return (
+        _load(pem.encode(), private=False)
+        .public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode("ascii")
+    )
 
 
 def sign_assertion(private_pem: bytes, *, issuer: str, audience: str, now: int, lifetime_s: int = 60) -> str:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from model_library.wire.base import WIRE_VERSION, Message
+from model_library.wire.federation import Invitation
 from model_library.wire.methods import MethodRef
 
 
@@ -17,7 +18,10 @@ class FrameCounts(Message):
 
 
 class Heartbeat(Message):
-    """What a site daemon tells the coordinator every few seconds."""
+    """What a site daemon tells the coordinator every few seconds.
+
+    `federates`: its owner lets it adapt networks to its own images when a federation invites it.
+    """
 
     wire_version: int = WIRE_VERSION
     frames: FrameCounts
@@ -25,15 +29,26 @@ class Heartbeat(Message):
     method: MethodRef | None = None
     throughput_mpix_per_s: float | None = Field(default=None, ge=0)
     acquisition_mpix_per_s: float | None = Field(default=None, ge=0)
+    federates: bool = False
+
+
+class ImageRequest(Message):
+    """The first images that a campaign asks for: `count` accepted frames from `from_sequence` on."""
+
+    campaign: int = Field(ge=1)
+    from_sequence: int = Field(ge=1)
+    count: int = Field(ge=0, le=200)
 
 
 class Orders(Message):
     """What the coordinator wants of a site; the site may refuse, never the other way round.
 
-    `first_images`: how many of its first frames the campaign asks for. `every_n`: every N-th
-    accepted frame is returned for benchmarks. `release_id`: what the instrument's channel holds.
+    `first_images`: what its campaigns ask for, oldest first. `every_n`: every N-th accepted frame
+    is returned for benchmarks. `release_id`: what the instrument's channel holds. `invitation`:
+    the federation to take part in now; without one the site runs nothing of Flower's.
     """
 
-    first_images: int = Field(ge=0, le=200)
+    first_images: tuple[ImageRequest, ...] = Field(max_length=64)
     every_n: int = Field(ge=1)
     release_id: str | None = None
+    invitation: Invitation | None = None

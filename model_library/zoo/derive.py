@@ -25,9 +25,10 @@ def derived_card(
     weights_sha256
         Of the new one's weights file.
     campaign
-        That tuned it.
+        That tuned it; a campaign or a federation.
     tuned_fields
-        Fields of view that it was tuned on, and so must not be scored on.
+        Fields of view that it was tuned on, and so must not be scored on (`tuned_field`); those of
+        its ancestors are added.
     training_data
         What it saw in addition to what the parent saw.
 
@@ -35,12 +36,13 @@ def derived_card(
     -------
     The card: the parent's without its scores, which belong to other weights.
     """
+    before = () if parent.lineage is None else parent.lineage.tuned_fields
     lineage = Lineage(
         parent_id=parent.id,
         parent_version=parent.version,
         parent_weights_sha256=parent.weights_sha256,
         campaign=campaign,
-        tuned_fields=tuple(sorted(tuned_fields)),
+        tuned_fields=tuple(sorted({*before, *tuned_fields})),
     )
     return parent.model_copy(
         update={

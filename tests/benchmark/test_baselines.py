@@ -9,7 +9,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from benchmark.baselines import ClassicalMethod, Family, classical, classical_methods, tune
+from benchmark.baselines.threshold import THRESHOLDS
 from benchmark.baselines.total_variation import total_variation
+from benchmark.baselines.watershed import WATERSHED, WATERSHED_LINES
 from benchmark.cases import Case, Labels, Truth
 from benchmark.errors import BenchmarkError, UnknownMethod
 from benchmark.evaluate import evaluate
@@ -179,10 +181,32 @@ def test_thresholds_learn_which_side_is_the_object(sign):
         truth = specimen(seed)
         noisy = acquired(seed, 0.1).input
         cases.append(Case(f"f{seed}", f"{seed}", sign * noisy, Labels(truth > 0.55)))
-    for family in classical_methods(TASKS[3]):
+    for family in (*THRESHOLDS, WATERSHED):
         tuned = tune(family, cases)
         assert tuned.parameters["bright"] == (sign > 0)
         assert evaluate([tuned], cases).mean(family.id) > 0.9
+
+
+def ridges(seed, sign, side=96):
+    """Walls of a foam, 3 px wide, on a ground whose brightness wanders more than the walls stand out."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-20, side + 20, (60, 2))
+    y, x = np.mgrid[:side, :side]
+    away = np.sort(np.hypot(y[..., None] - corners[:, 0], x[..., None] - corners[:, 1]), axis=-1)
+    walls = (away[..., 1] - away[..., 0]) < 3
+    ground = gaussian_filter(rng.standard_normal((side, side)), 15)
+    pixels = 1000 + 400 * (walls + 1.5 * ground / ground.std()) + 40 * rng.standard_normal((side, side))
+    return Case(f"f{seed}", f"{seed}", (sign * pixels).astype(np.float32), Labels(walls))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_watershed_lines_find_walls_that_one_threshold_misses(sign):
+    cases, others = ([ridges(seed, sign) for seed in seeds] for seeds in (range(3), range(10, 13)))
+    tuned, otsu = tune(WATERSHED_LINES, cases), tune(THRESHOLDS[0], cases)
+    assert tuned.parameters["bright"] == (sign > 0)
+    found = evaluate([tuned, otsu], others)
+    assert found.mean("watershed-lines") > 0.75
+    assert found.mean("watershed-lines") > found.mean("otsu") + 0.1
 
 
 def test_unknown_methods_and_parameters_are_refused():

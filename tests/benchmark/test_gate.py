@@ -60,6 +60,25 @@ def test_a_candidate_that_is_only_as_good_is_refused():
     assert "not shown better than net@1" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(("gain", "passed"), [(0.03, True), (-0.01, False), (-0.3, False)])
+def test_with_a_margin_a_network_in_service_is_replaced_by_one_that_is_better_on_average(gain, passed):
+    policy = GatePolicy(margin=0.1)
+    close = [entrant("net@1", 30.0, Role.IN_SERVICE, spread=0.03, seed=1), *rivals()[2:]]
+    one = entrant("net@2", 30.0 + gain, Role.CANDIDATE, spread=0.03, seed=5)
+    verdict = judge(one, close, policy=policy)
+    assert verdict.passed is passed
+    assert not judge(one, close).passed
+    if passed:
+        assert "is better on average and at most 0.10 dB worse than net@1 (in service)" in verdict.reasons[0]
+
+
+def test_the_margin_is_for_networks_only():
+    close = [entrant("tv", 30.0, Role.CLASSICAL, spread=0.03, seed=3)]
+    one = entrant("net@2", 30.03, Role.CANDIDATE, spread=0.03, seed=5)
+    for in_service in ((), (entrant("nlm", 30.0, Role.IN_SERVICE, spread=0.03, seed=1, classical=True),)):
+        assert not judge(one, [*close, *in_service], policy=GatePolicy(margin=0.1)).passed
+
+
 def test_a_missing_score_blocks_however_good_the_others_are():
     verdict = judge(candidate(50.0, missing=NAMES[:2]), rivals())
     assert not verdict.passed

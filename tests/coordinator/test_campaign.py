@@ -21,10 +21,12 @@ from coordinator.services import open_place
 from coordinator.settings import read_settings
 from coordinator.stages import selected
 from coordinator.store.database import Database
+from model_library.cards.card import tuned_field
 from model_library.cards.release import ReleaseManifest, channel_target
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import NetworkRef
+from model_library.wire.tasks import Denoise
 
 from .conftest import Coordinator, Instrument, acquisition, enrol, found, until
 
@@ -114,7 +116,10 @@ def test_the_weights_are_those_of_a_tuning_that_was_never_interrupted(run: Run) 
     winner, _ = selected(seen)
     threads = torch.get_num_threads()
     weights = fine_tune(
-        network_folder(place, winner), material_of(place, seen), fit_config(place), threads=settings.threads
+        network_folder(place, winner),
+        material_of(place, seen),
+        fit_config(place, Denoise()),
+        threads=settings.threads,
     )
     torch.set_num_threads(threads)
     database.close()
@@ -124,7 +129,11 @@ def test_the_weights_are_those_of_a_tuning_that_was_never_interrupted(run: Run) 
 def test_a_tuned_version_tells_its_descent_and_what_it_was_tuned_on(run: Run) -> None:
     digest = run.ended["tuned"]["method"]["weights_sha256"]
     card = json.loads((run.coordinator.data / "networks" / digest / "card.json").read_text())
-    tuning = {image["field"] for image in run.ended["images"] if image["split"] == "tuning"}
+    tuning = {
+        tuned_field(run.instrument.id, image["field"])
+        for image in run.ended["images"]
+        if image["split"] == "tuning"
+    }
     assert set(card["lineage"]["tuned_fields"]) == tuning
     assert run.ended["selection"]["winner"].startswith(card["lineage"]["parent_id"])
     assert card["training_data"][-1]["images"] == len(tuning)

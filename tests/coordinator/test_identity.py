@@ -157,7 +157,8 @@ def test_revocation_takes_effect_at_once(coordinator: Coordinator) -> None:
 def test_a_heartbeat_is_answered_with_orders(first: Instrument) -> None:
     frames = {"acquired": 3, "reconstructed": 1, "waiting": 2, "set_aside": 0, "returned": 0}
     orders = first.client.post("/v1/heartbeat", json={"frames": frames}).json()
-    assert orders == {"first_images": 200, "every_n": 5, "release_id": None}
+    asked = {"campaign": 1, "from_sequence": 1, "count": 200}
+    assert orders == {"first_images": [asked], "every_n": 5, "release_id": None, "invitation": None}
     seen = {each["id"]: each for each in first.coordinator.overview()["instruments"]}[first.id]
     assert seen["heartbeat"]["frames"] == frames
 

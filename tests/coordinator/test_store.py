@@ -13,13 +13,21 @@ from coordinator.intake import Intake
 from coordinator.services import open_place
 from coordinator.settings import read_settings
 from coordinator.store.database import Database
-from coordinator.store.values import Event, ReleasePurpose, StoredImage, Upload, UploadState
+from coordinator.store.values import (
+    Event,
+    Opening,
+    ReleasePurpose,
+    StoredImage,
+    Trigger,
+    Upload,
+    UploadState,
+)
 from coordinator.workplace import Workplace
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.identity import EnrolRequest
 from model_library.wire.images import ImagePurpose
-from model_library.wire.methods import ClassicalRef
-from model_library.wire.tasks import Denoise
+from model_library.wire.methods import ClassicalRef, NetworkRef
+from model_library.wire.tasks import Denoise, SuperResolve
 
 from .conftest import acquisition, declaration
 
@@ -77,6 +85,8 @@ def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(place: Workplace)
     assert kept.state is UploadState.REFUSED
     assert kept.refusal
     assert place.uploads.refused("scope", ImagePurpose.FIRST) == 1
+    assert place.uploads.refused("scope", ImagePurpose.FIRST, 5) == 0
+    assert place.uploads.refused("scope", ImagePurpose.FIRST, 1, end=4) == 0
     assert not (place.settings.uploads / upload.id).exists()
 
 
@@ -101,8 +111,8 @@ def test_a_field_keeps_its_split_for_good(place: Workplace) -> None:
 
 
 def test_a_repeated_note_is_one_note(place: Workplace) -> None:
-    campaign_id = place.campaigns.open("scope", 1, "waiting", NOW)
-    assert place.campaigns.open("scope", 1, "waiting", NOW) == campaign_id == "campaign-scope-1"
+    campaign_id = place.campaigns.open(Opening("scope"), "waiting", NOW)
+    assert place.campaigns.open(Opening("scope"), "waiting", NOW) == campaign_id == "campaign-scope-1"
     for at in (NOW, NOW + 1):
         place.campaigns.note(campaign_id, "noise/begin", Event(at, "noise", "begins"))
     seen = place.campaigns.get(campaign_id)
@@ -110,17 +120,45 @@ def test_a_repeated_note_is_one_note(place: Workplace) -> None:
     assert seen.events == (Event(NOW, "noise", "begins"),)
 
 
-def test_a_campaign_makes_each_of_its_releases_once(place: Workplace) -> None:
-    def manifest(number: int) -> ReleaseManifest:
-        return ReleaseManifest(
-            release_id=f"scope-{number:04d}",
-            instrument_id="scope",
-            task=Denoise(),
-            method=ClassicalRef(id="tv"),
-            reasons=("best",),
-            created_at=datetime.fromtimestamp(NOW, UTC),
-        )
+def manifest(number: int, instrument_id: str = "scope") -> ReleaseManifest:
+    return ReleaseManifest(
+        release_id=f"{instrument_id}-{number:04d}",
+        instrument_id=instrument_id,
+        task=Denoise(),
+        method=ClassicalRef(id="tv"),
+        reasons=("best",),
+        created_at=datetime.fromtimestamp(NOW, UTC),
+    )
 
+
+def test_a_campaign_opens_with_what_it_begins_with_or_not_at_all(place: Workplace) -> None:
+    place.campaigns.open(Opening("scope"), "waiting", NOW)
+    second = Opening("scope", 2, Trigger.DRIFT, from_sequence=41)
+    for drift in ({"feature": "noise"}, {"feature": "score"}):
+        place.campaigns.open(second, "waiting", NOW, {"drift": drift})
+    assert place.campaigns.openings("scope") == (Opening("scope"), second)
+    assert place.campaigns.finding("campaign-scope-2", "drift") == {"feature": "noise"}
+    assert place.campaigns.holders("drift") == ("campaign-scope-2",)
+
+
+def test_a_federation_makes_one_release_per_instrument(place: Workplace) -> None:
+    kept = [
+        place.releases.keep(manifest(1, each), "federation-0001", ReleasePurpose.FEDERATED, 1).id
+        for each in ("scope", "other", "scope")
+    ]
+    assert kept == ["scope-0001", "other-0001", "scope-0001"]
+
+
+def test_a_network_returns_to_the_library_of_its_task_once(place: Workplace) -> None:
+    ref = NetworkRef(id="net", version="1+abc", weights_sha256="a" * 64)
+    for origin in ("campaign-scope-1", "federation-0001"):
+        place.returned.add(ref, Denoise(), origin, NOW)
+    [returned] = place.returned.for_task(Denoise())
+    assert (returned.ref, returned.origin) == (ref, "campaign-scope-1")
+    assert place.returned.for_task(SuperResolve(scale=2)) == ()
+
+
+def test_a_campaign_makes_each_of_its_releases_once(place: Workplace) -> None:
     first = place.releases.keep(manifest(1), "campaign-scope-1", ReleasePurpose.FIRST, 1)
     again = place.releases.keep(manifest(2), "campaign-scope-1", ReleasePurpose.FIRST, 2)
     assert first == again

@@ -11,7 +11,7 @@ from model_library.images.readers import read_frame
 from model_library.images.writers import encode_acquisition, write_result
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef, MethodRef
-from model_library.wire.tasks import Denoise
+from model_library.wire.tasks import Denoise, Segment
 from simulations.audit import audit, sample
 from site_client.reconstruct import reconstruct
 
@@ -87,3 +87,26 @@ def test_sample_is_spread_and_holds_both_ends() -> None:
 
     assert sample(names, 3) == ["00", "10", "19"]
     assert sample(names[:2], 3) == ["00", "01"]
+
+
+MASKS = Segment(classes=("background", "cell"))
+OTSU = ClassicalRef(id="otsu", parameters={"sigma_px": 1.0})
+
+
+@pytest.mark.parametrize(("turned_px", "fault"), [(0, None), (40, "40 of 4096 pixels have another class")])
+def test_segmentation_is_repeated_class_by_class(source: Path, turned_px: int, fault: str | None) -> None:
+    made = reconstruct(
+        read_frame(source),
+        classical(OTSU, MASKS),
+        MASKS,
+        source={"file_name": source.name, "sha256": sha256_file(source)},
+        clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    pixels = made.pixels.copy()
+    pixels.ravel()[:turned_px] ^= 1
+    path = source.with_name("result.ome.tif")
+    write_result(path, pixels, pixel_size_nm=None, provenance=made.provenance)
+
+    (found,) = audit([(source, path)], lambda ref: classical(ref, MASKS))  # type: ignore[arg-type]
+
+    assert (found.fault, found.relabelled_px) == (fault, turned_px)

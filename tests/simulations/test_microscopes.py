@@ -2,16 +2,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from model_library.images.completeness import is_complete
 from model_library.images.readers import read_frame
 from model_library.images.writers import encode_acquisition
 from simulations.acquisition import acquire
+from simulations.default_fleet import default_scenario
 from simulations.instrument_files import PIECES, write_growing
 from simulations.journal import Acquisition, append, rate_mpix_per_s, read_journal
 from simulations.microscopes import Clock, MicroscopePlan, Session, frame_name, run
-from simulations.scenario import SEED_STREAM, Specimens, Writing, default_scenario
+from simulations.scenario import SEED_STREAM, Specimens, Writing
 
 
 class FakeClock:
@@ -28,7 +30,7 @@ class FakeClock:
 
 
 def plan_of(folder: Path, frames: int = 4, **arguments: object) -> MicroscopePlan:
-    site = default_scenario(seed=5, frames=frames).sites[0]
+    site = default_scenario(seed=5, frames=frames).sites[-1]
     assert isinstance(site.source, Specimens)
     small = site.model_copy(update={"source": site.source.model_copy(update={"frame_px": 96})})
     return MicroscopePlan(
@@ -73,13 +75,14 @@ def test_frames_carry_pixel_size_and_stage_label_and_truth_lies_apart(tmp_path: 
 
     acquire_all(plan)
 
-    names = [frame_name("membranes", number) for number in range(4)]
+    names = [frame_name("tissue", number) for number in range(4)]
     assert sorted(path.name for path in plan.acquisition_folder.iterdir()) == names
     assert sorted(path.name for path in plan.truth_folder.iterdir()) == names
     frame = read_frame(plan.acquisition_folder / names[0])
     assert (frame.pixel_size_nm, frame.field, frame.pixels.dtype.name) == (4.0, "field-0000", "uint8")
     truth = read_frame(plan.truth_folder / names[0])
-    assert truth.pixels.dtype.name == "float32"
+    assert truth.pixels.dtype.name == "uint8"
+    assert set(np.unique(truth.pixels)) == {0, 1}
     assert b"truth" not in (plan.acquisition_folder / names[0]).read_bytes()
 
 
@@ -96,7 +99,7 @@ def test_existing_frames_are_not_acquired_again(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     acquire_all(plan)
     stamps = {path.name: path.stat().st_mtime_ns for path in plan.acquisition_folder.iterdir()}
-    unfinished = plan.acquisition_folder / frame_name("membranes", 2)
+    unfinished = plan.acquisition_folder / frame_name("tissue", 2)
     whole = unfinished.read_bytes()
     unfinished.write_bytes(whole[: len(whole) // 2])
     lines = plan.journal.read_text().splitlines(keepends=True)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmark.baselines import classical
 from benchmark.cases import Case, Truth
@@ -9,10 +10,10 @@ from benchmark.metrics import Metric
 from model_library.images.frame import Frame, Grey
 from model_library.images.writers import encode_acquisition
 from model_library.wire.methods import ClassicalRef
-from model_library.wire.tasks import Denoise, SuperResolve
+from model_library.wire.tasks import Denoise, Segment, SuperResolve
 from simulations.holdout import held_out
 from simulations.journal import Acquisition
-from simulations.truth_scores import Untreated, cases_without_truth, score_site, truth_cases
+from simulations.truth_scores import Untreated, cases_without_truth, score_pair, score_site, truth_cases
 
 
 class Planted:
@@ -134,7 +135,7 @@ def test_cases_pair_frames_with_their_truth(tmp_path: Path) -> None:
     (tmp_path / "acquired" / "f0.tif").write_bytes(encode_acquisition(Frame(seen)))
     (tmp_path / "truth" / "f0.tif").write_bytes(encode_acquisition(Frame(truth)))
 
-    (case,) = truth_cases([acquisition(0, "a")], tmp_path / "acquired", tmp_path / "truth")
+    (case,) = truth_cases([acquisition(0, "a")], tmp_path / "acquired", tmp_path / "truth", Denoise())
 
     assert isinstance(case.reference, Truth)
     assert case.reference.data_range == pytest.approx(50.0)
@@ -155,3 +156,52 @@ def test_without_truth_frames_are_scored_by_a_repeat(tmp_path: Path) -> None:
 
     assert found.metric is Metric.PSNR_REPEAT
     assert (found.mean("gaussian") or 0) > (found.mean("untreated") or 0)
+
+
+class Masking:
+    """A segmentation that misses the first rows of every object."""
+
+    scale = 1
+
+    def __init__(self, name: str, missed_rows: int, mask: NDArray[np.bool_]) -> None:
+        self.ref = ClassicalRef(id=name)
+        self._found = mask.copy()
+        self._found[:missed_rows] = False
+
+    def __call__(self, pixels: Grey) -> Grey:
+        return self._found.astype(np.float32)
+
+
+def test_segmentation_is_scored_by_dice_against_the_true_masks(tmp_path: Path) -> None:
+    task = Segment(classes=("background", "cell"))
+    mask = np.ones((64, 64), np.uint8)
+    frames = [acquisition(number, f"field-{number}") for number in range(3)]
+    for folder in ("acquired", "truth"):
+        (tmp_path / folder).mkdir()
+        for frame in frames:
+            (tmp_path / folder / frame.name).write_bytes(encode_acquisition(Frame(mask)))
+    cases = truth_cases(frames, tmp_path / "acquired", tmp_path / "truth", task)
+    whole, half = Masking("whole", 0, mask > 0), Masking("half", 32, mask > 0)
+
+    found = score_site(cases, final=whole, first=None, rivals=[half], task=task, seed=0)
+
+    assert found.metric is Metric.DICE
+    assert found.mean("whole") == 1.0
+    assert found.mean("half") == pytest.approx(2 / 3)
+    assert found.mean("untreated") is None
+    assert found.difference is not None
+    assert found.difference.difference == pytest.approx(1 / 3)
+
+
+def test_pair_is_after_minus_before(cases: list[Case], truths: list[Grey]) -> None:
+    before, after = Planted("before", 4.0, truths), Planted("after", 2.0, truths)
+
+    found = score_pair(cases, before=before, after=after, task=Denoise(), seed=0)
+    same = score_pair(cases, before=before, after=before, task=Denoise(), seed=0)
+
+    assert found.difference is not None
+    assert found.difference.difference == pytest.approx(20 * np.log10(2), abs=0.2)
+    assert (found.frames, found.fields) == (5, 5)
+    assert same.difference is not None
+    assert same.difference.ci95 == (0.0, 0.0)
+    assert score_pair([], before=before, after=after, task=Denoise(), seed=0).difference is None

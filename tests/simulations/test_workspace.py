@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from simulations.default_fleet import default_scenario
 from simulations.errors import WorkspaceError
-from simulations.scenario import default_scenario
 from simulations.workspace import Run, Workspace, default_workspace
 
 
@@ -25,16 +25,16 @@ def test_new_run_gets_a_port_that_it_keeps(tmp_path: Path) -> None:
 def test_rates_measured_once_stay(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     begun, _ = workspace.begin(run_of())
-    workspace.keep(begun.model_copy(update={"rates_mpix_per_s": {"alloy": 0.5}}))
+    workspace.keep(begun.model_copy(update={"rates_mpix_per_s": {"retina": 0.5}}))
 
-    assert workspace.begin(run_of())[0].rates_mpix_per_s == {"alloy": 0.5}
+    assert workspace.begin(run_of())[0].rates_mpix_per_s == {"retina": 0.5}
 
 
 def test_other_arguments_are_refused(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.begin(run_of(seed=1))
 
-    with pytest.raises(WorkspaceError, match=r"found others \(seed 1, sites membranes.*name another folder"):
+    with pytest.raises(WorkspaceError, match=r"found others \(seed 1, sites cortex.*name another folder"):
         workspace.begin(run_of(seed=2))
 
 

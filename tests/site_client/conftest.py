@@ -56,7 +56,11 @@ class FakeCoordinator:
     folder: Path
     port: int = 0
     orders: dict[str, object] = field(
-        default_factory=lambda: {"first_images": 3, "every_n": 2, "release_id": None}
+        default_factory=lambda: {
+            "first_images": [{"campaign": 1, "from_sequence": 1, "count": 3}],
+            "every_n": 2,
+            "release_id": None,
+        }
     )
     heartbeats: list[dict[str, object]] = field(default_factory=list)
     uploads: list[dict[str, object]] = field(default_factory=list)
@@ -67,6 +71,10 @@ class FakeCoordinator:
     down: bool = False
     expired: bool = False
     tokens: int = 0
+    claims: list[list[str]] = field(default_factory=list)
+    tuning: Callable[[str], bool] = lambda _: True
+    federation_over: bool = False
+    clock_shift_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.ca = create_ca(datetime.now(UTC))
@@ -111,6 +119,17 @@ class FakeCoordinator:
         self.repository.publish(files, time.time())
         self.orders["release_id"] = release_id
 
+    def trust(self, entities: object) -> None:
+        self.repository.publish(
+            {"federation/trusted-entities.json": json.dumps(entities).encode()}, time.time()
+        )
+
+    def claimed(self, path: str, fields: list[str]) -> tuple[int, dict[str, object]]:
+        self.claims.append(fields)
+        if self.federation_over:
+            return 409, {"error": {"code": "federation_over", "message": f"{path}: it is over"}}
+        return 200, {"tuning": [each for each in fields if self.tuning(each)]}
+
     def delivered(self, purpose: str) -> list[int]:
         return sorted(
             upload["declaration"]["sequence"]
@@ -126,6 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         return
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        now = time.time() if timestamp is None else timestamp
+        return super().date_time_string(now + self.coordinator.clock_shift_s)
 
     def _reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -178,6 +201,13 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 self.coordinator.heartbeats.append(json.loads(body))
                 reply = self.coordinator.orders
+            case path if path.startswith("/v1/federations/"):
+                status, reply = self.coordinator.claimed(path, json.loads(body)["fields"])
+                self._reply(status, json.dumps(reply).encode())
+                return
+            case path if path.startswith("/v1/fleet/"):
+                self._refuse(503, "Flower is not up")
+                return
             case _:
                 self._declare()
                 return

@@ -138,4 +138,5 @@ def test_status_prints_json_that_a_program_can_read(enrolled) -> None:
     )
     status = json.loads(found.stdout)
     assert status["running"] is False
+    assert status["federation"]["state"] == "apart"
     assert status["bytes_out"] == {"first_images": 0, "benchmark_images": 0, "updates": 0, "control": 0}

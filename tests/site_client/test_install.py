@@ -16,7 +16,8 @@ from site_client.coordinator_client import CoordinatorClient
 from site_client.daemon import worker_child
 from site_client.errors import CoordinatorUnreachable, ReleaseRefused
 from site_client.identity import read_identity
-from site_client.install import CoordinatorFetcher, Installer
+from site_client.install import Installer
+from site_client.trusted import CoordinatorFetcher, TrustedTargets
 
 
 @pytest.fixture
@@ -35,6 +36,16 @@ def network(tmp_path: Path) -> tuple[NetworkCard, bytes]:
     return card, (tmp_path / "tiny" / "weights.safetensors").read_bytes()
 
 
+def trusted_targets(site, client: CoordinatorClient) -> TrustedTargets:
+    return TrustedTargets(
+        site.folder,
+        read_identity(site.folder),
+        url=client.releases_url,
+        fetcher=CoordinatorFetcher(client),
+        journal=site.journal,
+    )
+
+
 def ref_of(card: NetworkCard) -> NetworkRef:
     return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
 
@@ -45,9 +56,8 @@ def installer(enrolled) -> Installer:
     client = CoordinatorClient(enrolled.settings, identity, enrolled.journal.count_bytes)
     yield Installer(
         enrolled.folder,
-        identity,
-        url=client.releases_url,
-        fetcher=CoordinatorFetcher(client),
+        identity.instrument_id,
+        targets=trusted_targets(enrolled, client),
         journal=enrolled.journal,
         check=lambda manifest, folder: None,
     )
@@ -143,9 +153,8 @@ def test_a_network_that_does_not_load_is_refused_by_the_worker(
 
     installer = Installer(
         enrolled.folder,
-        identity,
-        url=client.releases_url,
-        fetcher=CoordinatorFetcher(client),
+        identity.instrument_id,
+        targets=trusted_targets(enrolled, client),
         journal=enrolled.journal,
         check=check,
     )

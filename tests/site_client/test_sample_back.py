@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_library.wire.images import ImagePurpose
-from model_library.wire.orders import Orders
+from model_library.wire.orders import ImageRequest, Orders
 from site_client.database import Database
 from site_client.ledger import Header, Ledger, Stamp
 from site_client.outbox import Outbox
@@ -29,7 +29,7 @@ def test_nothing_is_due_before_the_first_order() -> None:
 
 
 def test_the_outbox_holds_every_nth_once_over_restarts(tmp_path) -> None:
-    queued = 0
+    queued, first = 0, ImageRequest(campaign=1, from_sequence=1, count=5)
     for start in (0, 7, 8, 20):
         database = Database(tmp_path / "ledger.sqlite")
         ledger, outbox = Ledger(database), Outbox(database)
@@ -38,7 +38,7 @@ def test_the_outbox_holds_every_nth_once_over_restarts(tmp_path) -> None:
                 ledger.accept(
                     f"{n}.tif", Stamp(1, n), Header(f"{n:064d}", 4, None, None), now=0, exists=lambda _: True
                 )
-        orders = Orders(first_images=5, every_n=4)
+        orders = Orders(first_images=(first,), every_n=4)
         queued += outbox.follow(orders, now=0) + outbox.follow(orders, now=0)
         accepted = ledger.counts().acquired
         assert outbox.counts()[ImagePurpose.BENCHMARK].queued == accepted // 4

@@ -8,7 +8,7 @@ import pytest
 
 from model_library.signing.digests import sha256_file
 from model_library.wire.images import ImagePurpose
-from model_library.wire.orders import Orders
+from model_library.wire.orders import ImageRequest, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, EnrolmentError
 from site_client.identity import enrol, read_identity
@@ -37,6 +37,10 @@ def accept(site, number: int, content: bytes | None = None) -> None:
     stamp = Stamp(path.stat().st_size, path.stat().st_mtime_ns)
     header = Header(sha256_file(path), 4, 4.0, "field-1")
     site.ledger.accept(path.name, stamp, header, now=0, exists=lambda _: True)
+
+
+def orders(first: int, every_n: int) -> Orders:
+    return Orders(first_images=(ImageRequest(campaign=1, from_sequence=1, count=first),), every_n=every_n)
 
 
 def drain(uploader: Uploader) -> int:
@@ -80,7 +84,7 @@ def test_a_server_with_another_certificate_authority_gets_nothing(enrolled, tmp_
 def test_first_images_go_before_benchmark_images_and_each_once(enrolled, uploader, coordinator) -> None:
     for number in range(1, 7):
         accept(enrolled, number)
-    enrolled.outbox.follow(Orders(first_images=3, every_n=2), now=0)
+    enrolled.outbox.follow(orders(first=3, every_n=2), now=0)
     assert drain(uploader) == 6
     order = [upload["declaration"]["purpose"] for upload in coordinator.uploads]
     assert order == 3 * ["first_images"] + 3 * ["benchmark_images"]
@@ -89,10 +93,27 @@ def test_first_images_go_before_benchmark_images_and_each_once(enrolled, uploade
     assert enrolled.ledger.counts().returned == 3
 
 
+def test_every_campaign_gets_the_frames_that_it_asks_for_and_no_other(
+    enrolled, uploader, coordinator
+) -> None:
+    first = ImageRequest(campaign=1, from_sequence=1, count=2)
+    second = ImageRequest(campaign=2, from_sequence=5, count=3)
+    for number in range(1, 7):
+        accept(enrolled, number)
+    enrolled.outbox.follow(Orders(first_images=(first, second), every_n=99), now=0)
+    drain(uploader)
+    assert coordinator.delivered("first_images") == [1, 2, 5, 6]
+    accept(enrolled, 7)
+    accept(enrolled, 8)
+    enrolled.outbox.follow(Orders(first_images=(first, second), every_n=99), now=0)
+    drain(uploader)
+    assert coordinator.delivered("first_images") == [1, 2, 5, 6, 7]
+
+
 def test_an_image_that_the_coordinator_has_already_costs_no_bytes(enrolled, uploader, coordinator) -> None:
     for number in (1, 2):
         accept(enrolled, number)
-    enrolled.outbox.follow(Orders(first_images=2, every_n=2), now=0)
+    enrolled.outbox.follow(orders(first=2, every_n=2), now=0)
     drain(uploader)
     sizes = [enrolled.settings.acquisitions.joinpath(f"frame-00{n}.tif").stat().st_size for n in (1, 2)]
     bytes_out = enrolled.journal.bytes_out()
@@ -107,7 +128,7 @@ def test_an_upload_resumes_at_the_offset_where_the_link_broke(
 ) -> None:
     content = frame_of(1, (1100, 1100))
     accept(enrolled, 1, content)
-    enrolled.outbox.follow(Orders(first_images=1, every_n=9), now=0)
+    enrolled.outbox.follow(orders(first=1, every_n=9), now=0)
     coordinator.drop_patches = {2}
     with pytest.raises(CoordinatorUnreachable):
         uploader.send_next()
@@ -120,7 +141,7 @@ def test_an_upload_resumes_at_the_offset_where_the_link_broke(
 
 def test_an_upload_that_expired_is_declared_anew(enrolled, uploader, coordinator) -> None:
     accept(enrolled, 1)
-    enrolled.outbox.follow(Orders(first_images=1, every_n=9), now=0)
+    enrolled.outbox.follow(orders(first=1, every_n=9), now=0)
     coordinator.drop_patches = {1}
     with pytest.raises(CoordinatorUnreachable):
         uploader.send_next()
@@ -133,7 +154,7 @@ def test_an_image_that_is_refused_is_not_sent_again_and_says_why(enrolled, uploa
     accept(enrolled, 1)
     accept(enrolled, 2)
     coordinator.refuse["frame-001.tif"] = "blank"
-    enrolled.outbox.follow(Orders(first_images=2, every_n=9), now=0)
+    enrolled.outbox.follow(orders(first=2, every_n=9), now=0)
     drain(uploader)
     assert coordinator.delivered("first_images") == [2]
     assert enrolled.outbox.troubles() == ("first_images 1 refused: blank",)
@@ -142,7 +163,7 @@ def test_an_image_that_is_refused_is_not_sent_again_and_says_why(enrolled, uploa
 def test_a_file_that_changed_since_is_lost_and_one_that_is_gone_waits(enrolled, uploader) -> None:
     accept(enrolled, 1)
     accept(enrolled, 2)
-    enrolled.outbox.follow(Orders(first_images=2, every_n=9), now=0)
+    enrolled.outbox.follow(orders(first=2, every_n=9), now=0)
     enrolled.acquire(1, b"other")
     (enrolled.settings.acquisitions / "frame-002.tif").unlink()
     drain(uploader)

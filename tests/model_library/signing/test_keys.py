@@ -13,9 +13,9 @@ from model_library.signing import compact, keys
 from model_library.signing.keys import (
     AccessTokens,
     assertion_issuer,
-    check_public_key,
     generate_instrument_key,
     generate_secret,
+    normal_public_key,
     public_pem,
     sign_assertion,
     verify_assertion,
@@ -137,11 +137,11 @@ def test_a_token_of_another_coordinator_is_refused():
 
 
 def test_only_public_keys_on_p384_are_put_on_record():
-    check_public_key(PUBLIC)
+    normal_public_key(PUBLIC)
     p256 = ec.generate_private_key(ec.SECP256R1()).public_key()
     other = p256.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     ).decode()
     for refused in (other, PRIVATE.decode(), "", "text", PUBLIC[:-40]):
         with pytest.raises(SignatureError):
-            check_public_key(refused)
+            normal_public_key(refused)

@@ -101,3 +101,13 @@ def test_a_derived_card_names_its_parent_and_drops_its_scores(library: Library):
     assert child.lineage is not None
     assert child.lineage.parent_weights_sha256 == parent.weights_sha256
     assert child.lineage.tuned_fields == ("f1", "f2")
+    grandchild = derived_card(
+        child,
+        version="1.0.0+c7+c8",
+        weights_sha256="3" * 64,
+        campaign="c8",
+        tuned_fields=("f3", "f1"),
+        training_data=(),
+    )
+    assert grandchild.lineage is not None
+    assert grandchild.lineage.tuned_fields == ("f1", "f2", "f3")

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulations.errors import ProcessFailed
-from simulations.watchdog import end_groups
+from model_library.errors import ProcessFailed
+from model_library.processes.watchdog import end_groups, signal_group
 
 _TAIL_LINES = 15
 
@@ -59,7 +59,7 @@ class Supervisor:
     def __enter__(self) -> Self:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-m", "simulations.watchdog"],
+            [sys.executable, "-m", "model_library.processes.watchdog"],
             stdin=subprocess.PIPE,
             start_new_session=True,
             pass_fds=self._held,
@@ -74,8 +74,14 @@ class Supervisor:
         self._watchdog.stdin.close()
         self._watchdog.wait()
 
-    def start(self, name: str, arguments: Sequence[str]) -> Started:
-        """Start a process whose output goes to `<logs>/<name>.log`, after what is there."""
+    def start(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Started:
+        """Start a process whose output goes to `<logs>/<name>.log`, after what is there.
+
+        A process of this name that has ended is replaced. `environment` is added to what all get.
+        """
+        self.end(name)
         log = self._logs / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
@@ -83,7 +89,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env={**self._environment, **(environment or {})},
                 start_new_session=True,
             )
         self._tell(f"+{process.pid}")
@@ -118,8 +124,21 @@ class Supervisor:
                 )
 
     def alive(self, name: str) -> bool:
-        """Whether a process is still running."""
-        return self._started[name].process.poll() is None
+        """Whether a process of this name was started and is still running."""
+        return name in self._started and self._started[name].process.poll() is None
+
+    def end(self, name: str, grace_s: float = 5.0) -> None:
+        """End one process with its group, if it is there; what it started ends too."""
+        started = self._started.pop(name, None)
+        if started is None:
+            return
+        signal_group(started.process.pid, signal.SIGTERM)
+        # Reaped first: a zombie would count as a living member of its group.
+        with suppress(subprocess.TimeoutExpired):
+            started.process.wait(grace_s)
+        end_groups([started.process.pid], grace_s=0.5)
+        started.process.wait()
+        self._tell(f"-{started.process.pid}")
 
     def stop(self, grace_s: float = 15.0) -> None:
         """End every process, the last started first; whoever stays is killed with its group."""

@@ -1,4 +1,4 @@
-"""Ends the process groups of a parent that died: `python -m simulations.watchdog`, fed by a pipe.
+"""Ends the process groups of a parent that died: `python -m model_library.processes.watchdog`, fed by a pipe.
 
 Its standard input holds lines `+GROUP` and `-GROUP`. When the pipe ends, which it does however the
 parent dies, every group still listed is ended.

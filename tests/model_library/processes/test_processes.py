@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simulations.errors import ProcessFailed
-from simulations.processes import Supervisor
-from simulations.watchdog import listed
+from model_library.errors import ProcessFailed
+from model_library.processes.supervisor import Supervisor
+from model_library.processes.watchdog import listed
 
 FOREVER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DEAF = [
@@ -83,7 +83,7 @@ def test_processes_end_when_the_demo_fails(tmp_path: Path) -> None:
 
 def test_processes_end_when_the_demo_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom simulations.processes import Supervisor\n"
+        "import sys, time\nfrom pathlib import Path\nfrom model_library.processes.supervisor import Supervisor\n"
         f"with Supervisor(Path({str(tmp_path)!r})) as supervisor:\n"
         f"    print(supervisor.start('a', {PARENT!r}).process.pid, flush=True)\n    time.sleep(600)\n"
     )

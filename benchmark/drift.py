@@ -1,0 +1,193 @@
+"""Whether an instrument still does what it did when its campaign measured it: a pure decision on series.
+
+Every returned image gives an observation. Three features of it are each watched by a cumulative sum
+(Page, "Continuous inspection schemes", Biometrika 1954) against the same feature of the campaign's first
+images: noise and brightness from the first returned image on, the score of the method in service where
+there is one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.special import ndtri, stdtr
+
+from model_library.wire.base import Message
+
+_Observed = tuple[tuple[int, float], ...]
+
+
+class Feature(StrEnum):
+    """What is watched.
+
+    `NOISE` is the standard deviation of a pixel over what the campaign's noise model gives at the same
+    grey values; the specimen plays no part in it. `BRIGHTNESS` is the mean grey value above that of no
+    electrons, in counts: where the detector's gain is fixed, a lower dose darkens the image. `SCORE`
+    is that of the method in service.
+    """
+
+    NOISE = "noise"
+    BRIGHTNESS = "brightness"
+    SCORE = "score"
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether changes count as ratios."""
+        return self is not Feature.SCORE
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Directions that count as a drift: a better score does not."""
+        return (-1,) if self is Feature.SCORE else (1, -1)
+
+
+class DriftPolicy(Message):
+    """How a drift is told from chance.
+
+    Attributes
+    ----------
+    allowance
+        Standard deviations by which an image may be off without adding to the sum.
+    threshold
+        Sum, in standard deviations, that is called a drift.
+    most
+        An image counts with at most so many standard deviations. Less `allowance` it is below
+        `threshold`, so that one odd image never makes a drift; two may.
+    fewest
+        Values without which a baseline says nothing.
+    noise_floor, brightness_floor, score_floor_db, score_floor
+        Least standard deviation that a baseline is credited with, as a ratio, in dB or in units of the
+        score: smaller changes matter to nobody.
+    """
+
+    allowance: float = Field(default=1.0, ge=0)
+    threshold: float = Field(default=5.0, gt=0)
+    most: float = Field(default=4.5, gt=0)
+    fewest: int = Field(default=8, ge=3)
+    noise_floor: float = Field(default=0.04, gt=0)
+    brightness_floor: float = Field(default=0.15, gt=0)
+    score_floor_db: float = Field(default=0.2, gt=0)
+    score_floor: float = Field(default=0.02, gt=0)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One feature over time.
+
+    Attributes
+    ----------
+    feature
+        What is watched.
+    baseline
+        Its values when all was well; where there are too few, the first observed ones complete them.
+    observed
+        (sequence number of the frame, value), in the order of acquisition.
+    floor
+        Least standard deviation of the baseline: a ratio where changes count as ratios.
+    """
+
+    feature: Feature
+    baseline: tuple[float, ...]
+    observed: _Observed
+    floor: float
+
+
+class Drift(Message):
+    """A change that chance does not explain.
+
+    Attributes
+    ----------
+    feature
+        That shows it.
+    onset_sequence
+        First of the returned images that belong to the change; it began between the one before and this.
+    detected_sequence
+        Image at which it could be told from chance.
+    before, after
+        Mean of the feature in the baseline, and from onset to detection.
+    statistic, threshold
+        The cumulative sum and its limit, in standard deviations.
+    """
+
+    feature: Feature
+    onset_sequence: int
+    detected_sequence: int
+    before: float
+    after: float
+    statistic: float
+    threshold: float
+
+
+def detect(series: Sequence[Series], policy: DriftPolicy | None = None) -> Drift | None:
+    """Find the earliest drift that any of several series shows; of equal ones, that of the highest sum."""
+    policy = policy or DriftPolicy()
+    found = [drift for each in series if (drift := _first_drift(each, policy)) is not None]
+    return min(found, key=lambda drift: (drift.detected_sequence, -drift.statistic), default=None)
+
+
+def deviations(series: Series, policy: DriftPolicy) -> _Observed:
+    """Say how far each observed value is from the baseline: (sequence, standard deviations).
+
+    The baseline is an estimate from a few values; Student's distribution of a further value turns the
+    quotient into what it would be if mean and spread were known.
+    """
+    baseline, watched = _learned(series, policy)
+    if len(baseline) < policy.fewest:
+        return ()
+    count = len(baseline)
+    spread = max(float(baseline.std(ddof=1)), series.floor) * np.sqrt(1 + 1 / count)
+    found = []
+    for sequence, value in watched:
+        quotient = (_scaled(series.feature, value) - float(baseline.mean())) / spread
+        # The lower tail keeps its digits where the upper one rounds to 1.
+        size = -float(ndtri(stdtr(count - 1, -abs(quotient))))
+        found.append((sequence, float(np.copysign(min(size, policy.most), quotient))))
+    return tuple(found)
+
+
+def _learned(series: Series, policy: DriftPolicy) -> tuple[NDArray[np.float64], _Observed]:
+    """Baseline, and what is held against it."""
+    missing = max(0, policy.fewest - len(series.baseline))
+    values = (*series.baseline, *(value for _, value in series.observed[:missing]))
+    scaled = np.array([_scaled(series.feature, value) for value in values], dtype=np.float64)
+    return scaled, series.observed[missing:]
+
+
+def _scaled(feature: Feature, value: float) -> float:
+    return float(np.log(max(value, np.finfo(np.float64).tiny))) if feature.logarithmic else value
+
+
+def _first_drift(series: Series, policy: DriftPolicy) -> Drift | None:
+    sums: dict[int, float] = dict.fromkeys(series.feature.sides, 0.0)
+    onsets: dict[int, int] = {}
+    for sequence, deviation in deviations(series, policy):
+        for side in sums:
+            grown = sums[side] + side * deviation - policy.allowance
+            if grown <= 0:
+                sums[side] = 0.0
+                onsets.pop(side, None)
+                continue
+            onsets.setdefault(side, sequence)
+            sums[side] = grown
+            if grown >= policy.threshold:
+                return _told(series, policy, (onsets[side], sequence), grown)
+    return None
+
+
+def _told(series: Series, policy: DriftPolicy, span: tuple[int, int], statistic: float) -> Drift:
+    baseline, watched = _learned(series, policy)
+    onset, detected = span
+    since = [_scaled(series.feature, value) for sequence, value in watched if onset <= sequence <= detected]
+    before, after = float(baseline.mean()), float(np.mean(since))
+    return Drift(
+        feature=series.feature,
+        onset_sequence=onset,
+        detected_sequence=detected,
+        before=float(np.exp(before)) if series.feature.logarithmic else before,
+        after=float(np.exp(after)) if series.feature.logarithmic else after,
+        statistic=statistic,
+        threshold=policy.threshold,
+    )

@@ -1,0 +1,59 @@
+"""Labelled images as cases: what a segmentation is scored on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.annotation.labels import Archive, drawing_of, labelled_images, segmenting
+from coordinator.errors import Unknown
+from coordinator.store.values import StoredImage
+from model_library.annotations.maps import class_map
+from model_library.images.frame import Grey
+from model_library.images.readers import read_frame
+from model_library.wire.tasks import Segment
+
+if TYPE_CHECKING:
+    from benchmark.cases import Case
+
+
+def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Case, ...]":
+    """Make a case of each image that has labels; of equal contents one.
+
+    Whole images, because a network and an algorithm scale grey values by the whole image, and
+    because a crop may hold no object at all. The mask is that of everything but the background.
+
+    Parameters
+    ----------
+    archive
+        Usually the `Workplace`.
+    images
+        Of one split; those without labels are left out.
+    """
+    from benchmark.cases import Case, Labels
+
+    return tuple(
+        Case(image.field, f"{image.sequence:06d}:{image.field}", pixels, Labels(classes > 0))
+        for image, pixels, classes in labelled_pixels(archive, images)
+    )
+
+
+def labelled_pixels(
+    archive: Archive, images: Sequence[StoredImage]
+) -> tuple[tuple[StoredImage, Grey, NDArray[np.uint8]], ...]:
+    """Read the images that have labels: float32 [Y, X] in counts, and class indices uint8 [Y, X]."""
+    read = []
+    for image in labelled_images(archive, images):
+        drawing = drawing_of(archive, image)
+        assert drawing is not None
+        pixels = read_frame(archive.objects.get(image.sha256)).grey
+        read.append((image, pixels, class_map(drawing, _task_of(archive, image).classes)))
+    return tuple(read)
+
+
+def _task_of(archive: Archive, image: StoredImage) -> Segment:
+    instrument = archive.identities.find(image.instrument_id)
+    if instrument is None:
+        raise Unknown(f"expected instrument {image.instrument_id}, found none; restore the database")
+    return segmenting(instrument)

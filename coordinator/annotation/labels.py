@@ -1,0 +1,219 @@
+"""Importing labels: each drawn image is matched with one that the instrument sent, or all is refused."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from coordinator.errors import Unknown
+from coordinator.store.annotations import Annotations, StoredAnnotation
+from coordinator.store.identities import Identities
+from coordinator.store.images import Images
+from coordinator.store.objects import ObjectFolder
+from coordinator.store.values import Instrument, StoredImage
+from model_library.annotations.cvat import read_cvat
+from model_library.annotations.cvat_writing import write_cvat
+from model_library.annotations.maps import refuse_unknown_labels
+from model_library.annotations.shapes import AnnotatedImage
+from model_library.errors import AnnotationError
+from model_library.images.readers import read_frame
+from model_library.wire.images import ImagePurpose
+from model_library.wire.tasks import Segment
+
+_DIGITS = 12
+_EXPORTED = re.compile(rf"\d{{6,}}-([0-9a-f]{{{_DIGITS}}})\.png")
+
+
+class Archive(Protocol):
+    """The repositories that labels need; a `Workplace` has them."""
+
+    @property
+    def identities(self) -> Identities:
+        """Instruments."""
+        ...
+
+    @property
+    def images(self) -> Images:
+        """Accepted images."""
+        ...
+
+    @property
+    def annotations(self) -> Annotations:
+        """Labels."""
+        ...
+
+    @property
+    def objects(self) -> ObjectFolder:
+        """Files of the images."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: images taken in, shapes on them, images left out since nothing is drawn."""
+
+    images: int
+    shapes: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How a file is to be understood.
+
+    Attributes
+    ----------
+    empty_is_background
+        An image without any shape was looked at and holds nothing; otherwise it was not labelled yet.
+    line_width_px
+        Width of polylines that do not tell their own.
+    """
+
+    empty_is_background: bool = False
+    line_width_px: float = 1.0
+
+
+def import_labels(
+    archive: Archive, instrument: Instrument, file: Path, now: float, options: ImportOptions
+) -> Imported:
+    """Take in the labels of a CVAT file; all of them, or none.
+
+    Parameters
+    ----------
+    file
+        XML or zip in the format CVAT for images 1.1.
+    now
+        Seconds since 1970.
+
+    Raises
+    ------
+    AnnotationError
+        The instrument does not segment, or the file is malformed, names other images, other sizes or
+        other labels.
+    """
+    task = segmenting(instrument)
+    drawn = read_cvat(file.read_bytes(), file.name, line_width_px=options.line_width_px)
+    wanted = [image for image in drawn if image.annotations or options.empty_is_background]
+    known = _by_name(archive.images.of(instrument.id))
+    kept = []
+    for image in wanted:
+        refuse_unknown_labels(image, task.classes)
+        sha256 = _match(image, known, instrument, file.name)
+        _refuse_other_size(image, archive.objects.get(sha256), file.name)
+        kept.append(
+            StoredAnnotation(
+                instrument_id=instrument.id,
+                sha256=sha256,
+                drawing=write_cvat([image], task.classes).decode(),
+                shapes=len(image.annotations),
+                source=file.name,
+                imported_at=now,
+            )
+        )
+    _refuse_twice(kept, file.name)
+    archive.annotations.keep(kept)
+    return Imported(len(kept), sum(each.shapes for each in kept), len(drawn) - len(wanted))
+
+
+def count(archive: Archive, instrument_id: str) -> int:
+    """Count the first images of an instrument that have labels."""
+    return len(labelled_images(archive, archive.images.of(instrument_id, ImagePurpose.FIRST)))
+
+
+def labelled_images(archive: Archive, images: Iterable[StoredImage]) -> tuple[StoredImage, ...]:
+    """Choose the images that have labels; equal contents once."""
+    labelled: dict[str, frozenset[str]] = {}
+    chosen: dict[str, StoredImage] = {}
+    for image in images:
+        if image.instrument_id not in labelled:
+            labelled[image.instrument_id] = archive.annotations.labelled(image.instrument_id)
+        if image.sha256 in labelled[image.instrument_id]:
+            chosen.setdefault(image.sha256, image)
+    return tuple(chosen.values())
+
+
+def drawing_of(archive: Archive, image: StoredImage) -> AnnotatedImage | None:
+    """Read what was drawn on an image; None where it has no labels."""
+    found = archive.annotations.get(image.instrument_id, image.sha256)
+    return None if found is None else read_cvat(found.drawing.encode(), found.source)[0]
+
+
+def find_instrument(identities: Identities, name: str) -> Instrument:
+    """Find an unrevoked instrument by its id, or by the name of its site.
+
+    Raises
+    ------
+    Unknown
+        There is none, or several sites have this name.
+    """
+    everyone = [each for each in identities.all() if each.revoked_at is None]
+    found = [each for each in everyone if each.id == name] or [
+        each for each in everyone if each.site_name == name
+    ]
+    if len(found) != 1:
+        known = ", ".join(each.id for each in found or everyone) or "nobody"
+        told = f"{len(found)} of this site name" if found else "none"
+        raise Unknown(f"expected one instrument {name}, found {told}; give the id of one of: {known}")
+    return found[0]
+
+
+def segmenting(instrument: Instrument) -> Segment:
+    """Tell the classes of an instrument.
+
+    Raises
+    ------
+    AnnotationError
+        It does not segment.
+    """
+    if not isinstance(instrument.task, Segment):
+        raise AnnotationError(
+            f"expected an instrument that segments, found {instrument.id}, whose task is "
+            f"{instrument.task.kind}; labels serve segmentation only"
+        )
+    return instrument.task
+
+
+def exported_name(image: StoredImage) -> str:
+    """File name of an image in a task for CVAT; an import recognises it by the digest."""
+    return f"{image.sequence:06d}-{image.sha256[:_DIGITS]}.png"
+
+
+def _by_name(images: Sequence[StoredImage]) -> dict[str, set[str]]:
+    """Digests by what an annotator may know an image by: its file name, or the digits of an export."""
+    known: dict[str, set[str]] = {}
+    for image in images:
+        for name in (image.file_name, image.sha256[:_DIGITS]):
+            known.setdefault(name, set()).add(image.sha256)
+    return known
+
+
+def _match(image: AnnotatedImage, known: dict[str, set[str]], instrument: Instrument, file: str) -> str:
+    """Digest of the image that is meant."""
+    # CVAT prefixes names with the folder in which they were uploaded.
+    name = PurePosixPath(image.name).name
+    exported = _EXPORTED.fullmatch(name)
+    found = known.get(name) or (known.get(exported.group(1)) if exported else None) or set()
+    if len(found) != 1:
+        told = f"{len(found)} images of this name" if found else "none of this name"
+        raise AnnotationError(
+            f"{file}: expected image {image.name} among those that {instrument.id} sent, found {told}; "
+            "annotate images from `synoptic coordinator annotations export`, or keep their file names"
+        )
+    return next(iter(found))
+
+
+def _refuse_other_size(image: AnnotatedImage, path: Path, file: str) -> None:
+    height, width = read_frame(path).pixels.shape
+    if (image.height, image.width) != (height, width):
+        raise AnnotationError(
+            f"{file}: expected {width} x {height} pixels for image {image.name}, found {image.width} x "
+            f"{image.height}; annotate the image at its own size"
+        )
+
+
+def _refuse_twice(kept: Sequence[StoredAnnotation], file: str) -> None:
+    if len({each.sha256 for each in kept}) < len(kept):
+        raise AnnotationError(
+            f"{file}: expected each image once, found one under two names; merge its annotations"
+        )

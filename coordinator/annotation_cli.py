@@ -1,0 +1,93 @@
+"""`synoptic coordinator annotations`: labels in from CVAT, images out to CVAT, beside a running server."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from coordinator.annotation.labels import Archive
+
+app = typer.Typer(help="Exchange labels of images with CVAT.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the coordinator.")]
+Who = Annotated[str, typer.Option("--instrument", help="Id of the instrument, or name of its site.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(
+    "import",
+    epilog="Example: synoptic coordinator annotations import labels.xml --data /srv/synoptic"
+    " --instrument tissue",
+)
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="CVAT", help="XML or zip, CVAT for images 1.1.")],
+    data: Data,
+    instrument: Who,
+    empty_is_background: Annotated[
+        bool, typer.Option(help="Images without any shape hold nothing, instead of being left out.")
+    ] = False,
+    line_width_px: Annotated[float, typer.Option(min=0.1, help="Of polylines without width_px.")] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Take in the labels of images that an instrument sent; all of the file, or nothing."""
+    from coordinator.annotation.labels import ImportOptions, count, find_instrument, import_labels
+    from model_library.errors import AnnotationError
+
+    if not file.is_file():
+        raise AnnotationError(f"expected a file of CVAT, found no {file}; export the task from CVAT")
+    options = ImportOptions(empty_is_background, line_width_px)
+    with _archive(data) as archive:
+        who = find_instrument(archive.identities, instrument)
+        done = import_labels(archive, who, file, time.time(), options)
+        labelled = count(archive, who.id)
+    if as_json:
+        told = {"instrument": who.id, "images": done.images, "shapes": done.shapes, "left_out": done.left_out}
+        typer.echo(json.dumps({**told, "labelled_first_images": labelled}))
+        return
+    typer.echo(
+        f"{done.images} images with {done.shapes} shapes imported for {who.id}; {done.left_out} without "
+        f"shapes left out; {labelled} of its first images have labels now."
+    )
+
+
+@app.command(
+    "export",
+    epilog="Example: synoptic coordinator annotations export --data /srv/synoptic --instrument tissue"
+    " --out task.zip",
+)
+def export_command(
+    data: Data,
+    instrument: Who,
+    out: Annotated[Path, typer.Option(help="The zip file to write.")],
+    most: Annotated[int | None, typer.Option(min=1, help="How many images at most.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the images of an instrument that have no labels as a task for CVAT."""
+    from coordinator.annotation.cvat import export_task
+    from coordinator.annotation.labels import find_instrument
+
+    with _archive(data) as archive:
+        who = find_instrument(archive.identities, instrument)
+        images = export_task(archive, who, out, most)
+    if as_json:
+        typer.echo(json.dumps({"instrument": who.id, "images": images, "file": str(out)}))
+        return
+    typer.echo(
+        f"{images} images of {who.id} are in {out}. In CVAT, make a task of its folder images/, draw, export "
+        "it as `CVAT for images 1.1`, and import that file."
+    )
+
+
+@contextlib.contextmanager
+def _archive(data: Path) -> "Iterator[Archive]":
+    """Open the database beside a server that may be running."""
+    from coordinator.annotation.archive import open_archive
+    from coordinator.settings import read_settings
+
+    with open_archive(read_settings(data)) as archive:
+        yield archive

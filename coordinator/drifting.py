@@ -1,0 +1,191 @@
+"""Watching returned images for drift, and opening the campaign that answers it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchmark.observation import brightness, observe, relative_noise
+from coordinator.methods import latest_campaign, measured_campaign, noise_of, pixels_of
+from coordinator.records import ENDED, Finding, Stage
+from coordinator.store.values import (
+    Campaign,
+    Event,
+    Instrument,
+    Opening,
+    StoredImage,
+    StoredObservation,
+    Trigger,
+)
+from coordinator.telling import iso
+from coordinator.workplace import Workplace
+from model_library.wire.images import ImagePurpose
+
+if TYPE_CHECKING:
+    from benchmark.drift import Drift, DriftPolicy, Series
+    from benchmark.metrics import Metric
+
+
+def look_at(place: Workplace, image: StoredImage) -> None:
+    """Keep what a returned image shows of its instrument.
+
+    Raises
+    ------
+    UnsupportedImage, NonFinitePixels
+        It is too small to measure noise on, or not finite.
+    """
+    [(_, pixels)] = pixels_of(place, [image])
+    place.observations.keep(image, observe(pixels))
+
+
+def answer(place: Workplace, instrument_id: str) -> str | None:
+    """Open the instrument's next campaign if its returned images show a drift; returns its id.
+
+    Nothing is opened while a campaign is under way: the images are looked at again when it is over.
+    """
+    latest = latest_campaign(place, instrument_id)
+    if latest.stage not in ENDED or not place.settings.drift.automatic:
+        return None
+    drift = drift_of(place, latest)
+    if drift is None:
+        return None
+    opening = Opening(instrument_id, latest.number + 1, Trigger.DRIFT, drift.onset_sequence)
+    now = place.clock()
+    findings = {Finding.DRIFT.value: {**drift.model_dump(mode="json"), "at": now}}
+    campaign_id = place.campaigns.open(opening, Stage.WAITING, now, findings)
+    place.campaigns.note(campaign_id, "opened", Event(now, Stage.WAITING, _told(drift)))
+    return campaign_id
+
+
+def drift_of(place: Workplace, latest: Campaign) -> "Drift | None":
+    """Tell whether the images returned since a campaign's first images show a drift."""
+    from benchmark.drift import detect
+
+    return detect(series_of(place, latest), policy_of(place))
+
+
+def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
+    """List every drift of an instrument that opened a campaign, oldest first, as `drift_told` does."""
+    campaigns = (place.campaigns.get(each) for each in place.campaigns.of(instrument.id))
+    told = (drift_told(campaign) for campaign in campaigns if campaign is not None)
+    return [drift for drift in told if drift is not None]
+
+
+def drift_told(campaign: Campaign) -> dict[str, Any] | None:
+    """Tell, as JSON, the drift that opened a campaign; None where something else did."""
+    drift = campaign.findings.get(Finding.DRIFT)
+    if drift is None:
+        return None
+    return {**drift, "at": iso(drift["at"]), "campaign": campaign.id, "instrument": campaign.instrument_id}
+
+
+def observed_told(place: Workplace, campaign: Campaign) -> list[dict[str, Any]]:
+    """Tell, as JSON, what the instrument's images showed, relative to what a campaign measured.
+
+    `noise` is 1 as measured, `brightness` is in counts. Images of other campaigns are among them.
+    """
+    if Finding.NOISE not in campaign.findings:
+        return []
+    noise = noise_of(campaign)
+    return [
+        {
+            "sequence": each.sequence,
+            "purpose": str(each.purpose),
+            "noise": relative_noise(each.seen, noise),
+            "brightness": brightness(each.seen, noise),
+        }
+        for each in place.observations.of(campaign.instrument_id)
+    ]
+
+
+def policy_of(place: Workplace) -> "DriftPolicy":
+    """Tell when returned images count as a drift."""
+    from benchmark.drift import DriftPolicy
+
+    return DriftPolicy(allowance=place.settings.drift.allowance, threshold=place.settings.drift.threshold)
+
+
+def series_of(place: Workplace, latest: Campaign) -> "tuple[Series, ...]":
+    """Collect what is watched since an instrument's latest campaign: noise, brightness, score.
+
+    The baseline is what the last campaign that measured the noise saw; its own first images, and
+    those of a later one that failed, are not held against it.
+    """
+    from benchmark.drift import Feature, Series
+
+    measured = measured_campaign(place, latest.instrument_id)
+    if measured is None:
+        return ()
+    noise, policy = noise_of(measured), policy_of(place)
+    seen = place.observations.of(latest.instrument_id)
+    first = {*measured.findings[Finding.IMAGES]}
+    before = [each for each in seen if each.image_id in first]
+    after = _since(place, latest, seen)
+    pair = (
+        (Feature.NOISE, relative_noise, policy.noise_floor),
+        (Feature.BRIGHTNESS, brightness, policy.brightness_floor),
+    )
+    watched = [
+        Series(
+            feature,
+            tuple(measure(each.seen, noise) for each in before),
+            tuple((each.sequence, measure(each.seen, noise)) for each in after),
+            floor,
+        )
+        for feature, measure, floor in pair
+    ]
+    return (*watched, *_scores(place, measured, {each.sequence for each in after}))
+
+
+def _since(place: Workplace, latest: Campaign, seen: Sequence[StoredObservation]) -> list[StoredObservation]:
+    asked = [image.sequence for image in place.images.of(latest.instrument_id, ImagePurpose.FIRST)]
+    last = max(asked, default=0)
+    return [each for each in seen if each.purpose is ImagePurpose.BENCHMARK and each.sequence > last]
+
+
+def _scores(place: Workplace, measured: Campaign, sequences: set[int]) -> "tuple[Series, ...]":
+    """Scores of the method in service now, against those it had at the gate."""
+    from benchmark.drift import Feature, Series
+    from benchmark.metrics import Metric
+
+    current = place.releases.current(measured.instrument_id)
+    scores = [
+        each
+        for each in place.scores.of(measured.instrument_id)
+        if each.sequence in sequences
+        and current is not None
+        and each.release_id == current.id
+        and each.score is not None
+    ]
+    if current is None or not scores:
+        return ()
+    metric, policy = Metric(scores[0].metric), policy_of(place)
+    return (
+        Series(
+            Feature.SCORE,
+            _gate_scores(measured, current.manifest.method.model_dump(mode="json"), metric),
+            tuple((each.sequence, each.score) for each in scores if each.score is not None),
+            policy.score_floor_db if metric.unit == "dB" else policy.score_floor,
+        ),
+    )
+
+
+def _gate_scores(measured: Campaign, method: dict[str, Any], metric: "Metric") -> tuple[float, ...]:
+    """Scores per field that a method had at the campaign's latest sitting; none if it was not there."""
+    for gate in (Finding.FINAL_GATE, Finding.FIRST_GATE):
+        record = measured.findings.get(gate)
+        if record is None or record["scores"]["metric"] != metric:
+            continue
+        from benchmark.scores import Scores
+
+        scores = Scores.model_validate(record["scores"])
+        for name, ref in record["scores"]["refs"].items():
+            if ref == method:
+                return tuple((scores.complete(name) or {}).values())
+    return ()
+
+
+def _told(drift: "Drift") -> str:
+    change = f"{drift.before:.4g} -> {drift.after:.4g}"
+    return (
+        f"drift: {drift.feature} {change} from frame {drift.onset_sequence} on, told from chance at frame"
+        f" {drift.detected_sequence} (sum {drift.statistic:.1f}, limit {drift.threshold:.1f})"
+    )

@@ -1,0 +1,1 @@
+"""Federations of instruments: cohorts, rounds, and the Flower engine that carries them."""

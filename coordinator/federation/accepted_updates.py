@@ -1,0 +1,72 @@
+"""Accepted updates on disk, so that a killed process loses none and counts none twice."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from coordinator.federation.checkpoint import encode_weights, read_weights
+from coordinator.federation.claim import Claim
+from coordinator.federation.fleet import Reply
+from coordinator.federation.plan import FederationFileError
+from model_library.images.durable import write_durably
+
+_REPORT, _BASE = "report", "base_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedUpdates:
+    """The updates of one round: one file per instrument, so each counts once.
+
+    `base_sha256` is the digest of the weights that were sent out: an update belongs to them only.
+    """
+
+    folder: Path
+    number: int
+    base_sha256: str
+    claim: Claim
+
+    def keep(self, instrument_id: str, reply: Reply) -> None:
+        """Keep an update that was accepted, durably."""
+        assert reply.update is not None
+        assert reply.report is not None
+        content = encode_weights(reply.update, {_REPORT: reply.report, _BASE: self.base_sha256})
+        with self.claim.held():
+            self._room.mkdir(exist_ok=True)
+            write_durably(self._file(instrument_id), content)
+
+    def recall(self, instrument_ids: Sequence[str]) -> dict[str, Reply]:
+        """Read back what an earlier process accepted for the same weights, as it came."""
+        found = {instrument_id: self._recall(instrument_id) for instrument_id in instrument_ids}
+        return {instrument_id: reply for instrument_id, reply in found.items() if reply is not None}
+
+    def load(self, instrument_id: str) -> dict[str, NDArray[Any]]:
+        """Read the changes of the weights by key, as they came."""
+        return read_weights(self._file(instrument_id))
+
+    def forget(self) -> None:
+        """Delete them; the checkpoint holds what they came to."""
+        with self.claim.held():
+            shutil.rmtree(self._room, ignore_errors=True)
+
+    @property
+    def _room(self) -> Path:
+        return self.folder / f"accepted-{self.number:02d}"
+
+    def _file(self, instrument_id: str) -> Path:
+        return self._room / f"{instrument_id}.safetensors"
+
+    def _recall(self, instrument_id: str) -> Reply | None:
+        path = self._file(instrument_id)
+        try:
+            with safe_open(path, framework="np") as file:
+                notes = file.metadata() or {}
+            if notes.get(_BASE) != self.base_sha256 or _REPORT not in notes:
+                return None
+            return Reply(path.stem, self.load(instrument_id), notes[_REPORT])
+        except (FileNotFoundError, SafetensorError, FederationFileError):
+            return None

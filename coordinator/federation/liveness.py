@@ -1,0 +1,33 @@
+"""Whether a server app is at work on a federation: it holds a lock, which dies with it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOCK_FILE = "alive.lock"
+
+
+@contextmanager
+def alive(folder: Path) -> Iterator[None]:
+    """Show that this process works on a federation, until it ends, however it ends."""
+    handle = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        # Shared: an earlier process that has not noticed yet that it is superseded may hold it too.
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether any process works on the federation of this folder."""
+    handle = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

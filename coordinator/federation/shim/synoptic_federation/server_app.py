@@ -1,0 +1,5 @@
+"""The coordinator's end."""
+
+from coordinator.federation.server_app import app
+
+__all__ = ["app"]

@@ -1,0 +1,136 @@
+"""Whether a site's update can be believed; nothing that fails here reaches the aggregate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import ValidationError
+
+from coordinator.errors import CoordinatorError
+from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.plan import FederationPlan
+from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
+
+_REFUSED_BEYOND = 100.0
+"""An update of more than this many times the bound is not clipped but refused."""
+_MOST_FIELDS = 20_000
+_LONGEST_FIELD = 500
+_LONGEST_CAUSE = 300
+_NAMED_KEYS = 3
+
+
+class UpdateRefused(CoordinatorError):
+    """A reply is not an update that can be used; the message is the cause in words."""
+
+    code = "update_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is believed of an update; `shrink` (0 to 1] brings its norm within the bound."""
+
+    report: AdaptationReport
+    shrink: float
+
+    @property
+    def clipped(self) -> bool:
+        """Whether the update exceeded the bound."""
+        return self.shrink < 1.0
+
+
+def examine(reply: Reply, weights: Weights, adaptation: AdaptationPlan, plan: FederationPlan) -> Accepted:
+    """Examine a reply against what was sent.
+
+    Parameters
+    ----------
+    reply
+        As it came.
+    weights
+        Those that were sent; the update must have the same keys and shapes, in float32.
+    adaptation
+        The round's plan that was sent with them.
+    plan
+        States the bounds.
+
+    Raises
+    ------
+    UpdateRefused
+        An error instead of an update; report unreadable, of another round or beyond belief; other
+        keys, shapes or dtypes; NaN or infinity; a norm of more than 100 times the bound.
+    """
+    if reply.error is not None:
+        raise UpdateRefused(f"no update: {one_line(reply.error)}")
+    if reply.update is None or reply.report is None:
+        raise UpdateRefused("no update: it answered without one, or without a report")
+    report = _report(reply.report, adaptation, plan)
+    _check_form(reply.update, weights)
+    _check_finite(reply.update)
+    return Accepted(report, _shrink(reply.update, weights, plan.clip_norm))
+
+
+def norm(weights: Weights) -> float:
+    """Euclidean norm over all arrays, in float64."""
+    squares = (float(np.sum(np.square(array, dtype=np.float64))) for array in weights.values())
+    return float(np.sqrt(sum(squares)))
+
+
+def one_line(text: str) -> str:
+    """Text of a site's on one line: printable and bounded."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return words if len(words) <= _LONGEST_CAUSE else f"{words[:_LONGEST_CAUSE]}..."
+
+
+def _report(text: str, adaptation: AdaptationPlan, plan: FederationPlan) -> AdaptationReport:
+    try:
+        report = AdaptationReport.model_validate_json(text)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise UpdateRefused("its report does not read: " + one_line(f"{place}: {first['msg']}")) from None
+    found, expected = (report.federation_id, report.number), (adaptation.federation_id, adaptation.number)
+    if found != expected:
+        raise UpdateRefused(
+            f"answered for round {report.number} of {one_line(report.federation_id)}; "
+            f"expected round {adaptation.number} of {adaptation.federation_id}"
+        )
+    if report.examples > plan.most_examples:
+        raise UpdateRefused(f"states {report.examples} examples; expected at most {plan.most_examples}")
+    if not 1 <= len(report.fields) <= _MOST_FIELDS or max(map(len, report.fields)) > _LONGEST_FIELD:
+        raise UpdateRefused(
+            f"names {len(report.fields)} fields of view; expected 1 to {_MOST_FIELDS} "
+            f"of at most {_LONGEST_FIELD} characters"
+        )
+    return report
+
+
+def _check_form(update: Weights, weights: Weights) -> None:
+    if update.keys() != weights.keys():
+        missing, unknown = sorted(weights.keys() - update.keys()), sorted(update.keys() - weights.keys())
+        raise UpdateRefused(
+            f"its update has other keys: {len(missing)} missing{_some(missing)}, "
+            f"{len(unknown)} unknown{_some(unknown)}"
+        )
+    for key, expected in weights.items():
+        found = update[key]
+        if found.shape != expected.shape:
+            raise UpdateRefused(f"its update has {key} of shape {found.shape}; expected {expected.shape}")
+        if found.dtype != np.float32:
+            raise UpdateRefused(f"its update has {key} in {found.dtype}; expected float32")
+
+
+def _check_finite(update: Weights) -> None:
+    for key in sorted(update):
+        if not np.isfinite(update[key]).all():
+            raise UpdateRefused(f"its update has NaN or infinity in {key}")
+
+
+def _shrink(update: Weights, weights: Weights, clip_norm: float) -> float:
+    # All-zero weights have no scale of their own; the bound is then absolute.
+    bound = clip_norm * (norm(weights) or 1.0)
+    found = norm(update)
+    if found > _REFUSED_BEYOND * bound:
+        raise UpdateRefused(f"its update has a norm of {found:.3g}; expected at most {bound:.3g}")
+    return bound / found if found > bound else 1.0
+
+
+def _some(keys: list[str]) -> str:
+    return f" ({one_line(', '.join(keys[:_NAMED_KEYS]))})" if keys else ""

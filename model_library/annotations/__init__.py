@@ -1,0 +1,1 @@
+"""What people draw on micrographs: shapes, CVAT files, and the masks that they mean."""

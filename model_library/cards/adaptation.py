@@ -1,0 +1,48 @@
+"""One round of a federation, as the coordinator plans it and a site reports it; both travel over Flower."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from model_library.networks.config import NetworkConfig
+from model_library.wire.base import Message
+from model_library.wire.tasks import Task
+
+
+class AdaptationPlan(Message):
+    """What a site is to do with the weights that come along.
+
+    `number` counts rounds from 1. `deadline_s` is the time for the whole round; the site stops
+    training early enough to answer in time.
+    """
+
+    federation_id: str
+    number: int = Field(ge=1)
+    rounds: int = Field(ge=1)
+    task: Task
+    config: NetworkConfig
+    steps: int = Field(ge=1)
+    batch: int = Field(default=8, ge=1)
+    patch_px: int = Field(default=64, ge=16)
+    learning_rate: float = Field(gt=0)
+    loss: Literal["l1", "mse"] = "mse"
+    seed: int = 0
+    most_frames: int = Field(default=64, ge=1)
+    deadline_s: float = Field(gt=0)
+
+
+class AdaptationReport(Message):
+    """What a site says of its update, besides the update itself.
+
+    `examples` counts the frames trained on; it weighs the update, within bounds that the
+    coordinator sets. `fields` are their fields of view, on which the result must not be scored.
+    """
+
+    federation_id: str
+    number: int = Field(ge=1)
+    examples: int = Field(ge=1)
+    fields: tuple[str, ...]
+    steps: int = Field(ge=1)
+    loss_first: float
+    loss_last: float
+    train_s: float = Field(ge=0)

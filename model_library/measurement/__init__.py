@@ -1,0 +1,1 @@
+"""Figures that a segmented image gives: how many objects, how large, how much of the area."""

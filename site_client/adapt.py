@@ -1,0 +1,165 @@
+"""Adapting a network to a site's own frames, without truth: weights in, what to add to them out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
+from model_library.degradation.noise import NoiseModel, estimate_noise
+from model_library.errors import WeightsError
+from model_library.images.frame import Grey
+from model_library.networks.build import build, out_channels, scale
+from model_library.training.fit import FitConfig, FitProgress, fit
+from model_library.training.pairs import RecorruptedPairs
+from model_library.wire.tasks import Segment
+from site_client.errors import AdaptationRefused
+
+Weights = Mapping[str, NDArray[np.float32]]
+"""Arrays of a module's state by key."""
+
+_FRAMES_FOR_NOISE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFrame:
+    """A frame to train on: pixels [Y, X], float32, in counts; `field` names its field of view."""
+
+    pixels: Grey
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Frames, the newest first, and the noise of the instrument now, in counts."""
+
+    frames: tuple[TrainingFrame, ...]
+    noise: NoiseModel
+
+    @classmethod
+    def of(cls, frames: Sequence[TrainingFrame]) -> Self:
+        """Measure the noise on the newest of the frames, since settings change over time.
+
+        Raises
+        ------
+        UnsupportedImage, NonFinitePixels
+            See `estimate_noise`.
+        """
+        return cls(tuple(frames), estimate_noise([frame.pixels for frame in frames[:_FRAMES_FOR_NOISE]]))
+
+
+def adapt(
+    material: Material,
+    weights: Weights,
+    plan: AdaptationPlan,
+    *,
+    stop: Callable[[], bool],
+    clock: Callable[[], float],
+) -> tuple[dict[str, NDArray[np.float32]], AdaptationReport]:
+    """Train on recorrupted pairs of a site's frames (R2R, Pang et al., CVPR 2021).
+
+    Parameters
+    ----------
+    material
+        What to learn from; at most `plan.most_frames` of it are used.
+    weights
+        Of the network that `plan.config` describes.
+    plan
+        How.
+    stop
+        Asked before every step; once it says yes, what was reached is the result.
+    clock
+        Seconds, for the report.
+
+    Returns
+    -------
+    tuple
+        What to add to each array of `weights`, float32, and the report.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not finite, or not those of the architecture.
+    AdaptationRefused
+        The plan is not for restoration, no frame holds a patch, or there was no time for a step.
+    RecipeError
+        Training diverges.
+    """
+    if (
+        isinstance(plan.task, Segment)
+        or out_channels(plan.config) != 1
+        or scale(plan.config) != plan.task.scale
+    ):
+        raise AdaptationRefused(
+            f"expected a restoring network for its own task, found {plan.config.kind} for {plan.task}; "
+            "without labels nothing else can be trained"
+        )
+    frames = [frame for frame in material.frames if min(frame.pixels.shape) >= plan.patch_px]
+    frames = frames[: plan.most_frames]
+    if not frames:
+        raise AdaptationRefused(
+            f"expected frames of at least {plan.patch_px} x {plan.patch_px} pixels, found none among "
+            f"{len(material.frames)}"
+        )
+    begun = clock()
+    start = _module(weights, plan)
+    pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=material.noise)
+    losses: list[float] = []
+
+    def note(progress: FitProgress) -> None:
+        losses.append(progress.loss)
+
+    reached = fit(start, pairs, _fit_config(plan), progress=note, stop=stop).module.state_dict()
+    if not losses:
+        raise AdaptationRefused("expected time for at least one step, found none left")
+    update = {
+        key: np.ascontiguousarray(reached[key].detach().numpy() - before) for key, before in weights.items()
+    }
+    report = AdaptationReport(
+        federation_id=plan.federation_id,
+        number=plan.number,
+        examples=len(frames),
+        fields=tuple(sorted({frame.field for frame in frames})),
+        steps=len(losses),
+        loss_first=losses[0],
+        loss_last=losses[-1],
+        train_s=max(0.0, clock() - begun),
+    )
+    return update, report
+
+
+def _fit_config(plan: AdaptationPlan) -> FitConfig:
+    # Every round draws other patches, else later rounds learn nothing that the first did not.
+    seed = int(np.random.SeedSequence([plan.seed, plan.number]).generate_state(1)[0])
+    return FitConfig(
+        steps=plan.steps,
+        batch=plan.batch,
+        patch_px=plan.patch_px,
+        learning_rate=plan.learning_rate,
+        loss=plan.loss,
+        seed=seed,
+    )
+
+
+def _module(weights: Weights, plan: AdaptationPlan) -> nn.Module:
+    with torch.device("meta"):
+        module = build(plan.config)
+    expected = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    found = {key: values.shape for key, values in weights.items()}
+    if expected != found:
+        differing = sorted(
+            key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)
+        )
+        raise WeightsError(
+            f"expected the arrays of {plan.config.kind}, found {len(differing)} that differ: {differing[:3]}"
+        )
+    for key, values in weights.items():
+        if values.dtype != np.float32 or not np.isfinite(values).all():
+            raise WeightsError(f"expected finite float32 weights, found others in {key}")
+    state = {key: torch.from_numpy(values.copy()) for key, values in weights.items()}
+    module.load_state_dict(state, strict=True, assign=True)
+    return module.requires_grad_(True)

@@ -1,0 +1,69 @@
+"""Flower's client side: one message in, one update out; the work is the daemon's trainer's.
+
+This process lives for one message, so it must start fast: it imports neither torch nor scipy.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from model_library.cards.adaptation import AdaptationPlan
+from model_library.errors import SynopticError
+from site_client.federation.desk import (
+    DESK_VARIABLE,
+    EXCHANGE_VARIABLE,
+    UPDATE_FILE,
+    WEIGHTS_FILE,
+    ask_desk,
+)
+
+REFUSED = 2
+"""Flower's number for an application that raised an exception."""
+
+app = ClientApp()
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:  # noqa: ARG001
+    """Adapt the weights of a message, as its plan says.
+
+    Parameters
+    ----------
+    message
+        `weights`: arrays by key; `plan`: `json` holds an `AdaptationPlan`.
+    context
+        Flower's; unused.
+
+    Returns
+    -------
+    Message
+        `update`: what to add to each array, by key, float32; `report`: `json` holds an
+        `AdaptationReport`. Or an error whose reason says why there is none.
+    """
+    try:
+        return Message(_adapted(message.content), reply_to=message)
+    except (SynopticError, ValidationError, SafetensorError, KeyError, TypeError, OSError) as refusal:
+        kind = "" if isinstance(refusal, SynopticError) else f"{type(refusal).__name__}: "
+        return Message(Error(code=REFUSED, reason=f"{kind}{refusal}"), reply_to=message)
+
+
+def _adapted(content: RecordDict) -> RecordDict:
+    plan = AdaptationPlan.model_validate_json(str(content.config_records["plan"]["json"]))
+    weights = content.array_records["weights"]
+    with tempfile.TemporaryDirectory(dir=os.environ[EXCHANGE_VARIABLE]) as folder:
+        exchange = Path(folder)
+        save_file({key: array.numpy() for key, array in weights.items()}, exchange / WEIGHTS_FILE)
+        report = ask_desk(Path(os.environ[DESK_VARIABLE]), exchange, plan)
+        update = load_file(exchange / UPDATE_FILE)
+    return RecordDict(
+        {
+            "update": ArrayRecord({key: Array(values) for key, values in update.items()}),
+            "report": ConfigRecord({"json": report.model_dump_json()}),
+        }
+    )

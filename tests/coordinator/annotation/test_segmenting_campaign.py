@@ -1,0 +1,121 @@
+"""From labels to a release: every stage of a campaign of an instrument that segments."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from coordinator.annotation.labels import ImportOptions, import_labels
+from coordinator.campaign import PLAN
+from coordinator.founding import found
+from coordinator.records import Finding, Stage
+from coordinator.services import open_place
+from coordinator.settings import Tuning, read_settings
+from coordinator.store.database import Database
+from coordinator.store.values import Opening, Upload, UploadState
+from model_library.annotations.cvat_writing import write_cvat
+from model_library.annotations.runs import pixel_mask
+from model_library.annotations.shapes import AnnotatedImage, Annotation
+from model_library.cards.card import NetworkCard
+from model_library.images.frame import Frame
+from model_library.images.writers import encode_acquisition
+from model_library.networks.build import build
+from model_library.networks.config import UNetConfig
+from model_library.networks.facts import facts
+from model_library.signing.digests import sha256_bytes
+from model_library.wire.identity import EnrolRequest
+from model_library.wire.images import ImageDeclaration, ImagePurpose
+from model_library.wire.tasks import Segment
+from model_library.zoo.store import save_network
+
+NOW = 1_800_000_000.0
+TASK = Segment(classes=("background", "void"))
+IMAGES = 14
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """Two small untrained networks."""
+    for number, widths in enumerate(((4, 8), (6, 12))):
+        config = UNetConfig(widths=widths, out_channels=2, residual=False)
+        torch.manual_seed(number)
+        card = NetworkCard(
+            id=f"tiny-{number}",
+            version="1",
+            purpose="Tests.",
+            task=TASK,
+            config=config,
+            facts=facts(config),
+            weights_sha256="0" * 64,
+        )
+        save_network(tmp_path / "library" / card.id, build(config), card)
+    return tmp_path / "library"
+
+
+@pytest.fixture
+def place(tmp_path: Path, library: Path):
+    found(tmp_path / "data", ["127.0.0.1"], 0, NOW)
+    tuning = Tuning(steps=4, batch=2, patch_px=32)
+    settings = read_settings(tmp_path / "data").model_copy(update={"library": library, "tuning": tuning})
+    settings.uploads.mkdir(exist_ok=True)
+    database = Database(settings.database)
+    database.create_tables()
+    yield open_place(settings, database, lambda: NOW)
+    database.close()
+
+
+def specimen(seed: int, side: int = 72) -> tuple[np.ndarray, np.ndarray]:
+    """Bright squares under shot noise, as uint16 counts, and where they are."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((side, side), dtype=bool)
+    for top, left in rng.integers(0, side - 14, (4, 2)):
+        mask[top : top + 14, left : left + 14] = True
+    return rng.poisson(60 + 60 * mask).astype(np.uint16), mask
+
+
+def send(place, instrument, sequence: int, content: bytes) -> None:
+    told = ImageDeclaration(
+        purpose=ImagePurpose.FIRST,
+        sequence=sequence,
+        file_name=f"frame-{sequence}.tif",
+        bytes=len(content),
+        sha256=sha256_bytes(content),
+    )
+    path = place.settings.uploads / f"u{sequence}"
+    path.write_bytes(content)
+    place.objects.adopt(path, told.sha256)
+    upload = Upload(f"u{sequence}", instrument.id, told, len(content), NOW, UploadState.OPEN, None)
+    place.images.accept(upload, f"stage:{sequence}", 4.0, NOW)
+
+
+def test_labels_carry_an_instrument_from_its_first_images_to_a_release(place, tmp_path):
+    secret = place.identities.new_enrol_token(NOW, 60)
+    request = EnrolRequest(token="x", site_name="tissue", task=TASK, public_key_pem="key")
+    instrument = place.identities.enrol(request, secret, NOW)
+    drawn = []
+    for sequence in range(1, IMAGES + 1):
+        pixels, mask = specimen(sequence)
+        send(place, instrument, sequence, encode_acquisition(Frame(pixels, pixel_size_nm=4.0)))
+        painted = Annotation("void", pixel_mask(mask))
+        drawn.append(AnnotatedImage(f"frame-{sequence}.tif", *mask.shape[::-1], (painted,)))
+    file = tmp_path / "labels.xml"
+    file.write_bytes(write_cvat(drawn, ["void"]))
+    import_labels(place, instrument, file, NOW, ImportOptions())
+    campaign_id = place.campaigns.open(Opening(instrument.id), Stage.WAITING, NOW)
+
+    for stage, work in PLAN.items():
+        place.campaigns.enter(campaign_id, stage)
+        work(place, place.campaigns.get(campaign_id))
+
+    findings = place.campaigns.get(campaign_id).findings
+    rivals = [each["method"]["id"] for each in findings[Finding.CLASSICAL]["ranking"]]
+    assert sorted(rivals) == ["local-threshold", "otsu", "watershed", "watershed-lines"]
+    assert findings[Finding.CLASSICAL]["metric"] == "dice"
+    # Bright squares: a threshold is right, four steps of training are not.
+    assert findings[Finding.FINAL_GATE]["assigned"]["kind"] == "classical"
+    assert findings[Finding.FINAL_GATE]["means"][rivals[0]] > 0.8
+    tuned = place.settings.networks / findings[Finding.TUNED]["method"]["weights_sha256"]
+    card = NetworkCard.model_validate_json((tuned / "card.json").read_bytes())
+    assert card.training_data[-1].source == "labelled images of tissue"
+    assert len(card.lineage.tuned_fields) == 6

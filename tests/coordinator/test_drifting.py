@@ -1,0 +1,131 @@
+"""A drift that returned images show opens the instrument's next campaign, once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator import drifting
+from coordinator.methods import latest_campaign, measured_campaign
+from coordinator.records import Stage
+from coordinator.requests import requests_of
+from coordinator.settings import DriftSettings
+from coordinator.store.values import Instrument, Opening, Trigger
+from coordinator.workplace import Workplace
+from model_library.wire.images import ImagePurpose
+from model_library.wire.orders import ImageRequest
+
+from .conftest import declaration
+from .places import NOW, enrolled, measured, received, showing, workplace
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Workplace]:
+    with workplace(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def instrument(place: Workplace) -> Instrument:
+    return enrolled(place)
+
+
+def returned(place: Workplace, instrument: Instrument, noise: dict[int, float]) -> None:
+    for sequence, level in noise.items():
+        place.observations.keep(received(place, instrument.id, sequence), showing(level))
+
+
+def test_a_drift_opens_the_next_campaign_from_its_onset_on(place: Workplace, instrument: Instrument):
+    measured(place, instrument)
+    returned(place, instrument, {30: 1.0, 35: 1.0, 40: 1.5, 45: 1.5})
+    assert drifting.answer(place, instrument.id) == f"campaign-{instrument.id}-2"
+    assert place.campaigns.openings(instrument.id)[-1] == Opening(instrument.id, 2, Trigger.DRIFT, 40)
+    [drift] = drifting.drifts_of(place, instrument)
+    assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("noise", 40, 45)
+    assert drift["after"] == pytest.approx(1.5, rel=0.01)
+    [event] = latest_campaign(place, instrument.id).events
+    assert "drift: noise" in event.text
+
+
+def test_while_a_campaign_is_under_way_none_is_opened_beside_it(place: Workplace, instrument: Instrument):
+    campaign_id = measured(place, instrument)
+    returned(place, instrument, {30: 1.5, 35: 1.5, 40: 1.5})
+    place.campaigns.enter(campaign_id, Stage.FINE_TUNING)
+    assert drifting.answer(place, instrument.id) is None
+    place.campaigns.enter(campaign_id, Stage.MONITORING)
+    assert drifting.answer(place, instrument.id) is not None
+    assert drifting.answer(place, instrument.id) is None
+
+
+def test_the_order_in_which_images_arrive_plays_no_part(place: Workplace, instrument: Instrument):
+    measured(place, instrument)
+    returned(place, instrument, {45: 1.5, 30: 1.0, 40: 1.5, 35: 1.0})
+    drifting.answer(place, instrument.id)
+    assert latest_campaign(place, instrument.id).from_sequence == 40
+
+
+def test_after_an_improvement_images_are_held_against_what_it_measured(
+    place: Workplace, instrument: Instrument
+):
+    measured(place, instrument)
+    measured(place, instrument, number=2, from_sequence=40)
+    returned(place, instrument, dict.fromkeys(range(70, 120, 5), 1.0))
+    assert drifting.answer(place, instrument.id) is None
+    assert measured_campaign(place, instrument.id, 39).number == 1  # type: ignore[union-attr]
+    assert measured_campaign(place, instrument.id, 40).number == 2  # type: ignore[union-attr]
+
+
+def test_a_failed_improvement_is_tried_again_on_later_images_only(place: Workplace, instrument: Instrument):
+    measured(place, instrument)
+    returned(place, instrument, {30: 1.5, 35: 1.5})
+    campaign_id = drifting.answer(place, instrument.id)
+    assert campaign_id is not None
+    for sequence in range(30, 58):
+        received(place, instrument.id, sequence, ImagePurpose.FIRST)
+    place.campaigns.enter(campaign_id, Stage.FAILED)
+    assert drifting.answer(place, instrument.id) is None
+    returned(place, instrument, {60: 1.5, 65: 1.5})
+    assert drifting.answer(place, instrument.id) == f"campaign-{instrument.id}-3"
+
+
+def test_a_darker_image_at_a_fixed_gain_is_a_drift(place: Workplace, instrument: Instrument):
+    measured(place, instrument)
+    for sequence in (30, 35, 40):
+        image = received(place, instrument.id, sequence)
+        place.observations.keep(image, showing(brightness=40.0))
+    drifting.answer(place, instrument.id)
+    [drift] = drifting.drifts_of(place, instrument)
+    assert drift["feature"] == "brightness"
+    assert drift["before"] == pytest.approx(100)
+    assert drift["after"] == pytest.approx(40)
+
+
+def test_an_instrument_that_was_never_measured_shows_no_drift(place: Workplace, instrument: Instrument):
+    place.campaigns.open(Opening(instrument.id), Stage.FAILED, NOW)
+    returned(place, instrument, {5: 3.0, 10: 3.0, 15: 3.0})
+    assert drifting.answer(place, instrument.id) is None
+
+
+def test_drift_can_be_switched_off(tmp_path: Path):
+    with workplace(tmp_path, drift=DriftSettings(automatic=False)) as place:
+        instrument = enrolled(place)
+        measured(place, instrument)
+        returned(place, instrument, {30: 1.5, 35: 1.5, 40: 1.5})
+        assert drifting.drift_of(place, latest_campaign(place, instrument.id)) is not None
+        assert drifting.answer(place, instrument.id) is None
+
+
+def test_each_campaign_asks_for_its_own_images_and_for_what_was_refused(
+    place: Workplace, instrument: Instrument
+):
+    measured(place, instrument)
+    returned(place, instrument, {30: 1.5, 35: 1.5})
+    drifting.answer(place, instrument.id)
+    asked = place.settings.first_images
+    assert requests_of(place, instrument) == (
+        ImageRequest(campaign=1, from_sequence=1, count=asked),
+        ImageRequest(campaign=2, from_sequence=30, count=asked),
+    )
+    told = place.uploads.declare(instrument.id, declaration(b"?", 31), NOW + 60)
+    place.uploads.refuse(told.id, "no image")
+    assert [each.count for each in requests_of(place, instrument)] == [asked, asked + 1]

@@ -1,0 +1,130 @@
+"""One federation on a site, with a real trainer and real sockets; only Flower's programs are stood in for."""
+
+import os
+import signal
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from model_library.networks.build import build
+from model_library.signing.digests import sha256_file
+from model_library.signing.keys import generate_instrument_key
+from model_library.wire.tasks import SuperResolve
+from site_client.errors import AdaptationRefused
+from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE, ask_desk
+from site_client.federation.session import Session
+from site_client.identity import Identity
+from site_client.ledger import AcceptedFile
+
+
+class Answers(list):
+    def __call__(self, outcome, update_bytes: int) -> None:
+        self.append((outcome, update_bytes))
+
+
+@pytest.fixture
+def session_of(site, frame_of, stand_ins, entities, invitation_of, tmp_path):
+    opened = []
+
+    def make(*, gone: bool = False) -> tuple[Session, Answers]:
+        files = []
+        for number in range(3):
+            path = site.acquire(number, frame_of(number, (64, 64)))
+            files.append(AcceptedFile(path.name, sha256_file(path), "a"))
+            if gone:
+                path.unlink()
+        identity = Identity("instrument-1", generate_instrument_key(), tmp_path / "ca.pem", "")
+        answers = Answers()
+        session = Session(site.folder, site.settings, identity, invitation_of(), files, answered=answers)
+        session.open(entities)
+        opened.append(session)
+        return session, answers
+
+    yield make
+    for session in opened:
+        session.close()
+
+
+def ask(session: Session, site, plan) -> Path:
+    exchange = Path(tempfile.mkdtemp(dir=site.folder / "federation" / "exchange"))
+    save_file(
+        {key: tensor.numpy().copy() for key, tensor in build(plan.config).state_dict().items()},
+        exchange / WEIGHTS_FILE,
+    )
+    ask_desk(session._desk.path, exchange, plan)
+    return exchange
+
+
+def test_rounds_are_answered_by_one_trainer_until_it_ends(session_of, site, plan_of, until) -> None:
+    session, answers = session_of()
+    exchange = ask(session, site, plan_of())
+    trainer = session._trainer.pid
+    exchange = ask(session, site, plan_of(number=2))
+    assert load_file(exchange / UPDATE_FILE).keys() == load_file(exchange / WEIGHTS_FILE).keys()
+    assert session._trainer.pid == trainer
+    assert [(report.number, report.fields) for report, _ in answers] == [(1, ("stage:a",)), (2, ("stage:a",))]
+    assert all(size == (exchange / UPDATE_FILE).stat().st_size for _, size in answers)
+    session.close()
+    assert session._trainer.pid is None
+    assert not (site.folder / "federation" / "exchange").exists()
+
+
+def test_a_trainer_that_is_killed_is_named_and_replaced(session_of, site, plan_of, until) -> None:
+    session, answers = session_of()
+    ask(session, site, plan_of())
+    killer = threading.Timer(0.5, lambda: os.kill(session._trainer.pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(AdaptationRefused, match=r"trainer died: .*SIGKILL"):
+        ask(session, site, plan_of(number=2, steps=1_000_000))
+    killer.join()
+    ask(session, site, plan_of(number=3))
+    assert [type(outcome).__name__ for outcome, _ in answers] == [
+        "AdaptationReport",
+        "AdaptationRefused",
+        "AdaptationReport",
+    ]
+
+
+def test_a_plan_that_takes_too_long_is_cut_short_in_time(session_of, site, plan_of) -> None:
+    session, answers = session_of()
+    ask(session, site, plan_of())
+    ask(session, site, plan_of(number=2, steps=1_000_000, deadline_s=6.0))
+    assert 1 <= answers[1][0].steps < 1_000_000
+
+
+def test_plans_for_others_are_refused_without_training(session_of, site, plan_of) -> None:
+    session, answers = session_of()
+    with pytest.raises(AdaptationRefused, match="to which this site is invited, found one of fed-2"):
+        ask(session, site, plan_of(federation_id="fed-2"))
+    with pytest.raises(AdaptationRefused, match="this site's task"):
+        ask(session, site, plan_of(task=SuperResolve(scale=2)))
+    assert [size for _, size in answers] == [0, 0]
+    assert not list((site.folder / "federation" / "exchange").glob(f"*/{UPDATE_FILE}"))
+
+
+def test_frames_that_are_gone_are_told_before_the_first_round(session_of, site, until) -> None:
+    _, answers = session_of(gone=True)
+    until(lambda: answers, 60)
+    assert "none of 3 is readable" in str(answers[0][0])
+
+
+def test_leaving_in_mid_round_ends_it_at_once_and_blames_nobody(session_of, site, plan_of, until) -> None:
+    session, answers = session_of()
+    refused = []
+
+    def work() -> None:
+        with pytest.raises(AdaptationRefused) as refusal:
+            ask(session, site, plan_of(steps=1_000_000))
+        refused.append(str(refusal.value))
+
+    asker = threading.Thread(target=work)
+    asker.start()
+    until(lambda: list((site.folder / "federation" / "exchange").glob(f"*/{WEIGHTS_FILE}")))
+    session.close()
+    asker.join(10)
+    assert refused
+    assert answers == []
+    assert session._trainer.pid is None

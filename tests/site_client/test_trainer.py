@@ -1,0 +1,96 @@
+"""The child process that trains: frames and weights from files, an update into a file."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from model_library.errors import WeightsError
+from model_library.networks.build import build
+from model_library.networks.config import ResidualDenoiserConfig
+from model_library.signing.digests import sha256_bytes
+from site_client.errors import AdaptationRefused
+from site_client.trainer import Trainer, read_frames
+
+CONFIG = ResidualDenoiserConfig(depth=3, width=4)
+
+
+@pytest.fixture
+def files(tmp_path, frame_of) -> list[dict[str, str]]:
+    told = []
+    for number in range(4):
+        path = tmp_path / f"frame-{number}.tif"
+        content = frame_of(number, (64, 64))
+        path.write_bytes(content)
+        told.append({"path": str(path), "sha256": sha256_bytes(content), "field": f"stage:{number}"})
+    return told
+
+
+@pytest.fixture
+def question(tmp_path, files) -> dict:
+    weights = {key: tensor.numpy().copy() for key, tensor in build(CONFIG).state_dict().items()}
+    save_file(weights, tmp_path / "weights.safetensors")
+    plan = {
+        "federation_id": "fed-1",
+        "number": 1,
+        "rounds": 1,
+        "task": {"kind": "denoise"},
+        "config": CONFIG.model_dump(),
+        "steps": 2,
+        "batch": 2,
+        "patch_px": 32,
+        "learning_rate": 1e-3,
+        "deadline_s": 60,
+    }
+    return {"op": "adapt", "plan": plan, "exchange": str(tmp_path), "frames": files, "until": float("inf")}
+
+
+def test_an_update_is_written_and_its_size_told(question, tmp_path) -> None:
+    answer = Trainer().answer(question)
+    update = load_file(tmp_path / "update.safetensors")
+    assert update.keys() == load_file(tmp_path / "weights.safetensors").keys()
+    assert all(values.dtype == np.float32 for values in update.values())
+    assert answer["update_bytes"] == (tmp_path / "update.safetensors").stat().st_size
+    assert answer["report"]["fields"] == [f"stage:{n}" for n in range(4)]
+
+
+def test_frames_stay_in_memory_from_round_to_round(question, tmp_path) -> None:
+    trainer = Trainer()
+    assert trainer.answer({"op": "prepare", "frames": question["frames"]}) == {"frames": 4}
+    for file in tmp_path.glob("*.tif"):
+        file.unlink()
+    assert trainer.answer(question)["report"]["examples"] == 4
+    with pytest.raises(AdaptationRefused, match="none of 3 is readable"):
+        trainer.answer(question | {"frames": question["frames"][:3]})
+
+
+def test_frames_that_changed_vanished_or_broke_are_left_out(files, tmp_path) -> None:
+    (tmp_path / "frame-0.tif").unlink()
+    (tmp_path / "frame-1.tif").write_bytes(b"another")
+    (tmp_path / "frame-2.tif").write_bytes(b"broken")
+    files[2]["sha256"] = sha256_bytes(b"broken")
+    assert [frame.field for frame in read_frames(files)] == ["stage:3"]
+    (tmp_path / "frame-3.tif").unlink()
+    with pytest.raises(AdaptationRefused, match="none of 4 is readable"):
+        read_frames(files)
+
+
+def test_no_more_frames_are_read_than_memory_allows(files) -> None:
+    assert len(read_frames(files, most_pixels=2 * 64 * 64)) == 2
+    assert len(read_frames(files, most_pixels=1)) == 1
+
+
+def test_weights_that_are_none_are_refused(question, tmp_path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"none")
+    with pytest.raises(WeightsError, match="safetensors"):
+        Trainer().answer(question)
+
+
+def test_time_that_is_over_is_over(question) -> None:
+    with pytest.raises(AdaptationRefused, match="at least one step"):
+        Trainer().answer(question | {"until": 0.0})
+
+
+def test_encoded_frames_keep_their_counts(files) -> None:
+    frame = read_frames(files)[0]
+    assert frame.pixels.dtype == np.float32
+    assert frame.pixels.mean() == pytest.approx(200, rel=0.05)
