@@ -33,11 +33,14 @@ def throughput_mpix_per_s(
 
 def rate_for(task: Task) -> float:
     """Choose a microscope's rate in MPix/s, above what the fastest network of the library computes."""
-    from model_library.inference.engine import NetworkMethod
+    import torch
+
+    from benchmark.networks import as_method
     from model_library.zoo.registry import Library
 
     library = Library()
     cards = sorted(library.for_task(task), key=lambda card: card.facts.flops_per_pixel)
     if not cards:
         return _FALLBACK_MPIX_PER_S
-    return OUTRUN * throughput_mpix_per_s(NetworkMethod(library.load(cards[0].id), threads=1))
+    torch.set_num_threads(1)
+    return OUTRUN * throughput_mpix_per_s(as_method(library.load(cards[0].id)))
