@@ -57,6 +57,7 @@ async def _keep_house(services: Services) -> None:
         try:
             await run_in_threadpool(place.repository.renew, place.clock())
             await run_in_threadpool(services.intake.sweep)
+            await run_in_threadpool(services.intake.inspections.rest)
             for instrument in await run_in_threadpool(place.identities.all):
                 await run_in_threadpool(services.campaigning.labels_arrived, instrument.id)
             await run_in_threadpool(services.federating.look)

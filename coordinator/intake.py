@@ -6,11 +6,9 @@ from pathlib import Path
 
 from benchmark.splits import field_key
 from coordinator.errors import Unprocessable
+from coordinator.inspection import Inspected, Inspections
 from coordinator.store.values import StoredImage, Upload
 from coordinator.workplace import Workplace
-from model_library.errors import ImageError
-from model_library.images.isolated import read_isolated
-from model_library.signing.digests import sha256_file
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,7 @@ class Intake:
 
     place: Workplace
     listeners: tuple[Callable[[StoredImage], None], ...]
+    inspections: Inspections
 
     def part(self, upload: Upload) -> Path:
         """Where the bytes of an unfinished upload lie."""
@@ -37,16 +36,16 @@ class Intake:
         stored = place.objects.path(told.sha256)
         file = part if part.exists() else stored
         try:
-            frame_field, pixel_size_nm = self._read(file, told.sha256, told.file_name)
-        except (ImageError, Unprocessable) as refusal:
+            found = self._inspect(upload, file)
+        except Unprocessable as refusal:
             place.uploads.refuse(upload.id, str(refusal))
             part.unlink(missing_ok=True)
-            raise Unprocessable(str(refusal)) from refusal
+            raise
         if file is part:
             place.objects.adopt(part, told.sha256)
             part.unlink(missing_ok=True)
-        field = field_key(frame_field or told.field, told.sha256)
-        return self._accept(upload, field, pixel_size_nm or told.pixel_size_nm)
+        field = field_key(found.field or told.field, told.sha256)
+        return self._accept(upload, field, found.pixel_size_nm or told.pixel_size_nm)
 
     def adopt_known(self, upload: Upload) -> StoredImage | None:
         """Complete an upload at once where this instrument delivered the same bytes before."""
@@ -76,15 +75,14 @@ class Intake:
             listener(image)
         return image
 
-    def _read(self, file: Path, sha256: str, name: str) -> tuple[str | None, float | None]:
-        found = sha256_file(file)
-        if found != sha256:
+    def _inspect(self, upload: Upload, file: Path) -> Inspected:
+        told = upload.declaration
+        # The digest comes from the very read that the rest comes from.
+        found = self.inspections.inspect(upload.instrument_id, file, told.file_name)
+        if found.sha256 != told.sha256:
             message = (
-                f"expected {name} to have SHA-256 {sha256}, found {found}; send it under a new declaration"
+                f"expected {told.file_name} to have SHA-256 {told.sha256}, found {found.sha256}; send it "
+                "under a new declaration"
             )
             raise Unprocessable(message)
-        settings = self.place.settings
-        frame = read_isolated(
-            file, deadline_s=settings.intake_deadline_s, memory_bytes=settings.intake_memory_bytes
-        )
-        return frame.field, frame.pixel_size_nm
+        return found

@@ -9,6 +9,7 @@ from coordinator.errors import NotFounded
 from coordinator.federation.bundle import publish_trust
 from coordinator.federation.engine import FlowerEngine
 from coordinator.federation.federating import Federating
+from coordinator.inspection import Inspections
 from coordinator.intake import Intake
 from coordinator.monitoring import Monitoring
 from coordinator.releases.repository import ReleaseRepository
@@ -87,7 +88,7 @@ def open_services(settings: Settings, clock: Clock) -> Iterator[Services]:
     services = Services(
         place=place,
         tokens=AccessTokens((settings.keys / ACCESS_KEY).read_bytes()),
-        intake=Intake(place, (campaigning.arrived, monitoring.arrived)),
+        intake=Intake(place, (campaigning.arrived, monitoring.arrived), Inspections(settings)),
         campaigning=campaigning,
         monitoring=monitoring,
         federating=Federating(place, engine),
@@ -106,4 +107,5 @@ def open_services(settings: Settings, clock: Clock) -> Iterator[Services]:
         place.stopping.set()
         workflows.close(place.working)
         engine.close()
+        services.intake.inspections.close()
         database.close()

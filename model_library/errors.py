@@ -55,3 +55,15 @@ class ProcessFailed(SynopticError):
 
 class AnnotationError(SynopticError):
     """A file of annotations is malformed, or does not fit the images that it names."""
+
+
+class ChildDied(SynopticError):
+    """A child process ended, or was killed at its deadline, before it answered."""
+
+
+class ChildRefused(SynopticError):
+    """A child process answered with a refusal; `code` is the name of the refusal's class."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

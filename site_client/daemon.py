@@ -14,8 +14,8 @@ from typing import TextIO
 import structlog
 
 from model_library.cards.release import ReleaseManifest
+from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
-from site_client.child import Child
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
@@ -58,7 +58,7 @@ class Daemon:
         self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
         self._worker = _worker(self.settings, folder)
         self._inspector = Child(
-            [sys.executable, "-m", "site_client.inspector", str(_INSPECTOR_MEMORY_BYTES)],
+            [sys.executable, "-m", "model_library.images.inspector", str(_INSPECTOR_MEMORY_BYTES)],
             log=folder / "log" / "inspector.log",
             environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )

@@ -36,18 +36,6 @@ class ReleaseRefused(SiteError):
     """A release does not verify or does not load; what is in service stays."""
 
 
-class ChildDied(SiteError):
-    """A child process ended, or was killed at its deadline, before it answered."""
-
-
-class ChildRefused(SiteError):
-    """A child process answered with a refusal; `code` is the name of the refusal's class."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 class AdaptationRefused(SiteError):
     """A network cannot be adapted here and now; the coordinator is told why."""
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model_library.cards.release import ReleaseManifest, channel_target, weights_target
+from model_library.errors import ChildDied, ChildRefused
 from model_library.images.durable import sync_folder, write_durably
 from model_library.wire.methods import NetworkRef
-from site_client.errors import ChildDied, ChildRefused, ReleaseRefused
+from site_client.errors import ReleaseRefused
 from site_client.journal import Journal
 from site_client.trusted import Snapshot, TrustedTargets
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from model_library.errors import ChildDied, ChildRefused
+from model_library.processes.child import Child
 from model_library.wire.base import Message
 from site_client.candidate import is_wanted
-from site_client.child import Child
-from site_client.errors import ChildDied, ChildRefused, SiteError, SourceMissing
+from site_client.errors import SiteError, SourceMissing
 
 _PATTERNS = ("*.tif", "*.tiff", "*.TIF", "*.TIFF")
 _DEADLINE_S = 3600.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from model_library.errors import ChildDied, ChildRefused
+from model_library.processes.child import Child
 from model_library.wire.methods import NetworkRef
-from site_client.child import Child
-from site_client.errors import ChildDied, ChildRefused
 from site_client.install import Installer
 from site_client.journal import InService
 from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame

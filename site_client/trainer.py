@@ -18,9 +18,9 @@ from safetensors.numpy import load_file, save_file
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.errors import ImageError, WeightsError
 from model_library.images.readers import read_frame
+from model_library.processes.answering import answer_questions
 from model_library.signing.digests import sha256_file
 from site_client.adapt import Material, TrainingFrame, adapt
-from site_client.answering import answer_questions
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 

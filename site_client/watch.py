@@ -13,9 +13,9 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
+from model_library.errors import ChildDied, ChildRefused
+from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.child import Child
-from site_client.errors import ChildDied, ChildRefused
 from site_client.journal import Journal
 from site_client.ledger import Header, Ledger, Stamp
 from site_client.settings import SiteSettings
@@ -35,7 +35,7 @@ class Watcher:
     Parameters
     ----------
     inspector
-        Child process `site_client.inspector`, which reads the files.
+        Child process `model_library.images.inspector`, which reads the files.
     accepted
         Called after every accepted frame.
     own_folders

@@ -18,10 +18,10 @@ from model_library.errors import WeightsError
 from model_library.images.readers import read_frame
 from model_library.images.writers import write_result
 from model_library.measurement.objects import measure_classes
+from model_library.processes.answering import answer_questions
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
-from site_client.answering import answer_questions
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
 from site_client.reconstruct import load_method, reconstruct

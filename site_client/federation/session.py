@@ -10,9 +10,10 @@ from typing import Any
 
 from benchmark.splits import field_key
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
+from model_library.errors import ChildDied, ChildRefused
+from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
-from site_client.child import Child
-from site_client.errors import AdaptationRefused, ChildDied, ChildRefused
+from site_client.errors import AdaptationRefused
 from site_client.federation.desk import DESK_VARIABLE, EXCHANGE_VARIABLE, Desk
 from site_client.federation.supernode import SuperNode, TrustedEntities
 from site_client.identity import Identity

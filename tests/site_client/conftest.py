@@ -21,11 +21,11 @@ from model_library.cards.card import NetworkCard
 from model_library.cards.release import ReleaseManifest, channel_target, weights_target
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
+from model_library.processes.child import Child
 from model_library.signing.certificates import create_ca, fingerprint, issue_server_certificate
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.methods import ClassicalRef, MethodRef
 from model_library.wire.tasks import Denoise, Task
-from site_client.child import Child
 from site_client.database import Database
 from site_client.identity import enrol
 from site_client.journal import Journal
@@ -344,7 +344,7 @@ def enrolled(site: Site, coordinator: FakeCoordinator) -> Site:
 @pytest.fixture
 def inspector(tmp_path: Path) -> Iterator[Child]:
     child = Child(
-        [sys.executable, "-m", "site_client.inspector", str(3 << 30)], log=tmp_path / "inspector.log"
+        [sys.executable, "-m", "model_library.images.inspector", str(3 << 30)], log=tmp_path / "inspector.log"
     )
     yield child
     child.stop()

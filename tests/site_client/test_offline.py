@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from model_library.errors import ChildRefused
 from model_library.images.readers import read_provenance
 from site_client.daemon import worker_child
-from site_client.errors import ChildRefused, SourceMissing
+from site_client.errors import SourceMissing
 from site_client.offline import plan, reconstruct_files
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.child import Child
 from site_client.ledger import Stamp
 from site_client.watch import Watcher
 

@@ -83,7 +83,8 @@ def test_processes_end_when_the_demo_fails(tmp_path: Path) -> None:
 
 def test_processes_end_when_the_demo_is_killed(tmp_path: Path) -> None:
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom model_library.processes.supervisor import Supervisor\n"
+        "import sys, time\nfrom pathlib import Path\n"
+        "from model_library.processes.supervisor import Supervisor\n"
         f"with Supervisor(Path({str(tmp_path)!r})) as supervisor:\n"
         f"    print(supervisor.start('a', {PARENT!r}).process.pid, flush=True)\n    time.sleep(600)\n"
     )

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from site_client.errors import ChildDied, ChildRefused
+from model_library.errors import ChildDied, ChildRefused
 
 _START_DEADLINE_S = 180.0
 
@@ -26,7 +26,7 @@ class Child:
     Parameters
     ----------
     command
-        Program and arguments; it speaks the protocol of `site_client.answering`.
+        Program and arguments; it speaks the protocol of `model_library.processes.answering`.
     log
         File to which its standard error is appended.
     environment

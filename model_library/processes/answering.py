@@ -1,4 +1,4 @@
-"""The child's side of `site_client.child`: reads questions from standard input, writes answers."""
+"""The side of the child of `model_library.processes.child`: reads questions, writes answers."""
 
 import json
 import os

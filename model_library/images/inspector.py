@@ -1,6 +1,6 @@
-"""Child process that looks at new files: whole or not, an image or not, its digest and its header.
+"""Child process that looks at untrusted files: whole or not, an image or not, its digest and its header.
 
-Run by the daemon as `python -m site_client.inspector MEMORY_BYTES`; needs no torch.
+Run as `python -m model_library.images.inspector MEMORY_BYTES`; needs no torch.
 """
 
 import resource
@@ -10,8 +10,8 @@ from typing import Any
 
 from model_library.images.completeness import is_complete
 from model_library.images.readers import read_frame
+from model_library.processes.answering import answer_questions
 from model_library.signing.digests import sha256_file
-from site_client.answering import answer_questions
 
 
 def inspect(path: Path, *, last_look: bool) -> dict[str, Any]:
