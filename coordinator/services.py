@@ -26,6 +26,7 @@ from coordinator.store.observations import Observations
 from coordinator.store.releases import Releases, Scores
 from coordinator.store.returned import Returned
 from coordinator.store.uploads import Uploads
+from coordinator.turns import Turns
 from coordinator.workflows import Engine
 from coordinator.workplace import Clock, Workplace
 from model_library.signing.keys import AccessTokens
@@ -49,6 +50,7 @@ def open_place(settings: Settings, database: Database, clock: Clock) -> Workplac
     return Workplace(
         settings=settings,
         clock=clock,
+        turns=Turns(settings.at_once),
         library=settings.library,
         identities=Identities(database),
         uploads=Uploads(database),

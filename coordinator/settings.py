@@ -21,7 +21,8 @@ port = {port}               # 0: any free port, told in serving.json
 first_images = 28           # how many first images a campaign asks of an instrument
 every_n = 5                 # every N-th frame comes back for a benchmark
 seed = 0                    # of everything random: recorruption, crops, fine-tuning
-threads = 1                 # of torch and BLAS in a campaign
+at_once = 1                 # steps of campaigns that compute at the same time; one core each
+threads = 1                 # of torch and BLAS in each of them; results depend on it
 
 [assessment]
 crop_px = 256               # side of the crop on which methods are compared
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
     labelled_images: int = Field(default=14, ge=1, le=200)
     every_n: int = Field(default=5, ge=1)
     seed: int = 0
+    at_once: int = Field(default=1, ge=1)
     threads: int = Field(default=1, ge=1)
     library: Path | None = None
     assessment: Assessment = Assessment()

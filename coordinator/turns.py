@@ -1,4 +1,4 @@
-"""Who computes next: one heavy step at a time, the most urgent first."""
+"""Who computes next: a few heavy steps at a time, the most urgent first."""
 
 import heapq
 import itertools
@@ -13,12 +13,13 @@ _LOOK_S = 0.2
 
 @dataclass(frozen=True)
 class Turns:
-    """Admits one step at a time: the lowest urgency number first, equal ones in order of arrival.
+    """Admits `seats` steps at a time: the lowest urgency number first, equal ones in order of arrival.
 
     A semaphore would admit whoever wakes first, so that one instrument's fine-tuning could hold up
     the first release of another.
     """
 
+    seats: int = 1
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _waiting: list[tuple[int, int]] = field(default_factory=list)
     _computing: set[tuple[int, int]] = field(default_factory=set)
@@ -49,11 +50,12 @@ class Turns:
         with self._changed:
             heapq.heappush(self._waiting, ticket)
             try:
-                while self._computing or self._waiting[0] != ticket:
+                while len(self._computing) >= self.seats or self._waiting[0] != ticket:
                     self._changed.wait(_LOOK_S)
                     check()
                 self._computing.add(ticket)
             finally:
                 self._waiting.remove(ticket)
                 heapq.heapify(self._waiting)
+                # The next one may have a seat too.
                 self._changed.notify_all()

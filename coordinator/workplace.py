@@ -35,7 +35,7 @@ class Workplace:
     """Settings, clock, memory and the right to compute.
 
     `library` holds the pre-trained networks (None: those that ship). `stopping` is set when the
-    process ends. `turns` admits one heavy step at a time, so that campaigns of several
+    process ends. `turns` admits few heavy steps at a time, so that campaigns of several
     instruments take turns stage by stage and each gets its first release soon. `working` holds the
     workflows that are under way in this process.
     """

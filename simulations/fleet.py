@@ -16,8 +16,8 @@ from site_client.errors import SiteError
 from site_client.identity import read_identity
 
 _UP_WITHIN_S = 60.0
-_CAMPAIGN_THREADS = 2
-"""Fixed, not the number of cores: weights depend on it. The sites' workers give way, having low priority."""
+_CAMPAIGNS_AT_ONCE = 2
+"""On one core each; the sites' workers give way, having low priority."""
 _LOOK_S = 0.1
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Each process computes on one core: there are more processes than cores."""
@@ -63,7 +63,8 @@ def coordinator_settings(run: Run) -> str:
         'hosts = ["127.0.0.1", "localhost"]',
         f"port = {run.port}",
         f"first_images = {run.first_images}",
-        f"threads = {_CAMPAIGN_THREADS}",
+        f"at_once = {_CAMPAIGNS_AT_ONCE}",
+        "threads = 1",
         f"every_n = {run.every_n}",
         f"seed = {run.scenario.seed}",
         "[federation]",

@@ -88,7 +88,7 @@ class EngineFolder:
             "FLWR_HOME": str(self.path / "home"),
             "FLWR_TELEMETRY_ENABLED": "0",
             "FLWR_DISABLE_UPDATE_CHECK": "1",
-            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25",
+            "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
             # Flower starts its app processes by name.
             "PATH": f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "NO_PROXY": f"{HOST},localhost",

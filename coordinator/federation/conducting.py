@@ -6,7 +6,7 @@ from typing import Protocol
 
 from coordinator.errors import CannotFederate
 from coordinator.federation.checkpoint import CHECKPOINT_FILE
-from coordinator.federation.liveness import is_alive
+from coordinator.federation.liveness import is_alive, last_start
 from coordinator.federation.plan import (
     Checkpoint,
     FederationOutcome,
@@ -22,6 +22,9 @@ from coordinator.workplace import Workplace
 from model_library.errors import SynopticError
 
 LOOK_S = 0.25
+ASK_S = 1.5
+"""Between questions to Flower: they cost the SuperLink time, and a dead server app shows without them."""
+
 MOST_FRUITLESS_RUNS = 4
 """Runs that may end in a row without one more round completed."""
 
@@ -109,6 +112,8 @@ class Conductor:
         self._trouble = ""
         self._well_at = time.monotonic()
         self._dead_at = 0.0
+        self._last_start = 0
+        self._ask_after = 0.0
 
     def conduct(self) -> FederationOutcome:
         """Return the outcome, completed or failed.
@@ -130,7 +135,11 @@ class Conductor:
         return outcome
 
     def _step(self) -> None:
-        """Keep the engine and a run going; what is refused is tried again at the next step."""
+        """Keep the engine and a run going; what is refused is tried again a little later."""
+        dead = self._is_dead()
+        if time.monotonic() < self._ask_after and not dead:
+            return
+        self._ask_after = time.monotonic() + ASK_S
         try:
             self._engine.open()
             self._engine.keep_up()
@@ -138,7 +147,7 @@ class Conductor:
                 self._run = self._start()
             elif (state := self._engine.run_state(self._run)).is_finished:
                 self._ended(state)
-            elif self._is_dead():
+            elif dead:
                 self._engine.stop_run(self._run)
                 self._ended(_DEAD)
         except CannotFederate:
@@ -154,6 +163,7 @@ class Conductor:
             instrument = self._place.identities.find(member.instrument_id)
             if instrument is not None and instrument.revoked_at is None:
                 self._engine.register(instrument.id, instrument.public_key_pem)
+        self._last_start = last_start(self._folder)
         run_id = self._engine.start_run(self._id)
         self._dead_at = time.monotonic() + LONGEST_START_S
         self._runs += 1
@@ -163,8 +173,12 @@ class Conductor:
 
     def _is_dead(self) -> bool:
         """Whether the server app was killed; Flower went on calling such a run running for minutes."""
+        if self._run is None:
+            return False
         now = time.monotonic()
-        if is_alive(self._folder):
+        # One that was killed right after its start may never be seen alive.
+        before, self._last_start = self._last_start, last_start(self._folder)
+        if is_alive(self._folder) or self._last_start != before:
             self._dead_at = now + LONGEST_ABSENCE_S
         return now > self._dead_at
 
@@ -173,7 +187,7 @@ class Conductor:
             return
         told = " ".join(word for word in (state.sub_status, state.details) if word) or state.status
         self._note(f"ended/{self._runs}", f"run {self._runs} ended without an outcome: {told}")
-        self._run = None
+        self._run, self._ask_after = None, 0.0
         self._fruitless += 1
         if self._fruitless >= MOST_FRUITLESS_RUNS:
             message = f"expected an outcome, found {self._fruitless} runs in a row without one more round"

@@ -16,14 +16,23 @@ def alive(folder: Path) -> Iterator[None]:
     try:
         # Shared: an earlier process that has not noticed yet that it is superseded may hold it too.
         fcntl.flock(handle, fcntl.LOCK_SH)
+        os.utime(handle)
         yield
     finally:
         os.close(handle)
 
 
+def last_start(folder: Path) -> int:
+    """When a process last began to work on the federation, in nanoseconds; 0 if none did."""
+    lock = folder / _LOCK_FILE
+    return lock.stat().st_mtime_ns if lock.exists() else 0
+
+
 def is_alive(folder: Path) -> bool:
     """Whether any process works on the federation of this folder."""
-    handle = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    if last_start(folder) == 0:
+        return False
+    handle = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

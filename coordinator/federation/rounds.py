@@ -31,7 +31,7 @@ from coordinator.federation.plan import (
 )
 from model_library.signing.digests import sha256_bytes
 
-_POLL_S = 0.2
+_POLL_S = 0.5
 _ATTEMPTS = 2
 
 _log = structlog.get_logger("federation")

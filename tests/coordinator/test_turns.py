@@ -1,4 +1,4 @@
-"""One heavy step at a time; the most urgent first; nobody waits beyond the end of the process."""
+"""A few heavy steps at a time; the most urgent first; nobody waits beyond the end of the process."""
 
 import threading
 from contextlib import ExitStack
@@ -59,3 +59,11 @@ def test_one_that_left_does_not_hold_up_the_others():
     with turns.turn(0, no_end), pytest.raises(Stopping), turns.turn(0, ended):
         pytest.fail("two turns at a time")
     assert run_in_order(turns, [1]) == [1]
+
+
+def test_as_many_compute_at_once_as_there_are_seats():
+    turns = Turns(seats=2)
+    with turns.turn(5, no_end), turns.turn(5, no_end), pytest.raises(Stopping), turns.turn(0, ended):
+        pytest.fail("three turns at a time")
+    with turns.turn(5, no_end), turns.turn(0, no_end):
+        assert len(turns._computing) == 2
