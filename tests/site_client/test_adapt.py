@@ -160,3 +160,18 @@ def test_weights_of_another_architecture_are_refused(spoil) -> None:
 def test_a_network_for_another_task_is_refused(task, config) -> None:
     with pytest.raises(AdaptationRefused, match="for its own task"):
         adapted(plan=plan_of(task=task, config=config))
+
+
+def test_frames_of_another_dose_than_the_newest_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    ramp = np.linspace(40, 120, 128, dtype=np.float32)
+    clean = np.add.outer(ramp, ramp)
+
+    def frame(dose: float, number: int) -> TrainingFrame:
+        return TrainingFrame((rng.poisson(clean * dose) / dose).astype(np.float32), f"stage:{number}")
+
+    doses = (1.0, 1.0, 0.3, 1.0, 0.3)
+    material = Material.of([frame(dose, number) for number, dose in enumerate(doses)])
+
+    assert [each.field for each in material.frames] == ["stage:0", "stage:1", "stage:3"]
+    assert material.noise.gain == pytest.approx(1.0, rel=0.15)
