@@ -6,6 +6,8 @@ from benchmark.compare import Comparison, compare, mean_interval, paired_differe
 from benchmark.errors import BenchmarkError
 from benchmark.verdict import Entrant, GatePolicy, Judged, Role, Verdict
 
+_SMALL, _FINER_PLACES = 0.05, 2
+
 __all__ = ["Entrant", "GatePolicy", "Judged", "Role", "Verdict", "judge"]
 
 
@@ -20,8 +22,8 @@ def judge(
 
     The candidate passes if, on the gate's fields, its interval against the method in service and
     against the best classical algorithm lies above 0 at the level that this look asks for, and the
-    second network is not better than it. Where the policy has a margin, the candidate need only be better
-    on average than a network in service, with the interval above minus the margin. If it does not pass,
+    second network is not better than it. Where the policy allows ties, the candidate need only be better
+    on average than a network in service, with the interval above minus that tie. If it does not pass,
     the method in service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to
     the cheaper one. With nothing else to keep, the second network is assigned if it beats the best
     classical algorithm, else the latter.
@@ -104,8 +106,9 @@ class _Hearing:
             if rival.role is Role.SECOND:
                 (failures if one.interval[1] < 0 else successes).append(self._sentence(one))
             elif rival is best_classical or rival.role is Role.IN_SERVICE:
-                ahead = self._ahead(one, self._margin(rival))
-                (successes if ahead else failures).append(self._sentence(one, self._margin(rival)))
+                tie = self._tie(rival, best_classical)
+                ahead = self._ahead(one, tie)
+                (successes if ahead else failures).append(self._sentence(one, tie))
         if not failures:
             return self._verdict(self.candidate, tuple(successes), judged, best_classical)
         candidate_ahead = judged[self.rivals.index(best_classical)].interval[0] > 0
@@ -142,21 +145,24 @@ class _Hearing:
     def _gain(self, a: Entrant, b: Entrant) -> Comparison:
         return compare(a.finite, b.finite, seed=self.policy.seed)
 
-    def _margin(self, rival: Entrant) -> float:
-        return self.policy.margin if rival.role is Role.IN_SERVICE and not rival.is_classical else 0.0
+    def _tie(self, rival: Entrant, best_classical: Entrant) -> float:
+        """How far below a network in service still counts as equal to it, in the metric's unit."""
+        if rival.role is not Role.IN_SERVICE or rival.is_classical:
+            return 0.0
+        return self.policy.tie_share * max(0.0, _mean(rival.finite) - _mean(best_classical.finite))
 
     @staticmethod
-    def _ahead(judged: Judged, margin: float) -> bool:
-        return judged.interval[0] > -margin and judged.comparison.difference > 0
+    def _ahead(judged: Judged, tie: float) -> bool:
+        return judged.interval[0] > -tie and judged.comparison.difference > 0
 
-    def _sentence(self, judged: Judged, margin: float = 0.0) -> str:
+    def _sentence(self, judged: Judged, tie: float = 0.0) -> str:
         low, high = judged.interval
         relation = (
             "is better than" if low > 0 else "is worse than" if high < 0 else "is not shown better than"
         )
-        if low <= 0 and margin and self._ahead(judged, margin):
-            allowed = f"{margin:.{self.policy.metric.decimals}f} {self.policy.metric.unit}".strip()
-            relation = f"is better on average and at most {allowed} worse than"
+        if low <= 0 and tie and self._ahead(judged, tie):
+            share = f"{self.policy.tie_share:.0%} of its lead over classical algorithms"
+            relation = f"is better on average and at most {share} worse than"
         figures = self._span(judged.comparison.difference, judged.interval)
         return (
             f"{self.candidate.key} {relation} {judged.rival} ({judged.role}): {figures}"
@@ -169,6 +175,8 @@ class _Hearing:
     def _span(self, difference: float, interval: tuple[float, float]) -> str:
         places, unit = self.policy.metric.decimals, self.policy.metric.unit
         low, high = interval
+        # Small differences are told with their first digits.
+        places += _FINER_PLACES if max(map(abs, (difference, low, high))) < _SMALL else 0
         return f"{difference:+.{places}f} {unit} [{low:+.{places}f}, {high:+.{places}f}]".replace("  ", " ")
 
     def _whole(self, entrant: Entrant) -> bool:

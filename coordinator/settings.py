@@ -82,7 +82,8 @@ class Federation(BaseModel):
     """How the instruments of a cohort learn together.
 
     `new_frames`: a cohort federates again once every willing member has acquired that many more.
-    `margin_db`: how much worse than the network in service the 95 % interval may reach at the gate.
+    `tie_share`: at the gate, the share of a network's lead over the best classical algorithm by which
+    the interval may reach below it.
     `heard_s`: an instrument silent for longer counts as unwilling. `look_s`: how often the
     coordinator looks whether a federation is due.
     """
@@ -100,7 +101,7 @@ class Federation(BaseModel):
     assemble_s: float = Field(default=120.0, gt=0)
     round_s: float = Field(default=600.0, gt=0)
     new_frames: int = Field(default=200, ge=1)
-    margin_db: float = Field(default=0.1, ge=0)
+    tie_share: float = Field(default=0.1, ge=0, lt=1)
     heard_s: float = Field(default=120.0, gt=0)
     look_s: float = Field(default=2.0, gt=0)
 

@@ -34,10 +34,10 @@ FEDERATED_GATES = "gates"
 
 @dataclass(frozen=True)
 class Look:
-    """One look at an instrument's gate images: its number (from 1) and the margin allowed (`GatePolicy`)."""
+    """One look at an instrument's gate images: its number (from 1) and the tie allowed (`GatePolicy`)."""
 
     number: int
-    margin: float = 0.0
+    tie_share: float = 0.0
 
 
 def judge_first(place: Workplace, campaign: Campaign) -> str:
@@ -132,7 +132,7 @@ def sit(
         Of gate fields that none of the networks was tuned on.
     look
         Which look at this instrument's gate images this is, see `looks_before`; a mere number allows
-        no margin.
+        no tie.
     """
     from benchmark.gate import Entrant, GatePolicy, judge
     from benchmark.metrics import Metric
@@ -142,7 +142,9 @@ def sit(
     scores = _scored(place, instrument, entered, cases)
     segments = isinstance(instrument.task, Segment)
     policy = GatePolicy(
-        metric=Metric.DICE if segments else Metric.PSNR_REPEAT, margin=look.margin, seed=place.settings.seed
+        metric=Metric.DICE if segments else Metric.PSNR_REPEAT,
+        tie_share=look.tie_share,
+        seed=place.settings.seed,
     )
     first, *others = (Entrant.of(scores, each.name, each.role) for each in entered)
     verdict = judge(first, others, look=look.number, policy=policy)

@@ -131,7 +131,7 @@ def _sit(place: Workplace, federation: Federation, hearing: _Hearing) -> dict[st
         raise CannotAssess("expected a network other than the one in service, found that very one; it stays")
     look = Look(
         looks_before(place, hearing.instrument.id) + 1,
-        margin=place.settings.federation.margin_db,
+        tie_share=place.settings.federation.tie_share,
     )
     rivals = _rivals(hearing)
     tuned = _tuned_on(

@@ -8,6 +8,13 @@ from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
 
+PACKED = "safetensors"
+"""Name of the only array (uint8) in the records `weights` and `update`: the bytes of a safetensors file.
+
+Flower carries every array in requests of its own at each of four hops; with the 36 arrays of a U-Net
+a round of three sites spent some 25 s on them.
+"""
+
 
 class AdaptationPlan(Message):
     """What a site is to do with the weights that come along.

@@ -7,13 +7,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
-from model_library.cards.adaptation import AdaptationPlan
+from model_library.cards.adaptation import PACKED, AdaptationPlan
 from model_library.errors import SynopticError
 from site_client.federation.desk import (
     DESK_VARIABLE,
@@ -36,34 +35,34 @@ def train(message: Message, context: Context) -> Message:  # noqa: ARG001
     Parameters
     ----------
     message
-        `weights`: arrays by key; `plan`: `json` holds an `AdaptationPlan`.
+        `weights`: the bytes of a safetensors file (`PACKED`); `plan`: `json` holds an `AdaptationPlan`.
     context
         Flower's; unused.
 
     Returns
     -------
     Message
-        `update`: what to add to each array, by key, float32; `report`: `json` holds an
+        `update`: what to add to each array, packed likewise; `report`: `json` holds an
         `AdaptationReport`. Or an error whose reason says why there is none.
     """
     try:
         return Message(_adapted(message.content), reply_to=message)
-    except (SynopticError, ValidationError, SafetensorError, KeyError, TypeError, OSError) as refusal:
+    except (SynopticError, ValidationError, ValueError, KeyError, TypeError, OSError) as refusal:
         kind = "" if isinstance(refusal, SynopticError) else f"{type(refusal).__name__}: "
         return Message(Error(code=REFUSED, reason=f"{kind}{refusal}"), reply_to=message)
 
 
 def _adapted(content: RecordDict) -> RecordDict:
     plan = AdaptationPlan.model_validate_json(str(content.config_records["plan"]["json"]))
-    weights = content.array_records["weights"]
+    weights = content.array_records["weights"][PACKED]
     with tempfile.TemporaryDirectory(dir=os.environ[EXCHANGE_VARIABLE]) as folder:
         exchange = Path(folder)
-        save_file({key: array.numpy() for key, array in weights.items()}, exchange / WEIGHTS_FILE)
+        (exchange / WEIGHTS_FILE).write_bytes(weights.numpy().tobytes())
         report = ask_desk(Path(os.environ[DESK_VARIABLE]), exchange, plan)
-        update = load_file(exchange / UPDATE_FILE)
+        update = np.fromfile(exchange / UPDATE_FILE, np.uint8)
     return RecordDict(
         {
-            "update": ArrayRecord({key: Array(values) for key, values in update.items()}),
+            "update": ArrayRecord({PACKED: Array(update)}),
             "report": ConfigRecord({"json": report.model_dump_json()}),
         }
     )

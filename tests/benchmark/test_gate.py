@@ -61,22 +61,33 @@ def test_a_candidate_that_is_only_as_good_is_refused():
 
 
 @pytest.mark.parametrize(("gain", "passed"), [(0.03, True), (-0.01, False), (-0.3, False)])
-def test_with_a_margin_a_network_in_service_is_replaced_by_one_that_is_better_on_average(gain, passed):
-    policy = GatePolicy(margin=0.1)
+def test_where_ties_are_allowed_one_that_is_better_on_average_replaces_a_network(gain, passed):
+    policy = GatePolicy(tie_share=0.1)
     close = [entrant("net@1", 30.0, Role.IN_SERVICE, spread=0.03, seed=1), *rivals()[2:]]
     one = entrant("net@2", 30.0 + gain, Role.CANDIDATE, spread=0.03, seed=5)
     verdict = judge(one, close, policy=policy)
     assert verdict.passed is passed
     assert not judge(one, close).passed
     if passed:
-        assert "is better on average and at most 0.10 dB worse than net@1 (in service)" in verdict.reasons[0]
+        assert (
+            "better on average and at most 10% of its lead over classical algorithms worse than net@1"
+            in str(verdict.reasons)
+        )
 
 
-def test_the_margin_is_for_networks_only():
+def test_ties_are_for_networks_only():
     close = [entrant("tv", 30.0, Role.CLASSICAL, spread=0.03, seed=3)]
     one = entrant("net@2", 30.03, Role.CANDIDATE, spread=0.03, seed=5)
     for in_service in ((), (entrant("nlm", 30.0, Role.IN_SERVICE, spread=0.03, seed=1, classical=True),)):
-        assert not judge(one, [*close, *in_service], policy=GatePolicy(margin=0.1)).passed
+        assert not judge(one, [*close, *in_service], policy=GatePolicy(tie_share=0.1)).passed
+
+
+def test_a_tie_shrinks_with_the_lead_over_classical_algorithms():
+    close = [entrant("net@1", 30.0, Role.IN_SERVICE, spread=0.03, seed=1)]
+    one = entrant("net@2", 30.03, Role.CANDIDATE, spread=0.03, seed=5)
+    for lead, passed in ((2.0, True), (0.1, False)):
+        tv = entrant("tv", 30.0 - lead, Role.CLASSICAL, spread=0.03, seed=1)
+        assert judge(one, [*close, tv], policy=GatePolicy(tie_share=0.1)).passed is passed
 
 
 def test_a_missing_score_blocks_however_good_the_others_are():

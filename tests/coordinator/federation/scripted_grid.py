@@ -1,27 +1,35 @@
 """Flower's grid without Flower's processes: nodes are functions from message to message."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.run import Run
+from safetensors.numpy import load, save
 
 from coordinator.federation.memory_fleet import Site
-from model_library.cards.adaptation import AdaptationPlan
+from model_library.cards.adaptation import PACKED, AdaptationPlan
 
 Node = Callable[[Message], Message | None]
+
+
+def packed(update: Mapping[str, np.ndarray]) -> ArrayRecord:
+    """An update as the client app sends it."""
+    dense = {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in update.items()}
+    return ArrayRecord({PACKED: Array(np.frombuffer(save(dense), np.uint8))})
 
 
 def node(site: Site) -> Node:
     """Speak as the client app does: records `weights` and `plan` in, `update` and `report` out."""
 
     def answer(message: Message) -> Message | None:
-        weights = {key: array.numpy() for key, array in message.content["weights"].items()}
+        weights = load(message.content["weights"][PACKED].numpy().tobytes())
         plan = AdaptationPlan.model_validate_json(message.content["plan"]["json"])
         match site(plan, weights):
             case None:
@@ -29,8 +37,7 @@ def node(site: Site) -> Node:
             case str(error):
                 return Message(Error(2, error), reply_to=message)
             case (update, report):
-                arrays = ArrayRecord({key: Array(array) for key, array in update.items()})
-                content = {"update": arrays, "report": ConfigRecord({"json": report})}
+                content = {"update": packed(update), "report": ConfigRecord({"json": report})}
                 return Message(RecordDict(content), reply_to=message)
 
     return answer

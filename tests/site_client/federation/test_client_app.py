@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, load_file, save, save_file
 
-from model_library.cards.adaptation import AdaptationReport
+from model_library.cards.adaptation import PACKED, AdaptationReport
 from site_client.errors import AdaptationRefused
 from site_client.federation.client_app import app
 from site_client.federation.desk import DESK_VARIABLE, EXCHANGE_VARIABLE, UPDATE_FILE, WEIGHTS_FILE, Desk
@@ -43,7 +43,7 @@ def at_desk(tmp_path, monkeypatch):
 def answer(plan_json: str, weights=WEIGHTS) -> Message:
     content = RecordDict(
         {
-            "weights": ArrayRecord({key: Array(values) for key, values in weights.items()}),
+            "weights": ArrayRecord({PACKED: Array(np.frombuffer(save(dict(weights)), np.uint8))}),
             "plan": ConfigRecord({"json": plan_json}),
         }
     )
@@ -62,7 +62,7 @@ def test_the_update_and_the_report_come_back(at_desk, plan_of, report_of, tmp_pa
     at_desk(adapt)
     reply = answer(plan_of(number=2).model_dump_json())
     assert not reply.has_error()
-    update = {key: array.numpy() for key, array in reply.content.array_records["update"].items()}
+    update = load(reply.content.array_records["update"][PACKED].numpy().tobytes())
     assert update.keys() == WEIGHTS.keys()
     for key, values in WEIGHTS.items():
         assert update[key].dtype == np.float32
