@@ -12,7 +12,7 @@ DEMO_ARGS ?=
 TEST_ARGS ?= -n 2 --dist loadfile
 
 .PHONY: demo test check setup wheel clean
-demo: $(STAMP) ## the whole loop on this machine: one coordinator, three microscopes, three sites
+demo: $(STAMP) ## the whole loop on this machine: one coordinator, six microscopes, six sites
 	$(BIN)/synoptic demo $(DEMO_ARGS)
 
 test: $(STAMP) check ## layers, types, style, and every test

@@ -7,7 +7,8 @@ import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
 from coordinator import drifting, stages, verdicts
-from coordinator.records import ENDED, Finding, Stage
+from coordinator.readiness import ask_for_labels, readiness_of
+from coordinator.records import ENDED, WAITS, Finding, Stage
 from coordinator.releases import publishing
 from coordinator.store.values import Campaign, Event, Opening, StoredImage
 from coordinator.workplace import Workplace
@@ -42,7 +43,7 @@ PLAN: Mapping[Stage, StageWork] = {
 
 _LIGHT = (Stage.GATHERING, Stage.FIRST_RELEASE, Stage.FINAL_RELEASE)
 """Stages that wait for no turn to compute."""
-_IDLE = (Stage.WAITING, *ENDED)
+_IDLE = (*WAITS, *ENDED)
 
 
 @DBOS.dbos_class()
@@ -97,17 +98,20 @@ class Campaigning(DBOSConfiguredInstance):
         return "done"
 
     def _start_waiting(self, instrument_id: str) -> None:
-        for campaign_id in self._place.campaigns.at_stage(instrument_id, Stage.WAITING):
+        for campaign_id in self._place.campaigns.at_stages(instrument_id, WAITS):
             self._start_if_ready(campaign_id)
 
     def _start_if_ready(self, campaign_id: str) -> None:
         campaign = self._place.campaigns.get(campaign_id)
-        if campaign is None or campaign.stage != Stage.WAITING:
+        if campaign is None or campaign.stage not in WAITS:
             return
-        if stages.is_ready(self._place, campaign):
+        found = readiness_of(self._place, campaign)
+        if found.is_ready:
             # The id makes a second start of the same campaign a no-op.
             with SetWorkflowID(campaign_id):
                 DBOS.start_workflow(self.run, campaign_id)
+        elif found.lacks_labels_only:
+            ask_for_labels(self._place, campaign, found)
 
     def _perform(self, campaign_id: str, stage: Stage) -> str | None:
         """Perform one stage; returns why it failed, or None."""

@@ -9,6 +9,7 @@ import typer
 
 from coordinator.annotation_cli import app as annotations
 from coordinator.errors import CoordinatorError, NotFounded
+from coordinator.status_lines import federation_line, status_lines
 
 app = typer.Typer(
     help="Run the server that selects, tunes, benchmarks and releases networks.",
@@ -68,17 +69,13 @@ def enrol_token(data: Data, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: synoptic coordinator status --data /srv/synoptic --json")
 def status(data: Data, as_json: AsJson = False) -> None:
-    """Ask the running server about instruments, campaigns and releases."""
+    """Ask the running server what each instrument does and has in service, and about federations."""
     found = _ask(data)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    for campaign in found["campaigns"]:
-        method = (campaign["final"] or campaign["first"] or {}).get("method", {"id": "none", "version": ""})
-        line = f"{campaign['site']}: {campaign['stage']}; in service {method['id']} {method['version']}"
+    for line in status_lines(found):
         typer.echo(line)
-    if not found["campaigns"]:
-        typer.echo("No instrument has enrolled; invite one with `synoptic coordinator enrol-token`.")
 
 
 @app.command(epilog="Example: synoptic coordinator federate --data /srv/synoptic")
@@ -107,9 +104,7 @@ def federations(data: Data, as_json: AsJson = False) -> None:
         )
         typer.echo(f"{cohort['id']}: {sites}")
     for federation in found["federations"]:
-        failure = federation["failure"]
-        told = f"{len(federation['rounds'])} rounds" if failure is None else failure["reason"]
-        typer.echo(f"{federation['id']} of {federation['cohort']}: {federation['stage']}; {told}")
+        typer.echo(federation_line(federation))
     if not found["cohorts"]:
         typer.echo("No cohort yet: an instrument joins one with its first network.")
 

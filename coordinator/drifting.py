@@ -40,17 +40,24 @@ def answer(place: Workplace, instrument_id: str) -> str | None:
     """Open the instrument's next campaign if its returned images show a drift; returns its id.
 
     Nothing is opened while a campaign is under way: the images are looked at again when it is over.
+    Where the operator wants no campaigns of it, the latest one keeps the drift, once.
     """
     latest = latest_campaign(place, instrument_id)
-    if latest.stage not in ENDED or not place.settings.drift.automatic:
+    automatic = place.settings.drift.automatic
+    if latest.stage not in ENDED or (not automatic and Finding.UNANSWERED in latest.findings):
         return None
     drift = drift_of(place, latest)
     if drift is None:
         return None
-    opening = Opening(instrument_id, latest.number + 1, Trigger.DRIFT, drift.onset_sequence)
     now = place.clock()
-    findings = {Finding.DRIFT.value: {**drift.model_dump(mode="json"), "at": now}}
-    campaign_id = place.campaigns.open(opening, Stage.WAITING, now, findings)
+    kept = {**drift.model_dump(mode="json"), "at": now}
+    if not automatic:
+        text = f"{_told(drift)}; no campaign answers it, since [drift] automatic is false"
+        place.campaigns.find_out(latest.id, Finding.UNANSWERED, kept)
+        place.campaigns.note(latest.id, "unanswered drift", Event(now, latest.stage, text))
+        return None
+    opening = Opening(instrument_id, latest.number + 1, Trigger.DRIFT, drift.onset_sequence)
+    campaign_id = place.campaigns.open(opening, Stage.WAITING, now, {Finding.DRIFT.value: kept})
     place.campaigns.note(campaign_id, "opened", Event(now, Stage.WAITING, _told(drift)))
     return campaign_id
 
@@ -69,9 +76,9 @@ def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
     return [drift for drift in told if drift is not None]
 
 
-def drift_told(campaign: Campaign) -> dict[str, Any] | None:
-    """Tell, as JSON, the drift that opened a campaign; None where something else did."""
-    drift = campaign.findings.get(Finding.DRIFT)
+def drift_told(campaign: Campaign, found: Finding = Finding.DRIFT) -> dict[str, Any] | None:
+    """Tell, as JSON, the drift that opened a campaign, or the unanswered one; None where there is none."""
+    drift = campaign.findings.get(found)
     if drift is None:
         return None
     return {**drift, "at": iso(drift["at"]), "campaign": campaign.id, "instrument": campaign.instrument_id}

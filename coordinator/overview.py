@@ -42,6 +42,7 @@ def _instrument(place: Workplace, instrument: Instrument) -> dict[str, Any]:
         "last_seen_at": iso(instrument.last_seen_at),
         "heartbeat": None if heartbeat is None else heartbeat.model_dump(mode="json"),
         "release_id": None if current is None else current.id,
+        "release": None if current is None else release_told(current),
         "images_by_split": dict(Counter(str(image.split) for image in images)),
         "fields_by_split": {
             split: sorted({image.field for image in images if image.split == split})
@@ -62,6 +63,7 @@ def _campaign(place: Workplace, campaign: Campaign, instrument: Instrument) -> d
         "trigger": str(campaign.trigger),
         "requested": {"from_sequence": campaign.from_sequence, "count": place.settings.first_images},
         "drift": drift_told(campaign),
+        "unanswered_drift": drift_told(campaign, Finding.UNANSWERED),
         "stage": campaign.stage,
         "failure": found.get(Finding.FAILURE),
         "events": [{"at": iso(e.at), "stage": e.stage, "text": e.text} for e in campaign.events],

@@ -7,7 +7,8 @@ class Stage(StrEnum):
     """What a campaign is doing, in this order."""
 
     WAITING = "waiting for first images"
-    """For segmentation also: for their labels."""
+    LABELLING = "waiting for labels"
+    """For segmentation only: the images are there."""
     GATHERING = "gathering images"
     NOISE = "measuring noise"
     CLASSICAL = "tuning classical algorithms"
@@ -20,6 +21,9 @@ class Stage(StrEnum):
     MONITORING = "monitoring"
     FAILED = "failed"
 
+
+WAITS = (Stage.WAITING, Stage.LABELLING)
+"""Stages in which a campaign has not begun."""
 
 ENDED = (Stage.MONITORING, Stage.FAILED)
 """Stages in which a campaign is over."""
@@ -40,3 +44,5 @@ class Finding(StrEnum):
     FAILURE = "failure"
     DRIFT = "drift"
     """What opened the campaign; kept with it."""
+    UNANSWERED = "unanswered_drift"
+    """What would have opened the next one, had the operator not switched that off."""

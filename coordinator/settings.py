@@ -19,6 +19,7 @@ _TEXT = """\
 hosts = [{hosts}]    # names and addresses by which sites reach it; all are in the TLS certificate
 port = {port}               # 0: any free port, told in serving.json
 first_images = 28           # how many first images a campaign asks of an instrument
+labelled_images = 14        # for segmentation: how many of them need labels before it begins
 every_n = 5                 # every N-th frame comes back for a benchmark
 seed = 0                    # of everything random: recorruption, crops, fine-tuning
 at_once = 1                 # steps of campaigns that compute at the same time; one core each
@@ -35,7 +36,7 @@ patch_px = 64
 learning_rate = 2e-4
 
 [drift]
-automatic = true            # false: a drift is shown, but opens no campaign
+automatic = true            # false: a drift is noted and shown, but opens no campaign
 
 [federation]
 automatic = true            # false: only by `synoptic coordinator federate`
@@ -68,7 +69,8 @@ class Tuning(BaseSettings):
 class DriftSettings(BaseModel):
     """When returned images count as a drift, and what follows; see `benchmark.drift.DriftPolicy`.
 
-    `automatic`: a drift opens a campaign. `threshold`: cumulative sum, in standard deviations.
+    `automatic`: a drift opens a campaign; otherwise it is noted with the latest one.
+    `threshold`: cumulative sum, in standard deviations.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

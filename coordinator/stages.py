@@ -21,24 +21,9 @@ from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, tuned_field
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
-from model_library.wire.tasks import Segment
 
 _TUNED_ON = 5
 """Images to tune classical algorithms on: enough for up to three parameters; all images rank them."""
-
-
-def is_ready(place: Workplace, campaign: Campaign) -> bool:
-    """Tell whether a campaign can begin: its images are there, for segmentation enough with labels."""
-    images = first_images(place, campaign)
-    settings = place.settings
-    if len(images) < settings.first_images:
-        return False
-    if not isinstance(instrument_of(place, campaign).task, Segment):
-        return True
-    from coordinator.annotation.labels import labelled_images
-
-    enough = min(settings.labelled_images, settings.first_images)
-    return len(labelled_images(place, images)) >= enough
 
 
 def gather(place: Workplace, campaign: Campaign) -> str:

@@ -49,6 +49,7 @@ def release_told(release: Release) -> dict[str, Any]:
         "purpose": str(release.purpose),
         "method": release.manifest.method.model_dump(mode="json"),
         "instrument": release.instrument_id,
+        "origin": release.campaign_id,
         "reasons": list(release.manifest.reasons),
         "created_at": iso(release.created_at),
         "published_at": iso(release.published_at),

@@ -137,10 +137,28 @@ def _described(status: "SiteStatus") -> str:
         f"federation: {_standing(status)}",
         "bytes out: " + ", ".join(f"{kind} {count}" for kind, count in status.bytes_out.items()),
     ]
+    lines += _segmented(status)
     lines += [f"set aside: {item.path}: {item.reason}" for item in status.set_aside]
     lines += [f"outbox: {trouble}" for trouble in status.outbox_troubles]
     lines += [f"ALARM {subject}: {text}" for subject, text in status.alarms.items()]
     return "\n".join(lines)
+
+
+def _segmented(status: "SiteStatus") -> list[str]:
+    if status.segmentation is None:
+        return []
+    frames = status.segmentation.frames
+    return [
+        f"{name}: {each.mean_count:.1f} objects per frame, {100 * each.mean_area_fraction:.1f} % of the area,"
+        f" diameter {_diameter(each.mean_diameter_nm, each.mean_diameter_px)} ({frames} frames)"
+        for name, each in status.segmentation.classes.items()
+    ]
+
+
+def _diameter(nm: float | None, px: float | None) -> str:
+    # Frames with and without a pixel size may be among them.
+    told = [f"{value:.1f} {unit}" for value, unit in ((nm, "nm"), (px, "px")) if value is not None]
+    return " or ".join(told) or "unknown"
 
 
 def _standing(status: "SiteStatus") -> str:

@@ -35,6 +35,6 @@ def heartbeat(message: Heartbeat, caller: Caller, services: Running) -> Orders:
         first_images=requests_of(place, caller),
         every_n=place.settings.every_n,
         release_id=published[-1] if published else None,
-        # Without the engine a site would find nobody to talk to.
-        invitation=invitation_of(place, caller) if services.engine.is_up() else None,
+        # Also while the engine is down for a moment: a site that left needs a minute to come back.
+        invitation=invitation_of(place, caller),
     )

@@ -1,7 +1,7 @@
 """What each campaign did and found; every note has a key, so that a repeated step notes nothing twice."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col, select, update
@@ -54,6 +54,14 @@ class Campaigns:
         with self._database.write() as session:
             session.exec(change)
 
+    def leave(self, campaign_id: str, before: str, after: str) -> None:
+        """Move a campaign from one stage to another, unless it has left that one already."""
+        change = update(CampaignRow).where(
+            col(CampaignRow.id) == campaign_id, col(CampaignRow.stage) == before
+        )
+        with self._database.write() as session:
+            session.exec(change.values(stage=after))
+
     def note(self, campaign_id: str, key: str, event: Event) -> None:
         """Add a line to the history, unless a line of this key is there."""
         query = select(EventRow.id).where(EventRow.campaign_id == campaign_id, EventRow.key == key)
@@ -104,10 +112,10 @@ class Campaigns:
         with self._database.read() as session:
             return tuple(session.exec(query.order_by(col(CampaignRow.number))))
 
-    def at_stage(self, instrument_id: str, stage: str) -> tuple[str, ...]:
-        """Find an instrument's campaigns at a stage, oldest first."""
+    def at_stages(self, instrument_id: str, stages: Sequence[str]) -> tuple[str, ...]:
+        """Find an instrument's campaigns at one of some stages, oldest first."""
         query = select(CampaignRow.id).where(
-            CampaignRow.instrument_id == instrument_id, CampaignRow.stage == stage
+            CampaignRow.instrument_id == instrument_id, col(CampaignRow.stage).in_(stages)
         )
         with self._database.read() as session:
             return tuple(session.exec(query.order_by(col(CampaignRow.number))))

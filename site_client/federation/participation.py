@@ -90,7 +90,12 @@ class Participation:
         self._tell(state="apart")
 
     def invite(self, invitation: Invitation | None) -> bool:
-        """Take note of what the coordinator wants now; True where that changes what is to be done."""
+        """Take note of what the coordinator wants now; True where that changes what is to be done.
+
+        Called after every talk, so it is also where a clock that was set is noticed first.
+        """
+        if self._clock_fits():
+            self._journal.clear_alarm(_CLOCK)
         before, now = self._invited, self._clock()
         if invitation is None or not self._settings.federate:
             if before is None or before.withdrawn:
@@ -207,10 +212,10 @@ class Participation:
             )
 
     def _hold_clock(self) -> None:
-        ahead_s = self._client.clock_ahead_s
-        if -_MOST_BEHIND_S <= ahead_s <= _MOST_AHEAD_S:
+        if self._clock_fits():
             self._journal.clear_alarm(_CLOCK)
             return
+        ahead_s = self._client.clock_ahead_s
         found = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'}"
         refusal = (
             f"expected this computer's clock within {_MOST_AHEAD_S:.0f} s of the coordinator's, found it "
@@ -220,6 +225,9 @@ class Participation:
         if _CLOCK not in self._journal.alarms():
             self._journal.raise_alarm(_CLOCK, refusal)
         raise AdaptationRefused(refusal)
+
+    def _clock_fits(self) -> bool:
+        return -_MOST_BEHIND_S <= self._client.clock_ahead_s <= _MOST_AHEAD_S
 
     def _granted(self, invitation: Invitation) -> tuple[AcceptedFile, ...]:
         files = self._ledger.newest(_CLAIMED_FRAMES)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Coordinator, synoptic
+from .conftest import Coordinator, enrol, synoptic
 
 
 def test_founding_twice_is_refused_in_words(coordinator: Coordinator) -> None:
@@ -26,6 +26,14 @@ def test_status_prints_the_overview(coordinator: Coordinator) -> None:
     assert done.returncode == 0, done.stderr
     assert {"instruments", "campaigns"} <= set(json.loads(done.stdout))
     assert (coordinator.data / "operator.token").read_text() not in done.stdout + done.stderr
+
+
+def test_status_prints_a_line_for_each_instrument(coordinator: Coordinator) -> None:
+    one, other = enrol(coordinator, "status-1"), enrol(coordinator, "status-2")
+    done = synoptic("status", "--data", str(coordinator.data))
+    assert done.returncode == 0, done.stderr
+    told = {line.partition(":")[0] for line in done.stdout.splitlines()}
+    assert {f"status-1 ({one.id})", f"status-2 ({other.id})"} <= told
 
 
 def test_a_token_can_be_made_beside_a_running_server(coordinator: Coordinator) -> None:

@@ -1,15 +1,18 @@
 """A drift that returned images show opens the instrument's next campaign, once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from coordinator import drifting
 from coordinator.methods import latest_campaign, measured_campaign
+from coordinator.overview import overview_of
 from coordinator.records import Stage
 from coordinator.requests import requests_of
 from coordinator.settings import DriftSettings
+from coordinator.status_lines import status_lines
 from coordinator.store.values import Instrument, Opening, Trigger
 from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
@@ -111,8 +114,34 @@ def test_drift_can_be_switched_off(tmp_path: Path):
         instrument = enrolled(place)
         measured(place, instrument)
         returned(place, instrument, {30: 1.5, 35: 1.5, 40: 1.5})
-        assert drifting.drift_of(place, latest_campaign(place, instrument.id)) is not None
         assert drifting.answer(place, instrument.id) is None
+        assert len(place.campaigns.of(instrument.id)) == 1
+
+
+def test_a_drift_that_nothing_answers_is_noted_once_and_shown(tmp_path: Path):
+    with workplace(tmp_path, drift=DriftSettings(automatic=False)) as place:
+        instrument = enrolled(place)
+        measured(place, instrument)
+        returned(place, instrument, {30: 1.0, 35: 1.5, 40: 1.5})
+        drifting.answer(place, instrument.id)
+        returned(place, instrument, {45: 1.5})
+        drifting.answer(place, instrument.id)
+        [event] = latest_campaign(place, instrument.id).events
+        assert "automatic is false" in event.text
+        [told] = overview_of(place)["campaigns"]
+        assert (told["drift"], told["unanswered_drift"]["onset_sequence"]) == (None, 35)
+        [line] = status_lines(overview_of(place))
+        assert "monitoring, drift from frame 35 on not answered;" in line
+
+
+def test_a_drift_that_was_only_noted_is_answered_once_that_is_switched_on(tmp_path: Path):
+    with workplace(tmp_path, drift=DriftSettings(automatic=False)) as place:
+        instrument = enrolled(place)
+        measured(place, instrument)
+        returned(place, instrument, {30: 1.0, 35: 1.5, 40: 1.5})
+        drifting.answer(place, instrument.id)
+        on = place.settings.model_copy(update={"drift": DriftSettings()})
+        assert drifting.answer(replace(place, settings=on), instrument.id) is not None
 
 
 def test_each_campaign_asks_for_its_own_images_and_for_what_was_refused(

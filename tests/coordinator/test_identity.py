@@ -167,7 +167,7 @@ def test_another_wire_version_is_refused(first: Instrument) -> None:
     frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "returned": 0}
     answer = first.client.post("/v1/heartbeat", json={"frames": frames, "wire_version": 99})
     assert answer.status_code == 409
-    assert "wire version 1" in answer.json()["error"]["message"]
+    assert "wire version 2" in answer.json()["error"]["message"]
 
 
 def test_a_message_larger_than_any_is_refused_unread(coordinator: Coordinator) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from coordinator import monitoring, stages
+from coordinator.campaign import Campaigning
 from coordinator.methods import latest_campaign
+from coordinator.readiness import ask_for_labels, readiness_of
 from coordinator.records import Stage
 from coordinator.releases import publishing
 from coordinator.store.annotations import StoredAnnotation
@@ -32,8 +34,13 @@ def first(place: Workplace, instrument: Instrument, *sequences: int) -> list[Sto
     return [received(place, instrument.id, each, ImagePurpose.FIRST) for each in sequences]
 
 
+def label(place: Workplace, image: StoredImage) -> None:
+    drawing = StoredAnnotation(image.instrument_id, image.sha256, "<annotations/>", 1, "labels.xml", NOW)
+    place.annotations.keep([drawing])
+
+
 def ready(place: Workplace, instrument: Instrument) -> bool:
-    return stages.is_ready(place, latest_campaign(place, instrument.id))
+    return readiness_of(place, latest_campaign(place, instrument.id)).is_ready
 
 
 def test_a_campaign_waits_for_its_first_images(place: Workplace):
@@ -64,9 +71,49 @@ def test_a_segmenting_campaign_waits_for_labels_too(place: Workplace):
     images = first(place, instrument, 1, 2, 3, 4)
     for image in images[:3]:
         assert not ready(place, instrument)
-        label = StoredAnnotation(instrument.id, image.sha256, "<annotations/>", 1, "labels.xml", NOW)
-        place.annotations.keep([label])
+        label(place, image)
     assert ready(place, instrument)
+
+
+@pytest.mark.parametrize("trigger", Trigger)
+def test_while_only_labels_are_missing_the_history_says_how_many_and_how_to_import_them(
+    place: Workplace, trigger: Trigger
+):
+    instrument = enrolled(place, task=Segment(classes=("background", "membrane")))
+    number, start = (1, 1) if trigger is Trigger.ENROLMENT else (2, 20)
+    if number == 2:
+        measured(place, instrument, images=4)
+    place.campaigns.open(Opening(instrument.id, number, trigger, start), Stage.WAITING, NOW)
+    campaigning = Campaigning.__new__(Campaigning)
+    campaigning._place = place
+    images = []
+    for sequence in range(start, start + 4):
+        assert latest_campaign(place, instrument.id).stage == Stage.WAITING
+        images += first(place, instrument, sequence)
+        campaigning.arrived(images[-1])
+    label(place, images[0])
+    for _ in range(2):
+        campaigning.labels_arrived(instrument.id)
+    waiting = latest_campaign(place, instrument.id)
+    assert waiting.stage == "waiting for labels"
+    assert [event.text.partition(" images")[0] for event in waiting.events] == [
+        "0 of at least 3",
+        "1 of at least 3",
+    ]
+    assert {event.stage for event in waiting.events} == {"waiting for labels"}
+    command = "synoptic coordinator annotations import FILE"
+    for event in waiting.events:
+        assert f"{command} --data {place.settings.data} --instrument {instrument.id}" in event.text
+
+
+def test_a_campaign_that_has_begun_is_not_sent_back_to_wait_for_labels(place: Workplace):
+    instrument = enrolled(place, task=Segment(classes=("background", "membrane")))
+    place.campaigns.open(Opening(instrument.id), Stage.WAITING, NOW)
+    first(place, instrument, 1, 2, 3, 4)
+    seen = latest_campaign(place, instrument.id)
+    place.campaigns.enter(seen.id, Stage.GATHERING)  # by another request, meanwhile
+    ask_for_labels(place, seen, readiness_of(place, seen))
+    assert latest_campaign(place, instrument.id).stage == Stage.GATHERING
 
 
 def test_a_federated_release_is_not_scored_on_fields_that_any_ancestor_was_tuned_on(

@@ -35,7 +35,7 @@ SIDE_PX = 128
 DOSE = 30.0
 FIRST_IMAGES = 14
 EVERY_N = 5
-LONG = os.environ.get("SYNOPTIC_LONG") == "1"
+
 
 _RECIPE = Recipe(operators=(ShotNoise(electrons_per_pixel=DOSE), digitise(16)))
 _SETTINGS = """\
@@ -53,7 +53,7 @@ quorum = {quorum}
 rounds = {rounds}
 steps = 2
 assemble_s = {assemble_s}
-round_s = 45
+round_s = 60
 """
 
 
@@ -106,7 +106,7 @@ class SmallFleet:
     port: int
     rounds: int = 3
     quorum: int = 3
-    assemble_s: int = 60
+    assemble_s: int = 90
     host: str = "127.0.0.1"
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 

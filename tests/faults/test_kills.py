@@ -1,5 +1,7 @@
 """Everything that takes part in a federation is killed with -9, one after the other, and it goes on."""
 
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -104,3 +106,32 @@ def test_without_sites_it_fails_with_a_cause_before_its_deadline(
     ended = until(lambda: over(fleet), 150, "the federation to end")
     assert ended["stage"] == "failed"
     assert "2" in ended["failure"]["reason"], ended["failure"]
+
+
+@pytest.mark.skipif(os.environ.get("SYNOPTIC_LONG") != "1", reason="long form: set SYNOPTIC_LONG=1")
+@pytest.mark.parametrize("moment_s", [0.2, 2.0, 6.0])
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        ("flower-superlink", "coordinator"),
+        ("flower-superexec", "coordinator"),
+        ("flwr-serverapp", "coordinator"),
+        ("flower-supernode", "north"),
+        ("flower-superexec", "north"),
+        ("flwr-clientapp", "north"),
+        ("site_client.trainer", "north"),
+    ],
+)
+def test_each_kind_of_process_may_die_at_any_moment(
+    small_fleet: Callable[..., Any], until: Callable[..., Any], kind: str, where: str, moment_s: float
+) -> None:
+    fleet = small_fleet(SITES, rounds=2, quorum=2)
+    for name in SITES:
+        fleet.run_site(name)
+    until(lambda: fleet.all_of("flwr-clientapp"), 300, "the first round to begin")
+    time.sleep(moment_s)
+    fleet.kill(kind, where)
+    ended = until(lambda: over(fleet), 400, "the federation to end")
+    assert ended["stage"] == "done", ended["failure"]
+    assert [each["number"] for each in ended["rounds"]] == [1, 2]
+    fleet.end()

@@ -1,5 +1,6 @@
 """What leaves a site, counted by a proxy outside the programs."""
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def answers(fleet: Any) -> bool:
     try:
         return httpx.get(
             f"https://{fleet.host}:{fleet.port}/v1/health",
-            verify=str(fleet.data / "tls" / "ca.pem"),
+            verify=ssl.create_default_context(cafile=str(fleet.data / "tls" / "ca.pem")),
             trust_env=False,
         ).is_success
     except httpx.TransportError:

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from model_library.wire.tasks import Denoise, Segment, Task
 from simulations.cues import annotations_due, buttons_due, first_image_names
 from simulations.observation import Look, SiteLook
@@ -102,8 +104,9 @@ def test_labels_are_not_drawn_before_all_first_images_are_there() -> None:
     assert annotations_due(seen(tissue, other), first_images=3) == ()
 
 
-def test_labels_are_drawn_on_exactly_the_first_images() -> None:
-    tissue = site("tissue", stage="waiting for first images", task=LABELS, images=images(3))
+@pytest.mark.parametrize("stage", ["waiting for first images", "waiting for labels"])
+def test_labels_are_drawn_on_exactly_the_first_images(stage: str) -> None:
+    tissue = site("tissue", stage=stage, task=LABELS, images=images(3))
 
     (only,) = annotations_due(seen(tissue, site("cortex")), first_images=3)
 

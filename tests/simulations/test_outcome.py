@@ -328,6 +328,10 @@ def test_complete_run_says_so_and_holds_the_keys_that_were_asked_for() -> None:
             {"campaigns": (campaign(), campaign(number=2, stage="waiting for first images"))},
             "its campaign 2: waiting for first images",
         ),
+        (
+            {"campaigns": (campaign(), campaign(number=2, stage="waiting for labels"))},
+            "its campaign 2: waiting for labels",
+        ),
     ],
 )
 def test_incomplete_run_says_what_is_still_to_come(changes: dict[str, Any], words: str) -> None:

@@ -25,6 +25,8 @@ from simulations.scenario import (
 )
 from simulations.stage import magnified, prepared
 
+MAKEFILE = Path(__file__).parents[2] / "Makefile"
+
 
 def write(path: Path, shape: tuple[int, int], *, seed: int = 0, dtype: type = np.uint8) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,13 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def fleet() -> dict[str, SiteScenario]:
     return {each.name: each for each in default_scenario(seed=1, frames=10).sites}
+
+
+def test_make_says_how_many_sites_the_demo_has(fleet: dict[str, SiteScenario]) -> None:
+    [line] = [each for each in MAKEFILE.read_text().splitlines() if each.startswith("demo:")]
+
+    assert line.endswith("one coordinator, six microscopes, six sites")
+    assert len(fleet) == 6
 
 
 def test_default_fleet_is_a_cohort_of_four_and_two_others(fleet: dict[str, SiteScenario]) -> None:

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from model_library.images.frame import Frame
 from model_library.images.readers import read_frame, read_provenance
@@ -12,6 +13,7 @@ from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Segment
+from site_client.cli import app
 from site_client.daemon import worker_child
 from site_client.journal import InService
 from site_client.ledger import Finished, Header, Stamp
@@ -102,6 +104,32 @@ def test_a_frame_that_is_done_twice_counts_once_and_only_when_it_is_done(site):
     assert site.memory.objects.summary() is None
     site.ledger.finish(frame, Finished(OTSU, "r1", "x.tif", 0.1), now=0)
     assert site.memory.objects.summary().classes["grain"].mean_count == 3
+
+
+def test_the_status_tells_in_words_what_the_frames_hold(enrolled):
+    enrolled.settings.acquisitions.mkdir(parents=True, exist_ok=True)
+    assert "objects" not in described(enrolled)
+    for number, pixel_size_nm in ((1, 5.0), (2, None)):
+        accept(enrolled, number, grains([(30, 40 + number)]), pixel_size_nm)
+        frame = enrolled.ledger.frame(number)
+        diameter = {"diameter_nm": 100.0} if pixel_size_nm else {"diameter_px": 20.0}
+        figures = {
+            "grain": ClassFigures(count=number, area_fraction=0.25, **diameter),
+            "void": ClassFigures(count=0, area_fraction=0.0),
+        }
+        enrolled.memory.objects.keep(frame, figures)
+        enrolled.ledger.finish(frame, Finished(OTSU, "r1", f"{number}.tif", 0.1), now=0)
+    lines = described(enrolled).splitlines()
+    assert (
+        "grain: 1.5 objects per frame, 25.0 % of the area, diameter 100.0 nm or 20.0 px (2 frames)" in lines
+    )
+    assert "void: 0.0 objects per frame, 0.0 % of the area, diameter unknown (2 frames)" in lines
+
+
+def described(site) -> str:
+    done = CliRunner().invoke(app, ["status", "--folder", str(site.folder)])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def test_a_segmenting_network_gives_class_numbers(tmp_path):

@@ -220,6 +220,23 @@ def test_a_wrong_clock_is_an_alarm_and_no_joining_until_it_is_set(
     assert read_standing(enrolled.journal).cause is None
 
 
+def test_the_alarm_ends_with_the_first_talk_after_the_clock_was_set_invited_or_not(
+    participation, invitation_of, coordinator, client, enrolled, clock
+) -> None:
+    coordinator.clock_shift_s = -10.0
+    client.call("POST", "/v1/heartbeat", content=b"{}")
+    participation.invite(invitation_of(ends_in_s=30.0))
+    participation.step()
+    clock.now += 60
+    client.call("POST", "/v1/heartbeat", content=b"{}")
+    participation.invite(None)
+    assert "clock" in enrolled.journal.alarms()
+    coordinator.clock_shift_s = 0.0
+    client.call("POST", "/v1/heartbeat", content=b"{}")
+    participation.invite(None)
+    assert enrolled.journal.alarms() == {}
+
+
 def test_a_clock_that_is_right_is_measured_so(client) -> None:
     client.call("POST", "/v1/heartbeat", content=b"{}")
     assert abs(client.clock_ahead_s) < 2.0

@@ -1,0 +1,53 @@
+"""What `synoptic coordinator status` prints: the overview as a line per instrument and federation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.records import Stage
+
+Told = Mapping[str, Any]
+"""A part of the overview, as JSON gives it."""
+
+
+def status_lines(overview: Told) -> list[str]:
+    """Write a line per instrument with its latest campaign, then a line per federation."""
+    # The overview lists campaigns in the order of their opening: the latest of an instrument stays.
+    latest = {each["instrument"]: each for each in overview["campaigns"]}
+    instruments = [_instrument(each, latest.get(each["id"])) for each in overview["instruments"]]
+    if not instruments:
+        return ["No instrument has enrolled; invite one with `synoptic coordinator enrol-token`."]
+    return [*instruments, *map(federation_line, overview["federations"])]
+
+
+def federation_line(federation: Told) -> str:
+    """Say in one line what a federation did."""
+    failure = federation["failure"]
+    told = f"{len(federation['rounds'])} rounds" if failure is None else failure["reason"]
+    return f"{federation['id']} of {federation['cohort']}: {federation['stage']}; {told}"
+
+
+def _instrument(instrument: Told, campaign: Told | None) -> str:
+    revoked = "" if instrument["revoked_at"] is None else ", revoked"
+    doing = "no campaign yet" if campaign is None else _campaign(campaign)
+    return (
+        f"{instrument['site']} ({instrument['id']}{revoked}): {doing}; {_in_service(instrument['release'])}"
+    )
+
+
+def _campaign(campaign: Told) -> str:
+    why = f", after a {campaign['trigger']}" if campaign["number"] > 1 else ""
+    told = f"campaign {campaign['number']}{why}: {campaign['stage']}"
+    if campaign["failure"] is not None:
+        return f"{told} at {campaign['failure']['stage']}: {campaign['failure']['reason']}"
+    if campaign["stage"] == Stage.LABELLING:
+        return f"{told}, {campaign['events'][-1]['text']}"
+    drift = campaign["unanswered_drift"]
+    return told if drift is None else f"{told}, drift from frame {drift['onset_sequence']} on not answered"
+
+
+def _in_service(release: Told | None) -> str:
+    if release is None:
+        return "nothing released yet"
+    method = release["method"]
+    state = "released, not installed yet:" if release["installed_at"] is None else "in service"
+    return f"{state} {method['id']} {method['version']}, {release['purpose']} release of {release['origin']}"
