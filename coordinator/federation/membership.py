@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from coordinator.federation.cohorts import Progress, Standing
 from coordinator.federation.records import Start
 from coordinator.methods import card_of
-from coordinator.records import ENDED, Finding, Stage
+from coordinator.records import ENDED, WAITS, Finding, Stage
 from coordinator.store.values import Campaign, Instrument
 from coordinator.workplace import Workplace
 from model_library.networks.config import NetworkConfig
@@ -41,7 +41,7 @@ def progress(place: Workplace, instrument_id: str) -> Progress:
     """
     ids = place.campaigns.of(instrument_id)
     latest = place.campaigns.get(ids[-1]) if ids else None
-    if latest is None or latest.stage == Stage.WAITING:
+    if latest is None or latest.stage in WAITS:
         return "idle"
     if latest.stage not in ENDED:
         return "under way"

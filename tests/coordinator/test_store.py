@@ -9,6 +9,7 @@ import pytest
 from benchmark.splits import Split
 from coordinator.errors import Conflict, Unauthenticated, Unprocessable
 from coordinator.founding import found
+from coordinator.inspection import Inspections
 from coordinator.intake import Intake
 from coordinator.services import open_place
 from coordinator.settings import read_settings
@@ -43,6 +44,13 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
     database.close()
 
 
+@pytest.fixture
+def inspections(place: Workplace) -> Iterator[Inspections]:
+    made = Inspections(place.settings)
+    yield made
+    made.close()
+
+
 def whole_upload(place: Workplace, content: bytes, sequence: int, **changes: object) -> Upload:
     """An upload whose last byte is durable and whose intake has not begun."""
     upload = place.uploads.declare("scope", declaration(content, sequence, **changes), NOW + 60)
@@ -51,21 +59,25 @@ def whole_upload(place: Workplace, content: bytes, sequence: int, **changes: obj
     return upload
 
 
-def test_what_was_whole_before_a_crash_is_taken_in_after_it(place: Workplace) -> None:
+def test_what_was_whole_before_a_crash_is_taken_in_after_it(
+    place: Workplace, inspections: Inspections
+) -> None:
     content = acquisition(1)
     upload = whole_upload(place, content, 1)
     told: list[StoredImage] = []
-    Intake(place, (told.append,)).recover()
+    Intake(place, (told.append,), inspections).recover()
     assert [image.sequence for image in told] == [1]
     assert place.uploads.find(upload.id).state is UploadState.ACCEPTED  # type: ignore[union-attr]
     assert place.objects.get(upload.declaration.sha256).read_bytes() == content
 
 
-def test_a_crash_between_the_object_and_the_row_does_no_harm(place: Workplace) -> None:
+def test_a_crash_between_the_object_and_the_row_does_no_harm(
+    place: Workplace, inspections: Inspections
+) -> None:
     content = acquisition(2)
     upload = whole_upload(place, content, 2)
     place.objects.adopt(place.settings.uploads / upload.id, upload.declaration.sha256)
-    Intake(place, ()).recover()
+    Intake(place, (), inspections).recover()
     assert len(place.images.of("scope")) == 1
 
 
@@ -76,10 +88,12 @@ def test_accepting_twice_is_accepting_once(place: Workplace) -> None:
     assert first == again
 
 
-def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(place: Workplace) -> None:
+def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(
+    place: Workplace, inspections: Inspections
+) -> None:
     upload = whole_upload(place, b"no image", 4)
     with pytest.raises(Unprocessable):
-        Intake(place, ()).complete(upload)
+        Intake(place, (), inspections).complete(upload)
     kept = place.uploads.find(upload.id)
     assert kept is not None
     assert kept.state is UploadState.REFUSED
@@ -90,11 +104,13 @@ def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(place: Workplace)
     assert not (place.settings.uploads / upload.id).exists()
 
 
-def test_expired_uploads_are_swept_and_their_names_are_free_again(place: Workplace) -> None:
+def test_expired_uploads_are_swept_and_their_names_are_free_again(
+    place: Workplace, inspections: Inspections
+) -> None:
     content = acquisition(5)
     old = place.uploads.declare("scope", declaration(content, 5), NOW - 1)
     (place.settings.uploads / old.id).write_bytes(b"part")
-    Intake(place, ()).sweep()
+    Intake(place, (), inspections).sweep()
     assert not (place.settings.uploads / old.id).exists()
     assert place.uploads.declare("scope", declaration(content, 5), NOW + 60).id != old.id
 
