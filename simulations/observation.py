@@ -98,6 +98,8 @@ class SiteLook:
             return tuple(f"its campaign {each.number}: {each.stage}" for each in under_way)
         if not self.uses_released and not self.campaigns[-1].failed:
             return ("its release to be installed",)
+        if self.campaigns[-1].releases and self.campaigns[-1].releases[-1].installed_at is None:
+            return ("its coordinator to hear that the release is installed",)
         return ()
 
     def _improvement_waits(self) -> tuple[str, ...]:

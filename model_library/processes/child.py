@@ -42,6 +42,7 @@ class Child:
         self._asking = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._received = b""
+        self._retired = False
 
     def ask(self, request: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
         """Ask, and wait for the answer; one question at a time.
@@ -66,6 +67,11 @@ class Child:
             raise ChildRefused(answer["refused"]["code"], answer["refused"]["message"])
         return answer
 
+    def retire(self) -> None:
+        """Kill the process for good; whoever asks from now on, or waits to ask, gets `ChildDied`."""
+        self._retired = True
+        self.stop()
+
     def stop(self) -> None:
         """Kill the process; a question that is under way ends with `ChildDied`."""
         process = self._process
@@ -86,6 +92,8 @@ class Child:
         return process.pid if process is not None and process.poll() is None else None
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._retired:
+            raise ChildDied("it has been ended for good")
         if self._process is not None and self._process.poll() is None:
             return self._process
         if self._process is not None:
@@ -102,6 +110,8 @@ class Child:
                 start_new_session=True,
             )
         self._process, self._received = process, b""
+        if self._retired:
+            raise ChildDied(self._buried(process, "it was ended while it started"))
         self._line(process, _START_DEADLINE_S)
         return process
 

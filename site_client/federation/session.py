@@ -22,7 +22,7 @@ from site_client.settings import SiteSettings
 
 MOST_FRAMES = 64
 _PREPARE_DEADLINE_S = 180.0
-_STOPS, _STOP_S = 10, 0.3
+_JOIN_S = 3.0
 _TRAINING_SHARE = 0.7
 """Of a round's time; the rest is for the way there and back."""
 _ANSWER_SHARE = 0.9
@@ -76,7 +76,7 @@ class Session:
     def open(self, entities: TrustedEntities) -> None:
         """Start everything; what was started ends again where something cannot be."""
         with ExitStack() as opening:
-            opening.callback(self._trainer.stop)
+            opening.callback(self._trainer.retire)
             opening.callback(self._desk.close)
             self._desk.open()
             opening.callback(self._node.close)
@@ -91,17 +91,15 @@ class Session:
     def interrupt(self) -> None:
         """End what the trainer is doing, for good, from any thread."""
         self._leaving = True
-        self._trainer.stop()
+        self._trainer.retire()
 
     def close(self) -> None:
         """End everything; nothing of Flower's is left."""
         self._leaving = True
         self._open.close()
-        for _ in range(_STOPS):
-            if not self._preparing.is_alive():
-                return
-            self._trainer.stop()
-            self._preparing.join(_STOP_S)
+        self._trainer.retire()
+        if self._preparing.is_alive():
+            self._preparing.join(_JOIN_S)
 
     def _prepare(self) -> None:
         """Load torch and the frames while Flower starts, so that the first round finds them there."""

@@ -1,0 +1,56 @@
+"""A child that answers questions, and ends when it is told to."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from model_library.errors import ChildDied
+from model_library.processes.child import Child
+
+SLOW = (
+    "import time\nfrom model_library.processes.answering import answer_questions\n"
+    "answer_questions(lambda question: time.sleep(question['s']) or {'slept': question['s']})"
+)
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    made = Child([sys.executable, "-c", SLOW], log=tmp_path / "child.log")
+    yield made
+    made.retire()
+
+
+def test_one_that_was_stopped_starts_again_when_it_is_asked(child: Child) -> None:
+    assert child.ask({"s": 0}, 30) == {"slept": 0}
+    before = child.pid
+    child.stop()
+    assert child.pid is None
+    assert child.ask({"s": 0}, 30) == {"slept": 0}
+    assert child.pid != before
+
+
+def test_one_that_was_retired_answers_nobody_not_even_who_waits(child: Child) -> None:
+    child.ask({"s": 0}, 30)
+    told: list[str] = []
+
+    def ask() -> None:
+        try:
+            child.ask({"s": 100}, 200)
+        except ChildDied as death:
+            told.append(str(death))
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for asker in askers:
+        asker.start()
+    child.retire()
+    for asker in askers:
+        asker.join(20)
+
+    assert len(told) == 2
+    assert any("for good" in each for each in told)
+    assert child.pid is None
+    with pytest.raises(ChildDied, match="for good"):
+        child.ask({"s": 0}, 30)
