@@ -43,6 +43,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._received = b""
         self._retired = False
+        self._stops = 0
 
     def ask(self, request: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
         """Ask, and wait for the answer; one question at a time.
@@ -52,10 +53,12 @@ class Child:
         ChildRefused
             It answered with a refusal.
         ChildDied
-            It ended, or was killed because it had not answered after `deadline_s` seconds.
+            It ended, was killed because it had not answered after `deadline_s` seconds, or was
+            stopped while this question waited for its turn.
         """
+        stops = self._stops
         with self._asking:
-            process = self._running()
+            process = self._running(stops)
             try:
                 assert process.stdin is not None
                 process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -73,7 +76,9 @@ class Child:
         self.stop()
 
     def stop(self) -> None:
-        """Kill the process; a question that is under way ends with `ChildDied`."""
+        """Kill the process; questions that are under way or wait for their turn end with `ChildDied`."""
+        # Counted first: a question that waits would otherwise start the process again and be waited for.
+        self._stops += 1
         process = self._process
         if process is not None:
             process.kill()
@@ -91,9 +96,11 @@ class Child:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self, stops: int) -> subprocess.Popen[bytes]:
         if self._retired:
             raise ChildDied("it has been ended for good")
+        if stops != self._stops:
+            raise ChildDied("it was ended before the question")
         if self._process is not None and self._process.poll() is None:
             return self._process
         if self._process is not None:
@@ -110,7 +117,7 @@ class Child:
                 start_new_session=True,
             )
         self._process, self._received = process, b""
-        if self._retired:
+        if stops != self._stops:
             raise ChildDied(self._buried(process, "it was ended while it started"))
         self._line(process, _START_DEADLINE_S)
         return process

@@ -95,9 +95,8 @@ class Session:
 
     def close(self) -> None:
         """End everything; nothing of Flower's is left."""
-        self._leaving = True
+        self.interrupt()
         self._open.close()
-        self._trainer.retire()
         if self._preparing.is_alive():
             self._preparing.join(_JOIN_S)
 

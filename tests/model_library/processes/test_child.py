@@ -32,6 +32,29 @@ def test_one_that_was_stopped_starts_again_when_it_is_asked(child: Child) -> Non
     assert child.pid != before
 
 
+def test_stopping_ends_the_questions_that_wait_and_serves_the_next(child: Child) -> None:
+    child.ask({"s": 0}, 30)
+    told: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises(ChildDied) as death:
+            child.ask({"s": 100}, 200)
+        told.append(str(death.value))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    while not child._asking.locked():
+        time.sleep(0.01)
+    time.sleep(0.2)  # for the others to queue
+    child.stop()
+    for asker in askers:
+        asker.join(20)
+
+    assert len(told) == 3
+    assert child.ask({"s": 0}, 30) == {"slept": 0}
+
+
 def test_one_that_was_retired_answers_nobody_not_even_who_waits(child: Child) -> None:
     child.ask({"s": 0}, 30)
     told: list[str] = []

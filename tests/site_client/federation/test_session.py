@@ -49,12 +49,17 @@ def session_of(site, frame_of, stand_ins, entities, invitation_of, tmp_path):
 
 
 def ask(session: Session, site, plan) -> Path:
+    exchange = lay_out(site, plan)
+    ask_desk(session._desk.path, exchange, plan)
+    return exchange
+
+
+def lay_out(site, plan) -> Path:
     exchange = Path(tempfile.mkdtemp(dir=site.folder / "federation" / "exchange"))
     save_file(
         {key: tensor.numpy().copy() for key, tensor in build(plan.config).state_dict().items()},
         exchange / WEIGHTS_FILE,
     )
-    ask_desk(session._desk.path, exchange, plan)
     return exchange
 
 
@@ -113,16 +118,18 @@ def test_frames_that_are_gone_are_told_before_the_first_round(session_of, site, 
 
 def test_leaving_in_mid_round_ends_it_at_once_and_blames_nobody(session_of, site, plan_of, until) -> None:
     session, answers = session_of()
+    plan = plan_of(steps=1_000_000)
+    exchange = lay_out(site, plan)
     refused = []
 
     def work() -> None:
         with pytest.raises(AdaptationRefused) as refusal:
-            ask(session, site, plan_of(steps=1_000_000))
+            ask_desk(session._desk.path, exchange, plan)
         refused.append(str(refusal.value))
 
     asker = threading.Thread(target=work)
     asker.start()
-    until(lambda: list((site.folder / "federation" / "exchange").glob(f"*/{WEIGHTS_FILE}")))
+    until(session._desk._answering.locked)
     session.close()
     asker.join(10)
     assert refused
