@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
-EXTRAS ?= site,coordinator,benchmark,dev
+EXTRAS ?= site,coordinator,benchmark,exchange,vendor-formats,zarr,dev
 # TORCH= (pip's configured index) | cpu | cu126 | cu130 | rocm7.1 ...: a build of download.pytorch.org
 TORCH ?=
 BIN := $(VENV)/bin
@@ -28,7 +28,7 @@ check: $(STAMP)
 setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt $(TORCH_INDEX) torch
+	$(BIN)/python -m pip install -q -c constraints.txt $(TORCH_INDEX) torch torchvision
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[$(EXTRAS)]'
 	$(BIN)/python -m pip check
 	touch $@
