@@ -186,7 +186,11 @@ class Participation:
         return session
 
     def _keep_up(self, session: Session) -> float:
-        died = session.keep_up()
+        try:
+            died = session.keep_up()
+        except OSError as trouble:
+            self._leave("Flower's programs cannot be started")
+            return self._postpone(trouble)
         if died is not None:
             self._complain(died)
         return _KEEP_UP_S

@@ -65,6 +65,7 @@ class Session:
         environment = {DESK_VARIABLE: str(self._desk.path), EXCHANGE_VARIABLE: str(self._exchange)}
         self._node = SuperNode(folder, settings, identity, environment)
         self._open = ExitStack()
+        self._waiting: TrustedEntities | None = None
         self._leaving = False
         self._preparing = threading.Thread(target=self._prepare, name="prepare", daemon=True)
 
@@ -74,19 +75,31 @@ class Session:
         return self._invitation.federation_id
 
     def open(self, entities: TrustedEntities) -> None:
-        """Start everything; what was started ends again where something cannot be."""
+        """Start desk and trainer; the SuperNode follows in `keep_up`, when the trainer is ready."""
         with ExitStack() as opening:
             opening.callback(self._trainer.retire)
             opening.callback(self._desk.close)
             self._desk.open()
-            opening.callback(self._node.close)
-            self._node.open(entities)
             self._open = opening.pop_all()
+        self._waiting = entities
         self._preparing.start()
 
     def keep_up(self) -> str | None:
-        """Start again what has died; returns how it died, if it did."""
-        return self._node.keep_up()
+        """Go online once the trainer is ready, and start again what has died; returns how it died.
+
+        Raises
+        ------
+        OSError
+            Flower's programs cannot be started; close this session.
+        """
+        if self._waiting is None:
+            return self._node.keep_up()
+        # A round begins when its sites are online: torch and the frames are loaded before, not in it.
+        if not self._preparing.is_alive():
+            entities, self._waiting = self._waiting, None
+            self._open.callback(self._node.close)
+            self._node.open(entities)
+        return None
 
     def interrupt(self) -> None:
         """End what the trainer is doing, for good, from any thread."""
@@ -101,7 +114,7 @@ class Session:
             self._preparing.join(_JOIN_S)
 
     def _prepare(self) -> None:
-        """Load torch and the frames while Flower starts, so that the first round finds them there."""
+        """Load torch and the frames, so that the first round finds them there."""
         try:
             self._ask({"op": "prepare", "frames": self._files}, _PREPARE_DEADLINE_S)
         except AdaptationRefused as refusal:

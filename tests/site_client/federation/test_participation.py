@@ -338,6 +338,23 @@ def test_processes_that_die_are_told_once_each_time(participation, sessions, inv
     assert "code -9" in read_standing(enrolled.journal).cause
 
 
+def test_programs_that_do_not_start_are_told_and_tried_again(
+    participation, sessions, invitation_of, enrolled, monkeypatch
+) -> None:
+    participation.invite(invitation_of())
+    participation.step()
+
+    def fail() -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(sessions[0], "keep_up", fail)
+    assert participation.step() == 15
+    assert not sessions[0].is_open
+    assert read_standing(enrolled.journal).cause == "No space left on device"
+    participation.step()
+    assert sessions[1].is_open
+
+
 def test_a_trainer_that_cannot_prepare_is_told_and_the_site_stays(
     participation, sessions, invitation_of, enrolled
 ) -> None:

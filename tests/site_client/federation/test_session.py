@@ -77,6 +77,23 @@ def test_rounds_are_answered_by_one_trainer_until_it_ends(session_of, site, plan
     assert not (site.folder / "federation" / "exchange").exists()
 
 
+def test_a_site_goes_online_only_when_its_trainer_is_ready(session_of, stand_ins, until) -> None:
+    session, _ = session_of()
+    begun = stand_ins / "flower-supernode.starts"
+    trainers = []
+
+    def online() -> bool:
+        assert session.keep_up() is None
+        trainers.append(session._preparing.is_alive())
+        return begun.exists()
+
+    until(online, 60)
+    assert trainers[0]
+    assert not trainers[-1]
+    session.close()
+    assert not session._node._supervisor.alive("supernode")
+
+
 def test_a_trainer_that_is_killed_is_named_and_replaced(session_of, site, plan_of, until) -> None:
     session, answers = session_of()
     ask(session, site, plan_of())
