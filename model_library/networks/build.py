@@ -6,6 +6,7 @@ from torch import nn
 
 from model_library.networks.config import (
     EDSRConfig,
+    MDSRConfig,
     NetworkConfig,
     PSSRUNetConfig,
     ResidualDenoiserConfig,
@@ -13,6 +14,7 @@ from model_library.networks.config import (
     restored_channels,
 )
 from model_library.networks.edsr import EDSR, edsr_radius
+from model_library.networks.mdsr import MDSR, mdsr_radius
 from model_library.networks.pssr_unet import PSSRUNet, pssr_unet_radius, pssr_unet_stride
 from model_library.networks.residual_denoiser import ResidualDenoiser, residual_denoiser_radius
 from model_library.networks.unet import UNet, unet_radius, unet_stride
@@ -31,6 +33,8 @@ def build(config: NetworkConfig) -> nn.Module:
             return ResidualDenoiser(config)
         case EDSRConfig():
             return EDSR(config)
+        case MDSRConfig():
+            return MDSR(config)
         case PSSRUNetConfig():
             return PSSRUNet(config)
         case _:
@@ -50,7 +54,7 @@ def stride(config: NetworkConfig) -> int:
             return unet_stride(config)
         case PSSRUNetConfig():
             return pssr_unet_stride(config)
-        case ResidualDenoiserConfig() | EDSRConfig():
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
             return 1
         case _:
             assert_never(config)
@@ -65,6 +69,8 @@ def receptive_radius(config: NetworkConfig) -> int:
             return residual_denoiser_radius(config)
         case EDSRConfig():
             return edsr_radius(config)
+        case MDSRConfig():
+            return mdsr_radius(config)
         case PSSRUNetConfig():
             return pssr_unet_radius(config)
         case _:
@@ -74,7 +80,7 @@ def receptive_radius(config: NetworkConfig) -> int:
 def scale(config: NetworkConfig) -> int:
     """Output pixels per input pixel along each axis."""
     match config:
-        case EDSRConfig() | PSSRUNetConfig():
+        case EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
             return config.scale
         case UNetConfig() | ResidualDenoiserConfig():
             return 1
@@ -97,7 +103,7 @@ def exact_tiling(config: NetworkConfig) -> bool:
     match config:
         case UNetConfig() | PSSRUNetConfig():
             return config.normalisation in ("none", "batch")
-        case ResidualDenoiserConfig() | EDSRConfig():
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
             return True
         case _:
             assert_never(config)

@@ -72,13 +72,42 @@ class ResidualDenoiserConfig(_Architecture):
 
 
 class EDSRConfig(_Architecture):
-    """EDSR (Lim et al. 2017), single channel, no mean shift."""
+    """EDSR (Lim et al. 2017); RGB with the published mean shift, which is frozen.
+
+    The baseline has 16 blocks of width 64, the full network 32 of 256 with `residual_scale` 0.1.
+    `value_range` is what white is to the weights: 255 for the published ones.
+    """
 
     kind: Literal["edsr"] = "edsr"
     blocks: int = Field(ge=1)
     width: int = Field(ge=1)
     scale: Literal[2, 3, 4]
     residual_scale: float = 1.0
+    value_range: float = Field(default=1.0, gt=0)
+
+
+class MDSRConfig(_Architecture):
+    """MDSR (Lim et al. 2017): one body for several scales, 80 blocks of width 64 as published.
+
+    `scales` are those that the weights hold, in this order; `scale` is the one that is used, and
+    may be changed without changing the weights. `value_range` as for EDSR.
+    """
+
+    kind: Literal["mdsr"] = "mdsr"
+    blocks: int = Field(default=80, ge=1)
+    width: int = Field(default=64, ge=1)
+    scales: tuple[Literal[2, 3, 4], ...] = Field(default=(2, 3, 4), min_length=1)
+    scale: Literal[2, 3, 4]
+    value_range: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _scale_is_held(self) -> Self:
+        if self.scale not in self.scales or len(set(self.scales)) != len(self.scales):
+            raise ValueError(
+                f"expected different scales and one of them to use, found {self.scales} and {self.scale}; "
+                "correct scale or scales"
+            )
+        return self
 
 
 class PSSRUNetConfig(_Architecture):
@@ -97,7 +126,8 @@ class PSSRUNetConfig(_Architecture):
 
 
 NetworkConfig = Annotated[
-    UNetConfig | ResidualDenoiserConfig | EDSRConfig | PSSRUNetConfig, Field(discriminator="kind")
+    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig,
+    Field(discriminator="kind"),
 ]
 
 
