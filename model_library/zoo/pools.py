@@ -79,7 +79,7 @@ def micrographs(
     for source in sources:
         files = _files(source, data)
         for file in files:
-            squares += _squares(_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
+            squares += _squares(to_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
         facts.append(
             TrainingData(
                 source=source.folder,
@@ -102,7 +102,8 @@ def _files(source: MicrographSource, data: Path | None) -> list[Path]:
     return files
 
 
-def _unit(pixels: Grey) -> Grey:
+def to_unit(pixels: Grey) -> Grey:
+    """Stretch a micrograph [Y, X] to [0, 1], a thousandth of its pixels clipped at either end."""
     low, high = np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE))
     unit: Grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     return unit
