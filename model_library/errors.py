@@ -45,6 +45,10 @@ class CheckpointError(SynopticError):
     """The checkpoint of a training is damaged, or that of another training."""
 
 
+class CannotFold(SynopticError):
+    """The normalisation of a network cannot be merged into its convolutions."""
+
+
 class UnknownNetwork(SynopticError):
     """No network of this id is in the library."""
 

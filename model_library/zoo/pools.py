@@ -12,7 +12,7 @@ from model_library.errors import RecipeError
 from model_library.images.frame import Grey
 from model_library.images.readers import read_micrograph
 from model_library.signing.digests import sha256_file
-from model_library.specimens import Specimen, render
+from model_library.specimens import Specimen, fitted, render
 from model_library.zoo.recipe import MicrographSource, SpecimenPool
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
@@ -79,7 +79,7 @@ def micrographs(
     for source in sources:
         files = _files(source, data)
         for file in files:
-            squares += _squares(_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
+            squares += _squares(to_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
         facts.append(
             TrainingData(
                 source=source.folder,
@@ -102,7 +102,8 @@ def _files(source: MicrographSource, data: Path | None) -> list[Path]:
     return files
 
 
-def _unit(pixels: Grey) -> Grey:
+def to_unit(pixels: Grey) -> Grey:
+    """Stretch a micrograph [Y, X] to [0, 1], a thousandth of its pixels clipped at either end."""
     low, high = np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE))
     unit: Grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     return unit
@@ -123,7 +124,12 @@ def _magnified(specimen: Specimen, side_px: int) -> Specimen:
     labels = {
         name: _resized(mask.astype(np.float32), side_px) > 0.5 for name, mask in specimen.labels.items()
     }
-    return Specimen(np.clip(_resized(specimen.intensity, side_px), 0, 1), labels)
+    nearest = ((np.arange(side_px) + 0.5) * specimen.intensity.shape[0] / side_px).astype(np.intp)
+    instances = {
+        name: fitted(layers[:, nearest][:, :, nearest], labels[name])
+        for name, layers in specimen.instances.items()
+    }
+    return Specimen(np.clip(_resized(specimen.intensity, side_px), 0, 1), labels, instances)
 
 
 def _resized(image: Grey, side_px: int) -> Grey:

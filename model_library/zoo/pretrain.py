@@ -1,7 +1,7 @@
 """Making a network of the library from its recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,14 @@ from torch import nn
 
 from model_library.cards.card import NetworkCard, TrainingData
 from model_library.errors import RecipeError
+from model_library.images.frame import Grey
 from model_library.networks.build import build
 from model_library.networks.facts import facts
+from model_library.specimens import Specimen
 from model_library.training.fit import FitProgress, fit
 from model_library.training.pairs import DegradedPairs, LabelledPairs, PairSource
-from model_library.zoo.pools import micrographs, simulated, simulated_data
+from model_library.zoo.labelled import class_image, labelled_micrographs, squares, training_data
+from model_library.zoo.pools import micrographs, simulated, simulated_data, to_unit
 from model_library.zoo.recipe import PretrainRecipe
 from model_library.zoo.registry import Library
 
@@ -70,6 +73,7 @@ def pretrain(
         config=recipe.network,
         facts=facts(recipe.network),
         weights_sha256=_NO_DIGEST,
+        pixel_size_nm=recipe.pixel_size_nm,
         training_data=seen + _inherited(recipe, library),
         recipe=f"{provenance}; torch {torch.__version__}, {torch.get_num_threads()} threads".lstrip("; "),
         seed=recipe.fit.seed,
@@ -104,17 +108,47 @@ def _inherited(recipe: PretrainRecipe, library: Library) -> tuple[TrainingData, 
 
 def _pairs(recipe: PretrainRecipe, data: Path | None) -> tuple[PairSource, tuple[TrainingData, ...]]:
     rng = np.random.default_rng([recipe.fit.seed, 1])
-    specimens = simulated(recipe.specimens, rng)
-    seen = simulated_data(recipe.specimens)
+    specimens: tuple[Specimen, ...] = ()
+    seen: tuple[TrainingData, ...] = ()
+    if recipe.specimens is not None:
+        specimens, seen = simulated(recipe.specimens, rng), (simulated_data(recipe.specimens),)
     if recipe.label is not None:
-        missing = [specimen for specimen in specimens if recipe.label not in specimen.labels]
-        if missing:
-            raise RecipeError(
-                f"{recipe.id}: expected specimens with a mask '{recipe.label}', found one with "
-                f"{', '.join(missing[0].labels) or 'none'}; correct label or kinds"
-            )
-        labelled = [(item.intensity, item.labels[recipe.label].astype(np.float32)) for item in specimens]
-        return LabelledPairs(labelled, recipe.variations), (seen,)
+        drawn = [_labelled(recipe, specimen) for specimen in specimens]
+        cut, facts_of_real = _real(recipe, data)
+        return LabelledPairs([*drawn, *cut], recipe.variations), seen + facts_of_real
+    assert recipe.specimens is not None
     squares, real = micrographs(recipe.micrographs, data, recipe.specimens.side_px)
     pool = [*(item.intensity for item in specimens), *squares]
-    return DegradedPairs(pool, recipe.variations), (seen, *real)
+    return DegradedPairs(pool, recipe.variations), (*seen, *real)
+
+
+def _labelled(recipe: PretrainRecipe, specimen: Specimen) -> tuple[Grey, Grey]:
+    label = recipe.label or ""
+    if label not in specimen.labels:
+        raise RecipeError(
+            f"{recipe.id}: expected specimens with a mask '{label}', found one with "
+            f"{', '.join(specimen.labels) or 'none'}; correct label or kinds"
+        )
+    classes = class_image(specimen.labels[label], specimen.instances.get(label), recipe.border_px)
+    return specimen.intensity, classes
+
+
+def _real(
+    recipe: PretrainRecipe, data: Path | None
+) -> tuple[list[tuple[Grey, Grey]], tuple[TrainingData, ...]]:
+    """Squares (unit pixels, classes) of the labelled micrographs, and what the card says of them."""
+    pool: list[tuple[Grey, Grey]] = []
+    seen: list[TrainingData] = []
+    for source in recipe.labelled:
+        images = labelled_micrographs(source, recipe.label or "", data, held_out=False)
+        some: list[tuple[Grey, Grey]] = []
+        none: list[tuple[Grey, Grey]] = []
+        for image in images:
+            unit = replace(image, pixels=to_unit(image.pixels))
+            with_it, without = squares(unit, source.side_px, recipe.border_px)
+            some += with_it
+            none += without
+        wanted = min(len(none), round(source.empty_share * len(some)))
+        pool += some + [none[number * len(none) // wanted] for number in range(wanted)]
+        seen.append(training_data(source, images))
+    return pool, tuple(seen)
