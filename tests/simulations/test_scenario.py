@@ -234,11 +234,11 @@ def test_site_toml_is_obeyed(folder: Path) -> None:
 
 
 def test_degradation_can_be_named_or_listed_or_none(folder: Path) -> None:
-    named = site(folder, 'degradation = "fast_scan"')
+    named = site(folder, 'degradation = "stem-fast-scan"')
     listed = site(folder, '[[degradation]]\nkind = "read_noise"\nsigma = 0.1\n')
     as_acquired = site(folder, 'degradation = "none"')
 
-    assert "fast_scan" in named.told
+    assert "stem-fast-scan" in named.told
     assert "read noise" in listed.told
     assert as_acquired.recipe is None
     assert acquire(as_acquired, 0, 0).truth is None
