@@ -19,6 +19,7 @@ from coordinator.records import Finding
 from coordinator.store.values import Campaign, StoredImage
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, tuned_field
+from model_library.errors import ImageError
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
 
@@ -41,13 +42,19 @@ def measure_noise(place: Workplace, campaign: Campaign) -> str:
 
     pixels = [image for _, image in pixels_of(place, images_of(place, campaign, Split.TUNING))]
     noise = estimate_noise(pixels)
+    unseen = 0
     for image in gathered(place, campaign):
         place.check()
         [(_, seen)] = pixels_of(place, [image])
-        place.observations.keep(image, observe(seen))
+        try:
+            place.observations.keep(image, observe(seen))
+        except ImageError:
+            # One black or blown-out image says nothing of its noise; the others do.
+            unseen += 1
     finding = {"gain": noise.gain, "read_variance": noise.read_variance, "images": len(pixels)}
     place.campaigns.find_out(campaign.id, Finding.NOISE, finding)
-    return f"gain {noise.gain:.4g} counts/electron, read variance {noise.read_variance:.4g} counts^2"
+    told = f"gain {noise.gain:.4g} counts/electron, read variance {noise.read_variance:.4g} counts^2"
+    return told + (f"; {unseen} images show no noise that can be measured" if unseen else "")
 
 
 def tune_classical(place: Workplace, campaign: Campaign) -> str:

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from model_library.degradation.named import named_recipes
 from model_library.degradation.operators import Downsample, Operator, ShotNoise
-from model_library.degradation.recipe import RECIPES, Recipe
+from model_library.degradation.recipe import Recipe
 from model_library.errors import RecipeError
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
@@ -117,12 +118,12 @@ def recipe_of(told: SiteFile, task: Task, path: Path) -> Recipe | None:
     if told.degradation == "none":
         return None
     if isinstance(told.degradation, str):
-        if told.degradation not in RECIPES:
+        if told.degradation not in named_recipes():
             raise ScenarioError(
-                f"expected a degradation among none, {', '.join(RECIPES)} in {path}, found "
+                f"expected a degradation among none, {', '.join(named_recipes())} in {path}, found "
                 f"{told.degradation!r}; choose one of these, or list operators"
             )
-        operators: tuple[Operator, ...] = RECIPES[told.degradation].operators
+        operators: tuple[Operator, ...] = named_recipes()[told.degradation].operators
     elif told.degradation:
         operators = told.degradation
     else:
@@ -132,6 +133,8 @@ def recipe_of(told: SiteFile, task: Task, path: Path) -> Recipe | None:
         operators = (*operators, digitise(told.bits))
     try:
         recipe = Recipe(operators=operators)
+        if told.pixel_size_nm is not None:
+            recipe = recipe.at_pixel_size(told.pixel_size_nm)
     except RecipeError as error:
         raise ScenarioError(f"{path}: {error}") from error
     if recipe.scale != task.scale:

@@ -12,7 +12,7 @@ from torch import nn
 from benchmark.observation import observe, relative_noise
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.degradation.noise import NoiseModel, estimate_noise
-from model_library.errors import WeightsError
+from model_library.errors import ImageError, WeightsError
 from model_library.images.frame import Grey
 from model_library.networks.build import build, out_channels, scale
 from model_library.training.fit import FitConfig, FitProgress, fit
@@ -62,8 +62,11 @@ class Material:
 
 
 def _is_alike(frame: TrainingFrame, reference: NoiseModel) -> bool:
-    """Whether the noise at the same grey values is about that of the reference."""
-    ratio = relative_noise(observe(frame.pixels), reference)
+    """Whether the noise at the same grey values can be measured, and is about that of the reference."""
+    try:
+        ratio = relative_noise(observe(frame.pixels), reference)
+    except ImageError:
+        return False
     return 1 / _NOISE_TOLERANCE < ratio < _NOISE_TOLERANCE
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
+from model_library.degradation.piles import cut_at, cut_share, find_dark_pixels, piles, solid_at
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.frame import Grey
 
@@ -31,8 +32,9 @@ _LEAST_TEXTURED = 0.3
 _FEWEST = 300
 """Samples without which a bin says nothing."""
 _MOST = 6_000_000
-_CLIPPED_SHARE = 2e-4
-"""Where this share of all pixels has the least or the greatest grey value, the detector saturates."""
+_MOST_CUT = 0.5
+"""Share of the pixels with noise cut by the detector's range, above which the rest does not represent them:
+the deviation is then more than 10 % too low."""
 _OUTLIER = 20.0
 """Squared residuals over this many variances are dead pixels and edges: one Gaussian draw in 100,000."""
 
@@ -104,7 +106,8 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
     Raises
     ------
     UnsupportedImage
-        No image, or all of them smaller than 32 pixels along an axis.
+        No image, or all of them smaller than 32 pixels along an axis; or the detector's range cuts off the
+        noise of most pixels, and they are not told to be electrons counted one by one.
     NonFinitePixels
         An image holds NaN or infinity.
     """
@@ -118,36 +121,62 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
         raise NonFinitePixels(
             "expected finite grey values to measure noise on, found NaN or infinity; leave the image out"
         )
-    ends = _saturated(usable)
-    bins = _binned(_pooled(usable, ends))
+    ends = piles(usable)
+    least = min(float(image.min()) for image in usable)
+    counted = _counted(usable, least, [end for end in ends if end != least]) if least in ends else None
+    return counted or _within_range(usable, ends)
+
+
+def _counted(images: Sequence[Grey], least: float, tops: Sequence[float]) -> NoiseModel | None:
+    """Measure images whose least grey value is that of no electron; None where it is not."""
+    bins = _binned(_pooled(images, tops, least))
+    model = _fitted(bins, tops)
+    dark = find_dark_pixels(images, least, model.gain)
+    if dark is None or cut_share(images, tops) > _MOST_CUT:
+        return None
+    return model if dark.blurred else _fitted(bins, tops, dark.level)
+
+
+def _within_range(images: Sequence[Grey], ends: Sequence[float]) -> NoiseModel:
+    """Measure where the detector's range does not cut the noise."""
+    cut = cut_share(images, ends)
+    if cut > _MOST_CUT:
+        raise UnsupportedImage(
+            f"expected noise within the detector's range, found it cut off at {' and '.join(map(str, ends))} "
+            f"counts for {cut:.0%} of the pixels, too many to measure it on the rest; adjust the detector's "
+            "offset (black level) and gain, or take more electrons per pixel"
+        )
+    return _fitted(_binned(_pooled(images, ends, None)), ends)
+
+
+def _fitted(bins: _Bins, ends: Sequence[float], dark: float | None = None) -> NoiseModel:
     if bins.level.size == 0:
         return NoiseModel(gain=0.0, read_variance=0.0)
-    model = _line(bins, np.ones_like(bins.level))
+    model = _line(bins, np.ones_like(bins.level), dark)
     for _ in range(2 if ends else 0):
         spread = np.sqrt(np.maximum(model.gain * bins.level + model.read_variance, 1e-12))
         # Near saturation part of the noise is cut off: such bins would bend the line down.
         clear = np.min([np.abs(bins.level - end) / spread for end in ends], axis=0)
-        model = _line(bins, np.clip((clear - 1) / 1.5, 0.02, 1))
+        model = _line(bins, np.clip((clear - 1) / 1.5, 0.02, 1), dark)
     return model
 
 
-def _saturated(images: Sequence[Grey]) -> list[float]:
-    """Return the ends of the range of grey values at which pixels pile up."""
-    ends = (min(float(image.min()) for image in images), max(float(image.max()) for image in images))
-    total = sum(image.size for image in images)
-    return [
-        end for end in ends if sum(int((image == end).sum()) for image in images) > _CLIPPED_SHARE * total
-    ]
-
-
-def _pooled(images: Sequence[Grey], ends: Sequence[float]) -> _Samples:
+def _pooled(images: Sequence[Grey], ends: Sequence[float], dark: float | None) -> _Samples:
     step = int(np.ceil(np.sqrt(sum(image.size for image in images) / _MOST)))
-    parts = [_sampled(image, ends, step) for image in images]
+    parts = [_sampled(image, _measurable(image, ends, dark), step) for image in images]
     return _Samples(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Samples.__slots__))
 
 
-def _sampled(image: Grey, ends: Sequence[float], step: int) -> _Samples:
-    """Measure one image [Y, X] at every `step`-th pixel, save in saturated or constant places."""
+def _measurable(image: Grey, ends: Sequence[float], dark: float | None) -> NDArray[np.bool_]:
+    """Mark pixels [Y, X] whose noise is whole: not cut off, nor in a solid patch of dark pixels."""
+    whole = np.ones(image.shape, dtype=bool) if dark is None else ~solid_at(image, dark)
+    for end in ends:
+        whole &= ~cut_at(image, end)
+    return whole
+
+
+def _sampled(image: Grey, whole: NDArray[np.bool_], step: int) -> _Samples:
+    """Measure one image [Y, X] at every `step`-th pixel that is whole and not in a constant place."""
     residual = image
     for axis in (0, 1):
         residual = ndimage.correlate1d(residual, _FOURTH_DIFFERENCE, axis=axis)
@@ -155,12 +184,8 @@ def _sampled(image: Grey, ends: Sequence[float], step: int) -> _Samples:
     gy, gx = np.gradient(smoothed)
     texture = ndimage.uniform_filter(gy**2 + gx**2, 7)
     level = ndimage.gaussian_filter(image, 2.0)
-    good = texture > 0
-    for end in ends:
-        near = ndimage.uniform_filter((image == end).astype(np.float32), 5)
-        good &= near < 0.15
     inner = (slice(_BORDER_PX, -_BORDER_PX, step),) * 2
-    keep = good[inner]
+    keep = (whole & (texture > 0))[inner]
     return _Samples(level[inner][keep], (residual**2)[inner][keep], texture[inner][keep])
 
 
@@ -185,14 +210,17 @@ def _binned(samples: _Samples) -> _Bins:
     return _Bins(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
-def _line(bins: _Bins, trust: _Points) -> NoiseModel:
+def _line(bins: _Bins, trust: _Points, dark: float | None) -> NoiseModel:
     """Fit gain >= 0 and a variance >= 0 at the darkest bin, by reweighted least squares.
+
+    Where the grey value of no electron (`dark`) is known, the variance is 0 there.
 
     Texture only ever adds power: bins above the line, and those with more gradient than noise explains,
     lose weight.
     """
-    darkest = float(bins.level.min())
-    design = np.stack((bins.level - darkest, np.ones_like(bins.level)), axis=1)
+    darkest = float(bins.level.min()) if dark is None else dark
+    constant = np.full_like(bins.level, 1.0 if dark is None else 0.0)
+    design = np.stack((bins.level - darkest, constant), axis=1)
     expected = np.full_like(bins.level, float(np.median(bins.variance)))
     least = 0.05 * expected
     tolerance = np.maximum(0.15, 3 * np.sqrt(16 / bins.count))

@@ -1,23 +1,11 @@
 """Recipes: an acquisition as a sequence of operators, written down and seeded."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from model_library.degradation.operators import (
-    Digitise,
-    Downsample,
-    GaussianBlur,
-    LocalVarianceNoise,
-    Operator,
-    ReadNoise,
-    SaltPepper,
-    ScanLineJitter,
-    ShotNoise,
-)
+from model_library.degradation.operators import Defocus, Digitise, Downsample, Drift, Operator, Zoom
 from model_library.errors import RecipeError
 from model_library.images.frame import Grey
 from model_library.wire.base import Message
@@ -46,8 +34,45 @@ class Recipe(Message):
     @property
     def scale(self) -> int:
         """Pixels of the ideal image per pixel of the acquired one, along each axis."""
-        scales = [operator.scale for operator in self.operators if isinstance(operator, Downsample)]
+        scales = [operator.scale for operator in self.operators if isinstance(operator, Downsample | Zoom)]
         return int(np.prod(scales, dtype=np.int64))
+
+    def at_pixel_size(self, pixel_size_nm: float) -> "Recipe":
+        """Turn lengths on the specimen into pixels.
+
+        Parameters
+        ----------
+        pixel_size_nm
+            Side of a pixel of the ideal image, in nanometres. Behind an operator that samples coarser,
+            pixels are larger in proportion.
+
+        Raises
+        ------
+        RecipeError
+            The pixel size is not positive.
+        """
+        if not pixel_size_nm > 0:
+            raise RecipeError(f"expected a pixel size above 0 nm, found {pixel_size_nm}; correct it")
+        side = pixel_size_nm
+        operators: list[Operator] = []
+        for operator in self.operators:
+            if isinstance(operator, Downsample | Zoom):
+                side *= operator.scale
+            if isinstance(operator, Defocus | Drift):
+                operators.append(operator.at_pixel_size(side))
+            else:
+                operators.append(operator)
+        return Recipe(operators=tuple(operators))
+
+    def then(self, other: "Recipe") -> "Recipe":
+        """Put another recipe behind this one; the two applied in turn give the same image.
+
+        Raises
+        ------
+        RecipeError
+            This recipe ends in counts.
+        """
+        return Recipe(operators=(*self.operators, *other.operators))
 
     def apply(self, intensity: Grey, rng: np.random.Generator) -> Grey:
         """Acquire an image of an ideal specimen.
@@ -63,94 +88,13 @@ class Recipe(Message):
         -------
         Grey
             float32 [Y // scale, X // scale]: counts if the recipe digitises, otherwise unit intensity.
+
+        Raises
+        ------
+        RecipeError
+            The image is smaller than one coarse pixel, or a length in nanometres was not turned into pixels.
         """
         pixels = intensity.astype(np.float32, copy=False)
         for operator in self.operators:
             pixels = operator.apply(pixels, rng)
         return pixels
-
-
-_8_BITS = Digitise(bits=8, gain=170, offset=25)
-_16_BITS = Digitise(bits=16, gain=30000, offset=4000)
-
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "low_dose": Recipe(operators=(ShotNoise(electrons_per_pixel=30), ReadNoise(sigma=0.02), _8_BITS)),
-        "very_low_dose": Recipe(
-            operators=(ShotNoise(electrons_per_pixel=8), ReadNoise(sigma=0.03), _16_BITS)
-        ),
-        "read_noise": Recipe(operators=(ShotNoise(electrons_per_pixel=400), ReadNoise(sigma=0.10), _8_BITS)),
-        "fast_scan": Recipe(
-            operators=(
-                ScanLineJitter(sigma_px=0.4),
-                ShotNoise(electrons_per_pixel=40),
-                ReadNoise(sigma=0.04),
-                _16_BITS,
-            )
-        ),
-        "defocus": Recipe(
-            operators=(
-                GaussianBlur(sigma_px=1.2),
-                ShotNoise(electrons_per_pixel=100),
-                ReadNoise(sigma=0.03),
-                _16_BITS,
-            )
-        ),
-        "coarse_x2": Recipe(
-            operators=(
-                Downsample(scale=2),
-                ShotNoise(electrons_per_pixel=120),
-                ReadNoise(sigma=0.02),
-                _8_BITS,
-            )
-        ),
-        "coarse_x4": Recipe(
-            operators=(
-                Downsample(scale=4),
-                ShotNoise(electrons_per_pixel=400),
-                ReadNoise(sigma=0.01),
-                _8_BITS,
-            )
-        ),
-        "pssr_v1_em": Recipe(
-            operators=(LocalVarianceNoise(share=0.05, sigma_px=3), Downsample(scale=4), Digitise()),
-        ),
-        "pssr_v1_fluorescence": Recipe(
-            operators=(
-                SaltPepper(salt=0.005, pepper=0.005),
-                LocalVarianceNoise(share=0.5, sigma_px=5),
-                Downsample(scale=4),
-                Digitise(),
-            )
-        ),
-        "pssr2": Recipe(
-            operators=(
-                Downsample(scale=4),
-                ShotNoise(electrons_per_pixel=255),
-                ReadNoise(sigma=13 / 255),
-                Digitise(),
-            )
-        ),
-    }
-)
-"""Named recipes. Those of our own leave the detector headroom: noise is hardly ever clipped.
-
-`pssr_v1_*` follow Fang et al., Nat. Methods 2021, and `pssr2` the Poisson and Gaussian parts of PSSR2 at
-their defaults. Both zoom with linear interpolation, which samples; here each coarse pixel collects its area.
-"""
-
-
-def recipe(name: str) -> Recipe:
-    """Return a named recipe.
-
-    Raises
-    ------
-    RecipeError
-        No recipe has this name.
-    """
-    try:
-        return RECIPES[name]
-    except KeyError:
-        raise RecipeError(
-            f"expected a recipe among {', '.join(RECIPES)}, found {name!r}; use one of these"
-        ) from None

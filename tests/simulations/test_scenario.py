@@ -234,11 +234,11 @@ def test_site_toml_is_obeyed(folder: Path) -> None:
 
 
 def test_degradation_can_be_named_or_listed_or_none(folder: Path) -> None:
-    named = site(folder, 'degradation = "fast_scan"')
+    named = site(folder, 'degradation = "stem-fast-scan"')
     listed = site(folder, '[[degradation]]\nkind = "read_noise"\nsigma = 0.1\n')
     as_acquired = site(folder, 'degradation = "none"')
 
-    assert "fast_scan" in named.told
+    assert "stem-fast-scan" in named.told
     assert "read noise" in listed.told
     assert as_acquired.recipe is None
     assert acquire(as_acquired, 0, 0).truth is None
@@ -330,7 +330,7 @@ def test_site_toml_lets_the_dose_change(folder: Path) -> None:
         ("dosis = 3", "expected the keys task, .* in .*site.toml, found at 'dosis'.*remove that line"),
         ('task = "dream"', r"site.toml: expected a task .*found 'dream'; correct"),
         ('degradation = "mud"', "expected a degradation among none, .*site.toml, found 'mud'; choose"),
-        ('degradation = "coarse_x4"', "expected a degradation that samples 1 times coarser.*found 4 times"),
+        ('degradation = "sem-coarse-x4"', "expected a degradation that samples 1 times coarser.*found 4 times"),
         ("dose = -1", "site.toml, found at 'dose'"),
     ],
 )

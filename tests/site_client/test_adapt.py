@@ -175,3 +175,15 @@ def test_frames_of_another_dose_than_the_newest_are_left_out() -> None:
 
     assert [each.field for each in material.frames] == ["stage:0", "stage:1", "stage:3"]
     assert material.noise.gain == pytest.approx(1.0, rel=0.15)
+
+
+def test_a_frame_whose_noise_the_detector_cuts_off_is_left_out() -> None:
+    rng = np.random.default_rng(3)
+    ramp = np.linspace(40, 120, 128, dtype=np.float32)
+    clean = np.add.outer(ramp, ramp)
+    black = np.clip(rng.normal(0, 20, clean.shape), 0, None).astype(np.float32)
+    pixels = [rng.poisson(clean).astype(np.float32), black, rng.poisson(clean).astype(np.float32)]
+
+    material = Material.of([TrainingFrame(each, f"stage:{number}") for number, each in enumerate(pixels)])
+
+    assert [each.field for each in material.frames] == ["stage:0", "stage:2"]
