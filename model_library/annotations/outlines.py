@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_library.annotations.rasterise import Placed
 from model_library.annotations.shapes import Point
@@ -54,8 +55,8 @@ def pixel_corners(placed: Placed) -> tuple[Point, ...]:
     return tuple(sides)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+def _cross(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
 
 
 def _half_hull(ordered: Sequence[Point]) -> list[Point]:

@@ -101,10 +101,10 @@ def _drawn(mask: Mask, top: int, left: int, outline: Outline) -> PixelMask | Pol
     if outline == "mask":
         return painted
     # Contours run between the centres of pixels, at half-way, which is where the outer corner is 0.5 away.
-    contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="high")
+    contours = find_contours(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="high")  # type: ignore[no-untyped-call]
     if len(contours) != 1:
         return painted
-    corners = approximate_polygon(contours[0], _TOLERANCE_PX)[:-1]
+    corners = approximate_polygon(contours[0], _TOLERANCE_PX)[:-1]  # type: ignore[no-untyped-call]
     if len(corners) < 3:
         return painted
     return Polygon(tuple((float(x) - 0.5 + left, float(y) - 0.5 + top) for y, x in corners))

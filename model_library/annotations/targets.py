@@ -99,9 +99,8 @@ def one_hot(image: AnnotatedImage, classes: Sequence[str], *, exclusive: bool = 
     """
     if exclusive:
         indices = target_map(image, classes)
-        masks = (indices == np.arange(len(classes), dtype=np.uint8)[:, None, None]).astype(np.uint8)
-        masks[:, indices == UNKNOWN] = UNKNOWN
-        return masks
+        exactly = indices == np.arange(len(classes), dtype=np.uint8)[:, None, None]
+        return np.where(indices == UNKNOWN, np.uint8(UNKNOWN), exactly.astype(np.uint8))
     _refuse_many(classes)
     refuse_unknown_labels(image, classes)
     masks = np.zeros((len(classes), image.height, image.width), dtype=np.uint8)

@@ -135,11 +135,14 @@ def _shape(read: JsonReader, line_width_px: float) -> Shape:
             return Box(left, top, left + width, top + height)
         case "circle":
             radius = read.at("r").positive()
-            return Ellipse(*numbers("cx", "cy"), radius, radius)
+            centre_x, centre_y = numbers("cx", "cy")
+            return Ellipse(centre_x, centre_y, radius, radius)
         case "ellipse":
             # VIA before 2.0.8 knows no rotation; later ones tell it in radians, clockwise on the screen.
             turned = math.degrees(read.at("theta").number()) if "theta" in read else 0.0
-            return Ellipse(*numbers("cx", "cy"), read.at("rx").positive(), read.at("ry").positive(), turned)
+            centre_x, centre_y = numbers("cx", "cy")
+            radius_x, radius_y = read.at("rx").positive(), read.at("ry").positive()
+            return Ellipse(centre_x, centre_y, radius_x, radius_y, turned)
         case other:
             raise AnnotationError(
                 f"{read.where}: expected a polygon, polyline, rect, circle or ellipse, found {other}, which "
