@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from model_library.annotations.cvat import WIDTH
+from model_library.annotations.cvat_elements import SEARCHED, WIDTH
 from model_library.annotations.shapes import (
     AnnotatedImage,
     Annotation,
@@ -16,6 +16,7 @@ from model_library.annotations.shapes import (
     Polygon,
     Polyline,
 )
+from model_library.annotations.untrusted import refuse_outside
 from model_library.errors import AnnotationError
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -36,7 +37,7 @@ def write_cvat(images: Sequence[AnnotatedImage], labels: Sequence[str], *, task:
     Raises
     ------
     AnnotationError
-        A name or label holds characters that XML cannot carry.
+        A name or label holds characters that XML cannot carry, or a name leaves the folder of images.
     """
     root = ET.Element("annotations")
     ET.SubElement(root, "version").text = "1.1"
@@ -49,8 +50,12 @@ def write_cvat(images: Sequence[AnnotatedImage], labels: Sequence[str], *, task:
         ET.SubElement(choice, "name").text = _carried(label)
         ET.SubElement(choice, "attributes")
     for number, image in enumerate(images):
+        refuse_outside(image.name, task)
         told = {"id": number, "name": _carried(image.name), "width": image.width, "height": image.height}
         element = ET.SubElement(root, "image", _texts(told))
+        for label in sorted(image.searched):
+            tag = ET.SubElement(element, "tag", {"label": _carried(label), "source": "manual"})
+            ET.SubElement(tag, "attribute", {"name": SEARCHED}).text = "true"
         for annotation in image.annotations:
             _write(element, annotation)
     ET.indent(root)
@@ -60,7 +65,7 @@ def write_cvat(images: Sequence[AnnotatedImage], labels: Sequence[str], *, task:
 
 def _write(image: ET.Element, annotation: Annotation) -> None:
     shape = annotation.shape
-    common = {"label": _carried(annotation.label), "source": "manual", "occluded": 0}
+    common = {"label": _carried(annotation.label), "source": "manual", "occluded": int(annotation.occluded)}
     match shape:
         case Polygon():
             tag, told = "polygon", {"points": _points(shape.points)}

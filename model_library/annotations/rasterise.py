@@ -92,16 +92,27 @@ def _corners(box: Box) -> tuple[Point, ...]:
 
 def _polyline(line: Polyline, size: tuple[int, int]) -> Placed:
     placed = _window(line.points, line.width_px / 2, size)
-    x, y = _centres(placed)
-    near = placed.mask
-    for (x0, y0), (x1, y1) in zip(line.points[:-1], line.points[1:], strict=True):
-        along_x, along_y = x1 - x0, y1 - y0
-        length = along_x**2 + along_y**2
-        share = ((x - x0) * along_x + (y - y0) * along_y) / length if length else np.zeros_like(x + y)
-        share = np.clip(share, 0, 1)
-        away = np.hypot(x - x0 - share * along_x, y - y0 - share * along_y)
-        near |= away <= line.width_px / 2
+    for start, end in zip(line.points[:-1], line.points[1:], strict=True):
+        near = _near_segment(start, end, line.width_px / 2, size)
+        rows, columns = near.window
+        inner = (
+            slice(rows.start - placed.top, rows.stop - placed.top),
+            slice(columns.start - placed.left, columns.stop - placed.left),
+        )
+        placed.mask[inner] |= near.mask
     return placed
+
+
+def _near_segment(start: Point, end: Point, reach: float, size: tuple[int, int]) -> Placed:
+    (x0, y0), (x1, y1) = start, end
+    placed = _window((start, end), reach, size)
+    x, y = _centres(placed)
+    along_x, along_y = x1 - x0, y1 - y0
+    length = along_x**2 + along_y**2
+    share = ((x - x0) * along_x + (y - y0) * along_y) / length if length else np.zeros_like(x + y)
+    share = np.clip(share, 0, 1)
+    away = np.hypot(x - x0 - share * along_x, y - y0 - share * along_y)
+    return Placed(placed.top, placed.left, away <= reach)
 
 
 def _ellipse(ellipse: Ellipse, size: tuple[int, int]) -> Placed:

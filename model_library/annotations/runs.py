@@ -1,4 +1,4 @@
-"""Run lengths of a mask as CVAT writes them: row by row, background first (not COCO's columns)."""
+"""Run lengths of a mask: as CVAT writes them, row by row, and as COCO does, column by column."""
 
 from collections.abc import Sequence
 
@@ -36,6 +36,52 @@ def decode_runs(runs: Sequence[int], shape: tuple[int, int]) -> Mask:
         )
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, np.asarray(runs, dtype=np.int64)).reshape(shape)
+
+
+def decode_columns(runs: Sequence[int], shape: tuple[int, int]) -> Mask:
+    """Turn run lengths of COCO, column by column, background first, into the mask [Y, X] of this shape.
+
+    Raises
+    ------
+    AnnotationError
+        As `decode_runs`.
+    """
+    return decode_runs(runs, shape[::-1]).T
+
+
+def expand_runs(packed: str) -> tuple[int, ...]:
+    """Read the characters in which COCO packs run lengths.
+
+    Each run is a signed number in groups of five bits, the least first; bit 5 of a group says that more
+    follow, bit 4 of the last one is the sign, and 48 is added to each. From the fourth run on, the number is
+    the difference to the run before the last.
+
+    Raises
+    ------
+    AnnotationError
+        Other characters, a number that does not end, or one too long.
+    """
+    runs: list[int] = []
+    value, shift = 0, 0
+    for character in packed:
+        group = ord(character) - 48
+        if not 0 <= group < 64 or shift > 60:
+            raise AnnotationError(
+                f"expected packed run lengths of COCO, found {character!r}; export the annotations again"
+            )
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value, shift = 0, 0
+    if shift:
+        raise AnnotationError(
+            "expected packed run lengths of COCO, found an end amid a number; export the annotations again"
+        )
+    return tuple(runs)
 
 
 def pixel_mask(mask: Mask, top: int = 0, left: int = 0) -> PixelMask | None:

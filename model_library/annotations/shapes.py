@@ -59,18 +59,38 @@ Shape = Polygon | Polyline | Box | Ellipse | PixelMask
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One shape with its label; a higher `z_order` lies on top."""
+    """One shape with its label; a higher `z_order` lies on top.
+
+    Attributes
+    ----------
+    occluded
+        The annotator says that something else hides part of the object.
+    """
 
     label: str
     shape: Shape
     z_order: int = 0
+    occluded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedImage:
-    """An image, its size in pixels, and what was drawn on it, in the order of drawing."""
+    """An image, its size in pixels, and what was drawn on it, in the order of drawing.
+
+    Attributes
+    ----------
+    searched
+        Labels that were looked for on the whole image, though perhaps nothing was found. About labels that
+        are neither here nor drawn, the image says nothing.
+    """
 
     name: str
     width: int
     height: int
     annotations: tuple[Annotation, ...] = ()
+    searched: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Labels of which the image says where they are and where they are not."""
+        return self.searched | {annotation.label for annotation in self.annotations}

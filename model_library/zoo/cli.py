@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_library.errors import SynopticError
+from model_library.zoo.annotations_cli import LINT_EXAMPLE, annotations_lint
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard
@@ -171,3 +172,6 @@ def _verdict(library: "Library", network_id: str) -> dict[str, Any]:
     except SynopticError as refusal:
         return {"id": network_id, "verified": False, "reason": str(refusal)}
     return {"id": network_id, "verified": True, "weights_sha256": card.weights_sha256}
+
+
+app.command("annotations-lint", epilog=LINT_EXAMPLE)(annotations_lint)

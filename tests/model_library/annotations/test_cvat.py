@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_library.annotations.cvat import read_cvat
+from model_library.annotations import untrusted
+from model_library.annotations.cvat import read_cvat, read_cvat_labels
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.shapes import (
     AnnotatedImage,
@@ -43,7 +44,15 @@ SHAPES = st.one_of(
     st.builds(Ellipse, NUMBERS, NUMBERS, POSITIVE, POSITIVE, st.floats(0, 360)),
     pixel_masks(),
 )
-ANNOTATIONS = st.lists(st.builds(Annotation, TEXT, SHAPES, st.integers(-3, 3)), max_size=4).map(tuple)
+ANNOTATIONS = st.lists(
+    st.builds(Annotation, TEXT, SHAPES, st.integers(-3, 3), st.booleans()), max_size=4
+).map(tuple)
+NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)
+IMAGES = st.lists(
+    st.builds(AnnotatedImage, NAMES, st.just(100), st.just(80), ANNOTATIONS, st.frozensets(TEXT, max_size=2)),
+    max_size=3,
+    unique_by=lambda image: image.name,
+).map(tuple)
 
 EXPORTED = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
@@ -55,13 +64,14 @@ EXPORTED = """<?xml version="1.0" encoding="utf-8"?>
     <ellipse label="void" source="manual" cx="40.0" cy="30.0" rx="5.0" ry="3.0" rotation="15" z_order="0">
       <attribute name="sure">true</attribute>
     </ellipse>
-    <box label="void" occluded="0" xtl="50" ytl="50" xbr="60" ybr="70" z_order="0"/>
+    <box label="void" occluded="1" xtl="50" ytl="50" xbr="60" ybr="70" z_order="0"/>
     <polyline label="void" occluded="0" points="1,1;20,20" z_order="0"/>
     <polyline label="void" occluded="0" points="1,1;20,20" z_order="0">
       <attribute name="width_px">4</attribute>
     </polyline>
     <mask label="void" source="semi-auto" rle="1, 2, 1" left="3" top="4" width="2" height="2" z_order="0"/>
     <tag label="good" source="manual"/>
+    <tag label="crack" source="manual"><attribute name="searched">true</attribute></tag>
   </image>
   <image id="1" name="frame_02.tif" width="100" height="80"/>
 </annotations>
@@ -74,9 +84,8 @@ def xml(shape, size='width="100" height="80"'):
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.lists(st.tuples(TEXT, ANNOTATIONS), max_size=3, unique_by=lambda pair: pair[0]))
-def test_what_is_written_is_read_back(drawn):
-    images = tuple(AnnotatedImage(name, 100, 80, annotations) for name, annotations in drawn)
+@given(IMAGES)
+def test_what_is_written_is_read_back(images):
     assert read_cvat(write_cvat(images, ["a", "b"]), "file") == images
 
 
@@ -93,7 +102,10 @@ def test_a_file_of_cvat_is_read_shape_by_shape():
         PixelMask(3, 4, 2, 2, (1, 2, 1)),
     ]
     assert [annotation.z_order for annotation in first.annotations] == [1, 0, 0, 0, 0, 0]
+    assert [annotation.occluded for annotation in first.annotations].index(True) == 2
+    assert first.searched == {"crack"}
     assert second.annotations == ()
+    assert read_cvat_labels(EXPORTED.encode(), "file") == ("void",)
 
 
 def test_the_zip_in_which_cvat_exports_is_read_too():
@@ -147,12 +159,41 @@ def test_a_shape_that_makes_no_sense_is_refused_where_it_stands(shape, expected)
         b"PK\x03\x04 broken",
         xml("", 'width="0" height="80"'),
         xml("", 'width="1000000" height="80"'),
+        xml("", 'width="65536" height="65536"'),
+        xml("").replace(b'name="a"', b'name="../a"'),
+        xml("").replace(b'name="a"', b'name="/etc/passwd"'),
+        xml("").replace(b'name="a"', b'name="C:\\a.png"'),
         xml("").replace(b"</annotations>", b'<image id="1" name="a" width="9" height="9"/></annotations>'),
     ],
 )
 def test_what_is_no_cvat_for_images_1_1_is_refused(content):
     with pytest.raises(AnnotationError, match=r"^file"):
         read_cvat(content, "file")
+
+
+@pytest.mark.parametrize("name", ["../../etc/cron.d/x", "/tmp/x", "C:\\x", "images\\..\\..\\x"])
+def test_a_zip_with_a_path_name_that_leaves_it_is_refused(name):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("annotations.xml", EXPORTED)
+        archive.writestr(name, b"")
+    with pytest.raises(AnnotationError, match="inside the folder of images"):
+        read_cvat(packed.getvalue(), "task.zip")
+
+
+def test_a_zip_that_unpacks_to_more_than_annotations_ever_have_is_refused(monkeypatch):
+    monkeypatch.setattr(untrusted, "_MOST_BYTES", 100_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", bytes(100_001))
+    assert len(packed.getvalue()) < 1000
+    with pytest.raises(AnnotationError, match="at most 100000 bytes"):
+        read_cvat(packed.getvalue(), "task.zip")
+
+
+def test_a_name_that_leaves_the_folder_is_not_written_either():
+    with pytest.raises(AnnotationError, match="inside the folder of images"):
+        write_cvat([AnnotatedImage("../a.png", 5, 5)], ["x"])
 
 
 def test_a_label_that_xml_cannot_carry_is_refused():
