@@ -206,8 +206,8 @@ def _pixels(reader: _Segments, entry: _Entry) -> NDArray[Any]:
         pixels = np.frombuffer(data, _DTYPES[entry.pixel_type][0])[: prod(entry.shape)].reshape(entry.shape)
     except Exception as error:
         raise NotAnImage(
-            f"{reader.name}: expected a plane of {entry.nbytes} bytes, found {str(error)[:99]}; copy the file "
-            "again"
+            f"{reader.name}: expected a plane of {entry.nbytes} bytes, found {str(error)[:99]}; copy the "
+            "file again"
         ) from error
     return pixels[..., ::-1] if pixels.ndim == 3 else pixels
 

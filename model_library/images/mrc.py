@@ -55,7 +55,7 @@ def read_mrc(path: Path, limits: ReadLimits) -> Contents:
         header = file.read(_HEADER_BYTES)
     size = path.stat().st_size
     _check_header(header, size, path.name, limits)
-    import mrcfile
+    import mrcfile  # type: ignore[import-untyped]
 
     try:
         with mrcfile.open(path) as mrc:
@@ -65,7 +65,8 @@ def read_mrc(path: Path, limits: ReadLimits) -> Contents:
             pixel_size = PixelSize.of(*voxel)
     except Exception as error:
         raise NotAnImage(
-            f"{path.name}: expected an MRC file, found {type(error).__name__}: {str(error)[:99]}; export it again"
+            f"{path.name}: expected an MRC file, found {type(error).__name__}: {str(error)[:99]}; export it "
+            "again"
         ) from error
     if "Z" not in axes:
         pixel_size = PixelSize(pixel_size.y_nm, pixel_size.x_nm)

@@ -60,7 +60,7 @@ def decode(path: Path, folder: Path, limits: ReadLimits) -> dict[str, Any]:
         axis: nanometres(factor, unit) for axis, factor, unit in zip(letters, factors, units, strict=True)
     }
     size = PixelSize.of(sizes["Y"], sizes["X"], sizes.get("Z") if "Z" in (letters[i] for i in kept) else None)
-    recording = {
+    recording: dict[str, Any] = {
         "file": "0.npy",
         "axes": "".join(letters[index] for index in kept),
         "pixel_size_nm": [size.y_nm, size.x_nm, size.z_nm],

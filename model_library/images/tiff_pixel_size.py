@@ -99,7 +99,8 @@ def from_description(description: str, resolution: tuple[Ratio | None, Ratio | N
         return UNKNOWN_SIZE
     spacing = re.search(r"^spacing=([\d.eE+-]+)$", text, re.MULTILINE)
     depth = nanometres(float(spacing.group(1)), unit.group(1)) if spacing else None
-    return PixelSize.of(*(_per_pixel(ratio, 1.0, unit.group(1)) for ratio in resolution), depth)
+    row, column = (_per_pixel(ratio, 1.0, unit.group(1)) for ratio in resolution)
+    return PixelSize.of(row, column, depth)
 
 
 def from_resolution(resolution: tuple[Ratio | None, Ratio | None], unit: int) -> PixelSize:

@@ -61,7 +61,7 @@ def _signals(path: Path, kind: str) -> Sequence[dict[str, Any]]:
     """Open lazily, so that sizes are known before pixels are decoded."""
     match kind:
         case vendor_formats.DM:
-            from rsciio import digitalmicrograph as reader
+            from rsciio import digitalmicrograph as reader  # type: ignore[import-untyped]
         case vendor_formats.SER | vendor_formats.EMI:
             from rsciio import tia as reader
         case vendor_formats.EMD:
