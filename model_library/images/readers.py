@@ -9,9 +9,10 @@ from typing import Any
 
 from model_library.errors import NotAnImage, UnsupportedImage
 from model_library.images.frame import Frame
+from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
 from model_library.images.ome import PROVENANCE
 from model_library.images.raster import decode_raster, is_raster
-from model_library.images.tiff_pages import DEFAULT_LIMITS, ReadLimits, TiffPages, read_head
+from model_library.images.tiff_pages import TiffPages, read_head
 
 __all__ = ["ReadLimits", "read_frame", "read_micrograph", "read_provenance", "read_stack"]
 
