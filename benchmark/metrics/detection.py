@@ -62,7 +62,7 @@ def coco_ap50(found: NDArray[Any], truth: NDArray[Any]) -> float:
 
 
 def intersection_over_union(found: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
-    """IoU of every object found with every true one, float64 [found, truth]; labels without pixels drop out."""
+    """IoU of every object found with every true one, float64 [found, truth]; unused numbers drop out."""
     table = contingency(found, truth)
     areas, true_areas = table.sum(1)[1:], table.sum(0)[1:]
     shared = table[1:, 1:][areas > 0][:, true_areas > 0]
@@ -78,9 +78,9 @@ def _pycocotools(found: list[NDArray[np.uint8]], truth: list[NDArray[np.uint8]])
     import contextlib
     import io
 
-    from pycocotools import mask
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+    from pycocotools import mask  # type: ignore[import-untyped]
+    from pycocotools.coco import COCO  # type: ignore[import-untyped]
+    from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
     if not found:
         return 0.0

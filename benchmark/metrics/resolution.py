@@ -48,7 +48,7 @@ def ring_correlation(a: Pixels, b: Pixels) -> RingCorrelation:
     """
     if a.shape != b.shape or min(a.shape) < _LEAST_SIDE_PX:
         raise ValueError(
-            f"expected two images of one shape, {_LEAST_SIDE_PX} px a side or more, found {a.shape}, {b.shape}"
+            f"expected images of one shape, {_LEAST_SIDE_PX} px a side or more, found {a.shape}, {b.shape}"
         )
     spectra = [np.fft.rfft2(_windowed(image)) for image in (a, b)]
     side = 2 * (min(a.shape) // 2)
@@ -60,7 +60,7 @@ def ring_correlation(a: Pixels, b: Pixels) -> RingCorrelation:
     cross = np.real(spectra[0] * np.conj(spectra[1]))
     power = [np.square(np.abs(each)) for each in spectra]
     sums = [
-        np.bincount(ring, (weight * each).ravel())[1 : side // 2 + 1]
+        np.bincount(ring, (weight * each).ravel())[1 : side // 2 + 1].astype(np.float64)
         for each in (cross, *power, np.ones_like(cross))
     ]
     norm = np.sqrt(sums[1] * sums[2])
