@@ -51,7 +51,10 @@ def _objects(pixels: Grey, parameters: Mapping[str, float], _: int) -> Grey:
     inside = smooth > threshold + parameters["offset"]
     depth = gaussian_filter(np.asarray(distance_transform_edt(inside)), parameters["apart_px"] / 4)
     peaks: NDArray[Any] = peak_local_max(  # type: ignore[no-untyped-call]
-        depth, min_distance=round(parameters["apart_px"]), labels=inside.astype(np.int32)
+        depth,
+        min_distance=round(parameters["apart_px"]),
+        labels=inside.astype(np.int32),
+        exclude_border=False,
     )
     seeds = np.zeros(smooth.shape, dtype=np.int32)
     seeds[tuple(peaks.T)] = 1 + np.arange(len(peaks))

@@ -1,6 +1,5 @@
 """What the suite reports: one row per method, case and metric."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -98,10 +97,10 @@ def pooled(results: Sequence[CaseResult], group: Sequence[str], like: str, seed:
     rows = []
     for method in methods:
         with_score = [result for result in chosen if method in result.gains]
+        if len(with_score) < 2:
+            continue
         gains = np.array([gain for result in with_score for gain in result.gains[method]])
         sample = next(row for result in with_score for row in result.rows if row.method == method)
-        if len(with_score) < 2 or not all(map(math.isfinite, gains)):
-            continue
         rows.append(
             sample.model_copy(
                 update={
