@@ -10,6 +10,7 @@ from model_library.cards.card import CardScore
 from model_library.wire.tasks import Segment
 from model_library.zoo.recipe import PretrainRecipe, read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.store import GAIN
 
 SIMULATED = "held-out simulated specimens, degraded in the ranges of the network's own recipe"
 REAL = "held-out real micrographs"
@@ -98,5 +99,5 @@ def _card_scores(row: Row, assessment: Assessment, about: tuple[str, str], *, ga
     )
     if not gain or row.gain is None:
         return [score]
-    paired = {"metric": f"{row.metric}_gain", "value": row.gain.difference, "ci95": row.gain.ci95}
+    paired = {"metric": f"{row.metric}{GAIN}", "value": row.gain.difference, "ci95": row.gain.ci95}
     return [score, score.model_copy(update=paired)]
