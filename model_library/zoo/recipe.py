@@ -10,7 +10,8 @@ from model_library.errors import RecipeError
 from model_library.networks.build import out_channels, scale
 from model_library.networks.config import NetworkConfig
 from model_library.specimens import SpecimenKind
-from model_library.training.fit import FitConfig
+from model_library.training.config import FitConfig
+from model_library.training.losses import SEGMENTING_LOSSES
 from model_library.training.variations import PositiveRange, Variations
 from model_library.wire.base import Message
 from model_library.wire.tasks import Segment, Task
@@ -110,7 +111,7 @@ class PretrainRecipe(Message):
     def _agrees_with_itself(self) -> Self:
         segments = isinstance(self.task, Segment)
         channels = len(self.task.classes) if isinstance(self.task, Segment) else 1
-        if out_channels(self.network) != channels or segments != (self.fit.loss == "cross_entropy"):
+        if out_channels(self.network) != channels or segments != (self.fit.loss in SEGMENTING_LOSSES):
             raise RecipeError(
                 f"{self.id}: expected {channels} output channels and the loss of a {self.task.kind} network, "
                 f"found {out_channels(self.network)} and {self.fit.loss}; correct the recipe"
