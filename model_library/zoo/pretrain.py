@@ -20,6 +20,7 @@ from model_library.zoo.labelled import class_image, labelled_micrographs, square
 from model_library.zoo.pools import micrographs, simulated, simulated_data, to_unit
 from model_library.zoo.recipe import PretrainRecipe
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import labelled_stack, slice_pairs, stack_data
 
 _NO_DIGEST = "0" * 64
 
@@ -112,6 +113,10 @@ def _pairs(recipe: PretrainRecipe, data: Path | None) -> tuple[PairSource, tuple
     seen: tuple[TrainingData, ...] = ()
     if recipe.specimens is not None:
         specimens, seen = simulated(recipe.specimens, rng), (simulated_data(recipe.specimens),)
+    if recipe.stack is not None:
+        stack = labelled_stack(recipe.stack, data, held_out=False)
+        pairs = slice_pairs(stack, recipe.network.in_channels, recipe.variations)
+        return pairs, (stack_data(recipe.stack, stack),)
     if recipe.label is not None:
         drawn = [_labelled(recipe, specimen) for specimen in specimens]
         cut, facts_of_real = _real(recipe, data)
