@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
@@ -19,11 +20,19 @@ from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.micrographs import Degrading, cases_of, read_folder, split_cases
+from benchmark.slices import InStack, slice_cases
 from benchmark.suite import HELD_OUT_SEED_OFFSET, scored_cases, tuning_cases
+from model_library.cards.card import NetworkCard
 from model_library.images.frame import Frame
+from model_library.images.intensity import Scaling
 from model_library.images.writers import encode_acquisition
+from model_library.inference.weights import LoadedNetwork
+from model_library.networks.config import UNetConfig
+from model_library.networks.facts import facts
+from model_library.wire.tasks import Segment
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import LabelledStack
 
 FIELDS = 7
 
@@ -186,3 +195,28 @@ def test_a_card_of_labelled_micrographs_is_scored_on_specimens_held_out(monkeypa
     assert "spot6, spot7" in scores[0].suite
     assert scores[0].command.endswith("--images 9 --data DATA")
     assert scores[0].value > 0.7
+
+
+class _BrightAbove(torch.nn.Module):
+    """Calls a pixel an edge where the slice above is bright."""
+
+    def forward(self, slices):
+        return torch.cat([0.5 - slices[:, 2:], slices[:, 2:] - 0.5], dim=1)
+
+
+def test_a_network_of_slices_takes_the_neighbours_along_and_knows_its_stack_only():
+    config = UNetConfig(widths=(4, 6), in_channels=3, channels="slices", out_channels=2, residual=False)
+    card = NetworkCard(
+        id="slices", version="1", purpose="test", task=Segment(classes=("background", "edge")), config=config,
+        facts=facts(config), weights_sha256="0" * 64,
+    )  # fmt: skip
+    stack = np.random.default_rng(0).random((9, 33, 40)).astype(np.float32)
+    loaded = LoadedNetwork(card, _BrightAbove())
+    found = InStack(loaded, stack)(stack[4])
+    assert np.array_equal(found > 0, Scaling.of(stack[3:6]).apply(stack[5]) > 0.5)
+    last = InStack(loaded, stack)(stack[8])
+    assert np.array_equal(last > 0, Scaling.of(stack[[7, 8, 8]]).apply(stack[8]) > 0.5)
+    with pytest.raises(BenchmarkError, match="its own stack"):
+        InStack(loaded, stack)(stack[4] + 1)
+    scored = slice_cases(LabelledStack(90, stack, stack > 0.5, ("",) * 9), at_most=2)
+    assert [case.name for case in scored] == ["slice 92", "slice 96"]
