@@ -25,7 +25,6 @@ from model_library.wire.base import Message
 
 FORMAT = 1
 RECORD_FILE = "checkpoint.json"
-_REMEDY = "give the training what it began with, or delete the folder to begin anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,8 @@ class Checkpointing:
     folder
         Made if missing; holds `checkpoint.json` and the file of tensors that it names.
     data_sha256
-        Of the material: training goes on only with the very images it began with.
+        Of the material: training goes on only with the very images it began with. Empty where
+        nothing can be said of it.
     every_steps, every_s
         Whichever comes first.
     clock
@@ -45,7 +45,7 @@ class Checkpointing:
     """
 
     folder: Path
-    data_sha256: str
+    data_sha256: str = ""
     every_steps: int = 500
     every_s: float = 60.0
     clock: Callable[[], float] = time.monotonic
@@ -200,7 +200,7 @@ def _refuse_other_terms(path: Path, found: Terms, wanted: Terms) -> None:
     if differing:
         raise CheckpointError(
             f"{path}: expected a checkpoint of this training, found one of another "
-            f"({'; '.join(differing)}); {_REMEDY}"
+            f"({'; '.join(differing)}); train with what it began with, or delete the folder to begin anew"
         )
 
 

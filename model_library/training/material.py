@@ -42,6 +42,7 @@ class Demand(Message):
     """What a training needs of its images.
 
     `classes` are the names of the classes, the background first; None where no labels are needed.
+    `negatives` says that an image without any annotation is an example of nothing being there.
     `pixel_size_ratio` is how much the largest pixel may exceed the smallest.
     """
 
@@ -49,6 +50,7 @@ class Demand(Message):
     side_px: int = Field(ge=1)
     images: int = Field(default=1, ge=1)
     classes: tuple[str, ...] | None = None
+    negatives: bool = False
     pixel_size_ratio: float = Field(default=1.1, ge=1)
 
 
@@ -110,10 +112,10 @@ def _faults_of(image: MaterialImage, demand: Demand) -> Iterator[str]:
             f"{pixels.shape[-2]} x {pixels.shape[-1]}; choose a smaller patch or larger images"
         )
     if demand.classes is not None:
-        yield from _faults_of_labels(image, demand.classes)
+        yield from _faults_of_labels(image, demand.classes, negatives=demand.negatives)
 
 
-def _faults_of_labels(image: MaterialImage, names: tuple[str, ...]) -> Iterator[str]:
+def _faults_of_labels(image: MaterialImage, names: tuple[str, ...], *, negatives: bool) -> Iterator[str]:
     classes = image.classes
     if classes is None:
         yield f"{image.name}: expected labels, found none; label this image or leave it out"
@@ -130,7 +132,7 @@ def _faults_of_labels(image: MaterialImage, names: tuple[str, ...]) -> Iterator[
             f"{image.name}: expected class indices below {len(names)} ({', '.join(names)}), found "
             f"{', '.join(map(str, strange))}; correct the labels or the list of classes"
         )
-    if not present - {0}:
+    if not negatives and not present - {0}:
         yield (
             f"{image.name}: expected an annotation, found only {names[0]} or nothing; label what is there, "
             "or leave this image out"

@@ -111,7 +111,7 @@ class InstanceNetwork(Protocol):
     """A network that brings losses of its own, such as Mask R-CNN."""
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
-        """Sum of its losses over a batch, a scalar with a gradient."""
+        """Sum of its losses over a batch, a scalar with a gradient; in inference mode as well."""
         ...
 
 
@@ -140,10 +140,10 @@ class InstanceObjective:
         return _instance_loss(module, *self.source.batch(config.batch, config.patch_px, rng))
 
     def judge(self, module: nn.Module, config: FitConfig) -> float:
-        """See `Objective`; networks that detect have losses in training mode alone."""
+        """See `Objective`."""
         if self.held_out is None:
             return math.nan
-        module.train()
+        module.eval()
         source, rng = self.held_out, _judging_rng(config)
         drawn = (source.batch(config.batch, config.patch_px, rng) for _ in range(_judged_batches(config)))
         return float(np.mean([float(_instance_loss(module, *batch)) for batch in drawn]))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_library.networks.normalisation import freeze_statistics
 from model_library.training.config import FitConfig
 from model_library.training.precision import Compute
 from model_library.training.progress import Judgement, best_of
@@ -53,9 +54,7 @@ class TrainingState:
         trained = trained.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         averaged = copy.deepcopy(trained).requires_grad_(False)
         if config.freeze_statistics:
-            for layer in trained.modules():
-                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                    layer.eval()
+            freeze_statistics(trained)
         optimiser = torch.optim.Adam(trained.parameters(), lr=config.learning_rate, betas=_BETAS)
         return cls(trained, averaged, optimiser, rng)
 

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -119,8 +119,9 @@ class PretrainRecipe(Message):
     `start` names a network of the library whose weights are the starting point where key and
     shape agree. `label` is the structure that a segmenting network learns to find, in simulated
     specimens and in the labels of real ones. With `border_px`, the last class is the rim of that
-    width inside every object, at which touching objects come apart. `pixel_size_nm` is the range that the
-    network is for, after binning.
+    width inside every object, at which touching objects come apart. `objects` says whose regions
+    the loss `border_cross_entropy` keeps apart: those of the label, or those of the background
+    (cells within membranes). `pixel_size_nm` is the range that the network is for, after binning.
     """
 
     id: str
@@ -135,6 +136,7 @@ class PretrainRecipe(Message):
     labelled: tuple[LabelledSource, ...] = ()
     stack: StackSource | None = None
     label: str | None = None
+    objects: Literal["label", "background"] = "label"
     border_px: Annotated[int, Field(ge=1)] | None = None
     variations: Variations
     fit: FitConfig

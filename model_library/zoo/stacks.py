@@ -1,5 +1,6 @@
 """A real stack with numbered cells: membranes between them, learned from neighbouring slices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,8 @@ class SlicePairs:
         float32 [Z, Y, X], in [0, 1].
     classes
         Class indices [Z, Y, X].
+    places
+        Slices that are drawn.
     count
         Slices that the network sees at once.
     variations
@@ -110,6 +113,7 @@ class SlicePairs:
 
     stack: Grey
     classes: Grey
+    places: tuple[int, ...]
     count: int
     variations: Variations
 
@@ -117,7 +121,7 @@ class SlicePairs:
         """See `PairSource`; inputs [N, count, patch, patch], targets are class indices as float32."""
 
         def draw() -> Pair:
-            z = int(rng.integers(len(self.stack)))
+            z = self.places[int(rng.integers(len(self.places)))]
             seen = neighbouring_slices(self.stack, z, self.count)
             # One below the other they are one image: the same optics, dose and detector for all of them.
             below = seen.reshape(-1, seen.shape[-1])
@@ -127,9 +131,12 @@ class SlicePairs:
         return cut_batch(draw, size, patch_px, 1, rng)
 
 
-def slice_pairs(stack: LabelledStack, count: int, variations: Variations) -> SlicePairs:
-    """Make pairs of a stack that training may see."""
-    return SlicePairs(to_unit(stack.pixels), stack.membrane.astype(np.float32), count, variations)
+def slice_pairs(
+    stack: LabelledStack, places: Sequence[int], count: int, variations: Variations
+) -> SlicePairs:
+    """Make pairs of some slices of a stack; neighbours come from the whole of it."""
+    classes = stack.membrane.astype(np.float32)
+    return SlicePairs(to_unit(stack.pixels), classes, tuple(places), count, variations)
 
 
 def _path(source: StackSource, data: Path | None, name: str) -> Path:

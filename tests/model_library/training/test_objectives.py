@@ -22,7 +22,6 @@ class Counter(torch.nn.Module):
         self.per_light = torch.nn.Parameter(torch.zeros(1))
 
     def losses(self, images: list[Tensor], targets: list[dict[str, Tensor]]) -> Tensor:
-        assert self.training
         errors = [
             (self.per_light * image.mean() * 256 / 9 - len(target["labels"])) ** 2
             for image, target in zip(images, targets, strict=True)

@@ -79,7 +79,7 @@ def test_a_segmenting_network_learns_from_labels(write_recipe: Callable[..., Pat
     made = pretrain(
         read_recipe(write_recipe(**SEGMENT, top='label = "precipitate"')), library=library, data=None
     )
-    assert len(made.losses) == 3
+    assert len(made.result.losses) == 3
 
 
 def test_a_label_that_specimens_lack_is_refused(write_recipe: Callable[..., Path], library: Library):
@@ -188,7 +188,7 @@ def test_rims_of_simulated_objects_are_a_class_of_their_own(
     top = 'label = "particle"\nborder_px = 2'
     path = write_recipe(**RIMS, top=top)
     path.write_text(path.read_text().replace('"precipitates"', '"particles"'))
-    assert len(pretrain(read_recipe(path), library=library, data=None).losses) == 3
+    assert len(pretrain(read_recipe(path), library=library, data=None).result.losses) == 3
     path.write_text(path.read_text().replace("border_px = 2\n", ""))
     with pytest.raises(RecipeError, match="three with border_px"):
         read_recipe(path)

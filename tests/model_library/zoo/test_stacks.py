@@ -73,7 +73,7 @@ def test_a_stack_that_is_missing_or_too_short_is_refused(data: Path):
 def test_pairs_hold_the_neighbours_of_the_slice_whose_classes_they_give(data: Path):
     stack = labelled_stack(source(slices=(0, 6)), data, held_out=False)
     still = Variations(gamma=(1, 1), contrast=(1, 1), inverted_share=0)
-    pairs = slice_pairs(stack, 3, still)
+    pairs = slice_pairs(stack, range(7), 3, still)
     inputs, classes = pairs.batch(6, 32, np.random.default_rng(1))
     assert inputs.shape == (6, 3, 32, 32)
     assert classes.shape == (6, 1, 32, 32)
@@ -94,7 +94,7 @@ def test_a_network_of_slices_is_trained_from_its_recipe(data: Path, tmp_path: Pa
         }
     )
     made = pretrain(small, library=Library(tmp_path / "library"), data=data)
-    assert len(made.losses) == 2
+    assert len(made.result.losses) == 2
     assert [item.images for item in made.card.training_data] == [5]
     assert made.card.pixel_size_nm == (9.0, 11.0)
 
