@@ -104,7 +104,7 @@ def assess(
     rivals = tune_all(task, tuning, metrics[0])
     found = evaluate_all((*networks, *rivals), scored, metrics)
     leading = found[metrics[0]]
-    best = _best(leading, [method_key(rival.ref) for rival in rivals])
+    best = best_of(leading, [method_key(rival.ref) for rival in rivals])
     return Assessment(
         task=task,
         rows=tuple(row for metric in metrics for row in _rows(found[metric], best, seed)),
@@ -116,7 +116,8 @@ def assess(
     )
 
 
-def _best(scores: Scores, keys: Sequence[str]) -> str:
+def best_of(scores: Scores, keys: Sequence[str]) -> str:
+    """Name the best of several methods by its mean; raises `BenchmarkError` where none has a score."""
     means = {key: mean for key in keys if (mean := scores.mean(key)) is not None}
     if not means:
         raise BenchmarkError("expected a classical algorithm with a score on every case, found none")
@@ -125,12 +126,13 @@ def _best(scores: Scores, keys: Sequence[str]) -> str:
 
 
 def _rows(scores: Scores, best: str, seed: int) -> list[Row]:
-    rows = [_row(scores, key, best, seed) for key in scores.values]
+    rows = [row_of(scores, key, best, seed) for key in scores.values]
     sign = 1 if scores.metric.higher_is_better else -1
     return sorted(rows, key=lambda row: -sign * row.value if row.value is not None else float("inf"))
 
 
-def _row(scores: Scores, key: str, best: str, seed: int) -> Row:
+def row_of(scores: Scores, key: str, best: str, seed: int) -> Row:
+    """Sum up one method's scores, and its paired difference to the method `best`."""
     fields, rival = scores.complete(key), scores.complete(best)
     several = fields is not None and len(fields) > 1
     return Row(

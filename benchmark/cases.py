@@ -9,7 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.errors import BenchmarkError, UnusableResult
-from benchmark.metrics import Metric, dice, nrmse, psnr, psnr_affine, ssim
+from benchmark.metrics import (
+    Metric,
+    average_precision,
+    coco_ap50,
+    dice,
+    frc_resolution,
+    iou,
+    nrmse,
+    psnr,
+    psnr_affine,
+    rand_foreground,
+    ssim,
+    variation_of_information,
+)
 from benchmark.metrics.pointwise import ratio_db
 from model_library.degradation.noise import NoiseModel
 from model_library.degradation.recorruption import Recorrupted, recorrupt, repeat_risk
@@ -52,7 +65,46 @@ class Labels:
     mask: NDArray[np.bool_]
 
 
-Reference = Truth | Repeat | Labels
+@dataclass(frozen=True)
+class OtherFrame:
+    """A second acquisition of the same place, on the grey scale of the first.
+
+    Attributes
+    ----------
+    pixels
+        float32 [Y, X], in counts.
+    noise_variance
+        Of the second acquisition, in counts^2: it is taken off the squared difference.
+    data_range
+        In counts: the 1st to 99th percentile of the smoothed acquisition.
+    """
+
+    pixels: Grey
+    noise_variance: float
+    data_range: float
+
+
+@dataclass(frozen=True)
+class Instances:
+    """The true objects: int32 [Y, X], one number each, 0 for background.
+
+    A result is held to the same form, its numbers running from the most to the least certain object.
+    """
+
+    labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The true cells: int32 [Y, X], one number each, 0 where nothing is judged (membrane).
+
+    A result gives every pixel the number of its cell.
+    """
+
+    labels: NDArray[np.int32]
+
+
+Reference = Truth | Repeat | OtherFrame | Labels | Instances | Partition
 
 
 @dataclass(frozen=True)
@@ -101,8 +153,14 @@ def default_metric(reference: Reference) -> Metric:
             return Metric.PSNR
         case Repeat():
             return Metric.PSNR_REPEAT
+        case OtherFrame():
+            return Metric.FRAME_RISK
         case Labels():
             return Metric.DICE
+        case Instances():
+            return Metric.AP50
+        case Partition():
+            return Metric.RAND_FOREGROUND
 
 
 def score(prediction: NDArray[Any], reference: Reference, metric: Metric) -> float:
@@ -115,13 +173,7 @@ def score(prediction: NDArray[Any], reference: Reference, metric: Metric) -> flo
     BenchmarkError
         If the metric needs another kind of reference.
     """
-    match reference:
-        case Truth():
-            target: NDArray[Any] = reference.pixels
-        case Repeat():
-            target = reference.pair.target
-        case Labels():
-            target = reference.mask
+    target = target_of(reference)
     finer = prediction.shape[0] // target.shape[0] if isinstance(reference, Repeat) else 1
     if prediction.shape != tuple(max(1, finer) * side for side in target.shape):
         raise UnusableResult(f"expected a result of shape {target.shape}, found {prediction.shape}")
@@ -130,16 +182,38 @@ def score(prediction: NDArray[Any], reference: Reference, metric: Metric) -> flo
     return min(_measure(prediction, reference, metric), CEILING_DB)
 
 
+def target_of(reference: Reference) -> NDArray[Any]:
+    """Pixels or labels [Y, X] that a result is held against."""
+    match reference:
+        case Truth() | OtherFrame():
+            return reference.pixels
+        case Repeat():
+            return reference.pair.target
+        case Labels():
+            return reference.mask
+        case Instances() | Partition():
+            return reference.labels
+
+
 def _measure(prediction: NDArray[Any], reference: Reference, metric: Metric) -> float:
     match reference, metric:
-        case Truth(), Metric.NRMSE:
-            return nrmse(prediction, reference.pixels)
+        case Truth(), Metric.NRMSE | Metric.FRC_RESOLUTION:
+            return _PLAIN[metric](prediction, reference.pixels)
         case Truth(), Metric.PSNR | Metric.PSNR_AFFINE | Metric.SSIM:
             return _RANGED[metric](prediction, reference.pixels, reference.data_range)
         case Repeat(), Metric.PSNR_REPEAT:
             return ratio_db(repeat_risk(prediction, reference.pair), reference.data_range)
-        case Labels(), Metric.DICE:
-            return dice(prediction, reference.mask)
+        case OtherFrame(), Metric.FRAME_RISK:
+            error = float(np.mean(np.square(prediction.astype(np.float64) - reference.pixels)))
+            return (error - reference.noise_variance) / reference.data_range**2
+        case Labels(), Metric.DICE | Metric.IOU:
+            return _PLAIN[metric](prediction, reference.mask)
+        case Instances(), Metric.DICE | Metric.AP50 | Metric.COCO_AP50:
+            return _PLAIN[metric](prediction, reference.labels)
+        case Partition(), Metric.RAND_FOREGROUND:
+            return rand_foreground(prediction, reference.labels)
+        case Partition(), Metric.VARIATION_OF_INFORMATION:
+            return sum(variation_of_information(prediction, reference.labels))
         case _:
             kind = type(reference).__name__.lower()
             raise BenchmarkError(f"expected a metric that a {kind} reference allows, found {metric}")
@@ -149,6 +223,14 @@ _RANGED: dict[Metric, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
     Metric.PSNR: psnr,
     Metric.PSNR_AFFINE: psnr_affine,
     Metric.SSIM: ssim,
+}
+_PLAIN: dict[Metric, Callable[[NDArray[Any], NDArray[Any]], float]] = {
+    Metric.NRMSE: nrmse,
+    Metric.FRC_RESOLUTION: frc_resolution,
+    Metric.DICE: dice,
+    Metric.IOU: iou,
+    Metric.AP50: average_precision,
+    Metric.COCO_AP50: coco_ap50,
 }
 
 

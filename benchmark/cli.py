@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from benchmark.assessment import Assessment
-    from benchmark.cases import Case
-    from benchmark.method import Method
-    from benchmark.metrics import Metric
-    from benchmark.micrographs import Mode
     from model_library.wire.tasks import Task
 
 app = typer.Typer(
@@ -43,6 +38,19 @@ class TaskName(StrEnum):
                 return SuperResolve(scale=4)
 
 
+class QualityName(StrEnum):
+    """Figures of merit in which a restored image may equal a full acquisition."""
+
+    PSNR = "psnr"
+    SSIM = "ssim"
+
+
+class SuiteName(StrEnum):
+    """Suites that ship."""
+
+    REAL = "real"
+
+
 LibraryOption = Annotated[
     Path | None, typer.Option("--library", help="Another library than the one that ships.")
 ]
@@ -65,6 +73,7 @@ def card(
     """
     from benchmark.card_scores import measure
     from benchmark.errors import BenchmarkError
+    from benchmark.folder_run import echo_rows
     from model_library.zoo.registry import Library
     from model_library.zoo.store import save_scores
 
@@ -91,14 +100,20 @@ def card(
     for score in scores:
         low, high = score.ci95
         typer.echo(f"{score.metric:12} {score.value:8.3f}  [{low:.3f}, {high:.3f}]  {score.fields} specimens")
-    _echo_rows(found)
+    echo_rows(found)
 
 
 @app.command(
-    epilog="Example: synoptic benchmark run --images micrographs/ --noise-sigma 0.1 --report report.html"
+    epilog="Examples: synoptic benchmark run --images micrographs/ --noise-sigma 0.1 --report report.html;"
+    " synoptic benchmark run --suite real --data DIR --work work/ --json real.json"
 )
 def run(
-    images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of TIFF, PNG or JPEG.")],
+    images: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Folder of TIFF, PNG or JPEG.")
+    ] = None,
+    suite: Annotated[
+        SuiteName | None, typer.Option(help="Instead of a folder: the suite of real micrographs.")
+    ] = None,
     task: Annotated[TaskName, typer.Option(help="What the methods are to do.")] = TaskName.DENOISE,
     noise_sigma: Annotated[
         float | None,
@@ -115,87 +130,104 @@ def run(
         int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")
     ] = 384,
     at_most: Annotated[int | None, typer.Option(min=2, help="Read only the first files.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="SYNOPTIC_SHARED_DATA", help="Suite: folder of real micrographs."),
+    ] = None,
+    cases: Annotated[list[str] | None, typer.Option(help="Suite: run only this case (repeatable).")] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Suite: also fine-tune every network on the tuning images.")
+    ] = False,
+    tune_steps: Annotated[int, typer.Option(min=1, help="Suite: training steps of --tune.")] = 300,
     seed: Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")] = None,
 ) -> None:
-    """Score networks and tuned classical algorithms on a folder of micrographs.
+    """Score networks and tuned classical algorithms on micrographs.
 
     Fields of view (stage labels, else files) are parted: classical algorithms are tuned on some,
-    everything is scored on the others. Without --truth and --noise-sigma the images are taken as
-    acquired and methods are judged without truth. Exit code 1 if the images do not suffice.
+    everything is scored on the others. Without --truth and --noise-sigma the images of a folder are
+    taken as acquired and methods are judged without truth. `--suite real` runs the cases of
+    docs/benchmarks.md instead; no network is scored on an image that its training saw. Exit code 1 if
+    the images do not suffice.
     """
-    import numpy as np
+    if (images is None) == (suite is None):
+        raise typer.BadParameter("give --images or --suite, and not both")
+    if suite is not None:
+        from benchmark.real.command import SuiteRun, run_real
 
-    from benchmark.assessment import assess
-    from benchmark.micrographs import Degrading, cases_of, read_folder, split_cases
+        asked = SuiteRun(
+            data=data,
+            library=library,
+            networks=tuple(networks or ()),
+            cases=tuple(cases or ()),
+            work=work,
+            tune_steps=tune_steps if tune else None,
+            seed=seed,
+        )
+        run_real(asked, json_file, report)
+        return
+    from benchmark.folder_run import FolderRun, run_folder
+    from benchmark.micrographs import Degrading
 
     if truth is not None and noise_sigma is not None:
         raise typer.BadParameter("give --truth or --noise-sigma, not both")
-    how, wanted = Degrading(truth, noise_sigma), task.task
-    folder = read_folder(images, at_most=at_most)
-    rng = np.random.default_rng(seed)
-    tuning, scored = split_cases(cases_of(folder.images, how, scale=wanted.scale, crop_px=crop_px, rng=rng))
-    methods = _networks(wanted, networks, library)
-    found = assess(methods, wanted, tuning, scored, metrics=_metrics(scored), seed=seed)
-    if json_file is not None:
-        content = {"mode": how.mode, "refused": folder.refused, **found.model_dump(mode="json")}
-        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    if report is not None:
-        _write_report(report, found, how.mode, scored, methods)
-    _echo_rows(found)
-    for name, why in folder.refused.items():
-        typer.echo(f"left out {name}: {why}", err=True)
+    assert images is not None
+    folder = FolderRun(
+        images=images,
+        task=task.task,
+        how=Degrading(truth, noise_sigma),
+        networks=tuple(networks) if networks else None,
+        library=library,
+        crop_px=crop_px,
+        at_most=at_most,
+        seed=seed,
+    )
+    run_folder(folder, json_file, report)
 
 
-def _networks(task: "Task", ids: list[str] | None, folder: Path | None) -> list["Method"]:
-    from benchmark.errors import BenchmarkError
-    from benchmark.networks import as_method
-    from model_library.zoo.registry import Library
-
-    library = Library(folder)
-    eligible = {card.id for card in library.for_task(task)}
-    for network_id in ids or ():
-        if network_id not in eligible:
-            library.path(network_id)
-            raise BenchmarkError(
-                f"expected networks for the task, {', '.join(sorted(eligible)) or 'none of which exist'},"
-                f" found {network_id}; see `synoptic library list`"
-            )
-    return [as_method(library.load(network_id)) for network_id in ids or sorted(eligible)]
-
-
-def _metrics(cases: "tuple[Case, ...]") -> "tuple[Metric, ...]":
-    from benchmark.cases import Truth
-    from benchmark.metrics import Metric
-
-    if isinstance(cases[0].reference, Truth):
-        return (Metric.PSNR, Metric.PSNR_AFFINE, Metric.SSIM, Metric.NRMSE)
-    return (Metric.PSNR_REPEAT,)
-
-
-def _write_report(
-    path: Path, found: "Assessment", mode: "Mode", cases: "tuple[Case, ...]", networks: "list[Method]"
+@app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")
+def speedup(
+    network: Annotated[str, typer.Option(help="Id of a restoring network of the library.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Clean micrographs; they are binned 2 x 2."),
+    ] = None,
+    simulated: Annotated[
+        int, typer.Option(min=2, help="Without --images: so many simulated specimens.")
+    ] = 12,
+    electrons_per_pixel: Annotated[
+        float, typer.Option(min=0.1, help="Of the full acquisition, at unit intensity.")
+    ] = 300.0,
+    read_electrons: Annotated[
+        float, typer.Option(min=0.0, help="Standard deviation of the read noise, in electrons per pixel.")
+    ] = 1.0,
+    metric: Annotated[QualityName, typer.Option(help="What counts as quality.")] = QualityName.PSNR,
+    library: LibraryOption = None,
+    seed: Annotated[int, typer.Option(help="Draws specimens and noise.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the curves as PNG.")] = None,
 ) -> None:
-    from benchmark.baselines import classical
-    from benchmark.report import write_page
-    from benchmark.run_page import run_page
-    from benchmark.scores import method_key
-    from model_library.wire.methods import ClassicalRef
+    """Find how many times fewer electrons a restored image needs to equal the full acquisition.
 
-    leading = [row for row in found.rows if row.metric is found.rows[0].metric]
-    best = next(row.ref for row in leading if row.method == found.best_classical)
-    assert isinstance(best, ClassicalRef)
-    shown: list[Method] = [classical(best, found.task)]
-    ahead = [row.method for row in leading if row.ref.kind == "network" and row.value is not None]
-    shown += [method for method in networks if method_key(method.ref) in ahead[:1]]
-    write_page(path, run_page(found, mode, cases[0], shown))
+    Fewer electrons are a lower dose or a shorter dwell time; for a network that enlarges, also pixels
+    that are not acquired. Exit code 1 if the network or the images are refused.
+    """
+    from benchmark.metrics import Metric
+    from benchmark.speedup.command import SpeedupRun, run_speedup
+    from benchmark.speedup.measure import FullAcquisition
 
-
-def _echo_rows(found: "Assessment") -> None:
-    for row in found.rows:
-        places = row.metric.decimals
-        value = f"{row.value:.{places}f}" if row.value is not None else "none"
-        span = f"[{row.ci95[0]:.{places}f}, {row.ci95[1]:.{places}f}]" if row.ci95 else ""
-        best = "  best classical" if row.method == found.best_classical else ""
-        typer.echo(f"{row.method:32} {row.metric:12} {value:>9} {span:20} n={row.n}{best}")
+    asked = SpeedupRun(
+        network=network,
+        library=library,
+        images=images,
+        specimens=simulated,
+        full=FullAcquisition(electrons_per_pixel=electrons_per_pixel, read_electrons=read_electrons),
+        metric=Metric(metric.value),
+        seed=seed,
+    )
+    run_speedup(asked, json_file, plot)

@@ -102,9 +102,16 @@ def line_plot(
     y_label: str,
     marks: Sequence[tuple[str, float]] = (),
     points: bool = False,
+    log2_x: bool = False,
 ) -> bytes:
-    """PNG of curves: (name, x, y) each; `marks` are named places on the x axis, `points` shows each value."""
+    """PNG of curves: (name, x, y) each; `marks` are named places on the x axis, `points` shows each value.
+
+    `log2_x` gives every doubling of x the same length.
+    """
     figure, axes = _sheet(7.2, 3.0)
+    if log2_x:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
     for number, (name, x, y) in enumerate(series):
         colour, marker = _CURVES[number % len(_CURVES)], "o" if points else None
         axes.plot(x, y, color=colour, linewidth=1.8, marker=marker, markersize=4, label=name)

@@ -1,10 +1,12 @@
 """Networks of a library as methods of a benchmark."""
 
 import numpy as np
+from scipy.special import softmax
 
 from benchmark.method import Method
 from model_library.images.frame import Grey
-from model_library.inference.engine import NetworkMethod, segment
+from model_library.images.intensity import Scaling, refuse_non_finite
+from model_library.inference.engine import TILE_PX, NetworkMethod, forward_tiled, segment
 from model_library.inference.weights import LoadedNetwork
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
@@ -37,3 +39,27 @@ def as_method(network: LoadedNetwork) -> Method:
     if isinstance(network.card.task, Segment):
         return SegmentingMethod(network)
     return NetworkMethod(network)
+
+
+class ClassProbability:
+    """A segmenting network as a `Method` whose result is the probability of one class."""
+
+    def __init__(self, network: LoadedNetwork, index: int) -> None:
+        self._network, self._index = network, index
+
+    @property
+    def ref(self) -> NetworkRef:
+        """Id, version and weights digest."""
+        return SegmentingMethod(self._network).ref
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel: 1."""
+        return 1
+
+    def __call__(self, pixels: Grey) -> Grey:
+        """Give each pixel [Y, X] the probability of the class, in [0, 1]."""
+        refuse_non_finite(pixels, "image")
+        scores = forward_tiled(self._network, Scaling.of(pixels).apply(pixels), tile_px=TILE_PX)
+        share: Grey = softmax(scores, axis=0)[self._index].astype(np.float32)
+        return share

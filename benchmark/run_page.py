@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.assessment import Assessment, Row
-from benchmark.cases import Case, Labels, Repeat, Truth
+from benchmark.cases import Case, Repeat, Truth, target_of
 from benchmark.figures import IntervalRow, Panel, interval_plot, montage
 from benchmark.method import Method
 from benchmark.metrics import Metric
@@ -88,6 +88,6 @@ def _example(case: Case, methods: Sequence[Method], metric: Metric) -> Html:
             panels.append(Panel("truth", case.reference.pixels))
         case Repeat():
             panels.append(Panel("as acquired", case.reference.pair.acquired))
-        case Labels():
-            panels.append(Panel("truth", case.reference.mask.astype(np.float32)))
+        case _:
+            panels.append(Panel("truth", target_of(case.reference).astype(np.float32)))
     return picture(montage(panels), f"{case.name}: the whole field above, the marked square below")

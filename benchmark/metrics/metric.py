@@ -4,26 +4,47 @@ from enum import StrEnum
 
 
 class Metric(StrEnum):
-    """A figure of merit; `PSNR_REPEAT` is the one that needs no truth."""
+    """A figure of merit.
+
+    `PSNR_REPEAT` and `FRAME_RISK` need no truth: an image made noisier, and a second frame. `AP50` is
+    TP / (TP + FP + FN), `COCO_AP50` the area under the precision-recall curve; both at IoU 0.5.
+    """
 
     PSNR = "psnr"
     PSNR_AFFINE = "psnr_affine"
     PSNR_REPEAT = "psnr_repeat"
     SSIM = "ssim"
     NRMSE = "nrmse"
+    FRC_RESOLUTION = "frc_resolution_px"
+    FRAME_RISK = "frame_risk"
     DICE = "dice"
+    IOU = "iou"
+    AP50 = "ap50"
+    COCO_AP50 = "coco_ap50"
+    RAND_FOREGROUND = "rand_foreground"
+    VARIATION_OF_INFORMATION = "variation_of_information"
 
     @property
     def higher_is_better(self) -> bool:
         """Whether a larger value is a better one."""
-        return self is not Metric.NRMSE
+        return self not in _LOWER_IS_BETTER
 
     @property
     def unit(self) -> str:
         """Unit to write behind a value; empty for a pure number."""
-        return "dB" if self.value.startswith("psnr") else ""
+        if self.value.startswith("psnr"):
+            return "dB"
+        return _UNITS.get(self, "")
 
     @property
     def decimals(self) -> int:
         """Digits behind the point worth printing."""
+        if self is Metric.FRAME_RISK:
+            return 5
         return 2 if self.unit else 4
+
+
+_LOWER_IS_BETTER = frozenset(
+    {Metric.NRMSE, Metric.FRC_RESOLUTION, Metric.FRAME_RISK, Metric.VARIATION_OF_INFORMATION}
+)
+_UNITS = {Metric.FRC_RESOLUTION: "px", Metric.VARIATION_OF_INFORMATION: "bit"}

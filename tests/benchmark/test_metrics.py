@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage import metrics as peer
 
-from benchmark.metrics import Metric, affine_fit, dice, nrmse, psnr, psnr_affine, ssim
+from benchmark.metrics import Metric, affine_fit, dice, iou, nrmse, psnr, psnr_affine, ssim
 
 
 @pytest.fixture(params=[0, 1, 2])
@@ -73,11 +73,22 @@ def test_dice_counts_overlap_and_defines_the_empty_case():
     assert dice(a, np.zeros_like(a)) == 0.0
 
 
+def test_iou_follows_from_dice_and_defines_the_empty_case():
+    a, b = np.array([[1, 1, 0, 0]]), np.array([[0, 1, 1, 1]])
+    assert iou(a, b) == pytest.approx(dice(a, b) / (2 - dice(a, b)))
+    assert iou(np.zeros((2, 2)), np.zeros((2, 2))) == 1.0
+
+
 def test_shapes_must_agree():
-    for metric in (lambda a, b: psnr(a, b, 1.0), lambda a, b: ssim(a, b, 1.0), nrmse, dice):
+    for metric in (lambda a, b: psnr(a, b, 1.0), lambda a, b: ssim(a, b, 1.0), nrmse, dice, iou):
         with pytest.raises(ValueError, match="one shape"):
             metric(np.zeros((12, 12)), np.zeros((12, 13)))
 
 
-def test_only_nrmse_is_better_when_lower():
-    assert [metric for metric in Metric if not metric.higher_is_better] == [Metric.NRMSE]
+def test_lower_is_better_for_errors_resolution_risk_and_lost_information():
+    assert [metric for metric in Metric if not metric.higher_is_better] == [
+        Metric.NRMSE,
+        Metric.FRC_RESOLUTION,
+        Metric.FRAME_RISK,
+        Metric.VARIATION_OF_INFORMATION,
+    ]

@@ -1,0 +1,96 @@
+"""`synoptic benchmark run --suite real`: what the command does once its words are parsed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from benchmark.errors import BenchmarkError
+from benchmark.real.build import named
+from benchmark.real.finished import Finished
+from benchmark.real.judging import Terms
+from benchmark.real.page import suite_page
+from benchmark.real.rows import RealRow
+from benchmark.real.sources import data_folder
+from benchmark.real.suite import SuiteResult, run_suite
+from benchmark.real.table import CASES
+from benchmark.real.tuned import TuneConfig
+from benchmark.report import write_page
+from model_library.zoo.registry import Library
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    """What is asked of the suite.
+
+    Attributes
+    ----------
+    networks, cases
+        To which the run is restricted; empty for all.
+    work
+        Folder of finished cases.
+    tune_steps
+        Steps of fine-tuning; None for none.
+    """
+
+    data: Path | None
+    library: Path | None
+    networks: tuple[str, ...]
+    cases: tuple[str, ...]
+    work: Path | None
+    tune_steps: int | None
+    seed: int
+
+
+def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> None:
+    """Run the suite, print its rows, and write what was asked for.
+
+    Raises
+    ------
+    BenchmarkError
+        The folder of micrographs, a case or a network is unknown, or no case could be run.
+    """
+    cases = named(CASES, asked.cases)
+    library = Library(asked.library)
+    for network_id in asked.networks:
+        library.path(network_id)
+    terms = Terms(
+        data=data_folder(asked.data),
+        library=library,
+        networks=asked.networks,
+        tune=TuneConfig(steps=asked.tune_steps, seed=asked.seed) if asked.tune_steps else None,
+        seed=asked.seed,
+    )
+    finished = Finished(asked.work)
+    found = run_suite(cases, terms, finished, lambda words: typer.echo(words, err=True))
+    if not found.rows:
+        raise BenchmarkError(
+            f"expected a case that can be run, found none: {'; '.join(found.skipped.values())}"
+        )
+    if json_file is not None:
+        content = json.dumps(found.model_dump(mode="json"), indent=2)
+        json_file.write_text(content + "\n", encoding="utf-8")
+    if report is not None:
+        write_page(report, suite_page(cases, found, finished))
+    _echo(found)
+
+
+def _echo(found: SuiteResult) -> None:
+    for row in (*found.rows, *found.pooled):
+        typer.echo(line_of(row))
+
+
+def line_of(row: RealRow) -> str:
+    """One row in words: value, interval, and the difference to the best classical algorithm."""
+    places = row.metric.decimals
+    value = f"{row.value:.{places}f}" if row.value is not None else "-"
+    span = f"[{row.ci95[0]:.{places}f}, {row.ci95[1]:.{places}f}]" if row.ci95 else ""
+    gain = ""
+    if row.difference is not None and row.difference_ci95 is not None:
+        low, high = row.difference_ci95
+        gain = (
+            f"{row.difference:+.{places}f} [{low:+.{places}f}, {high:+.{places}f}] over {row.best_classical}"
+        )
+    told = f"  {row.refused}" if row.refused else ""
+    return f"{row.case:26} {row.method:34} {row.metric:16} {value:>8} {span:20} n={row.n:<3} {gain}{told}"

@@ -1,0 +1,179 @@
+"""Networks fine-tuned on a case's tuning images, as a site would before it judges them."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from benchmark.cases import Instances, Labels, OtherFrame, Partition, Reference
+from benchmark.real.acquired import Planted, clean_windows, degrade
+from benchmark.real.build import build_cases
+from benchmark.real.contestants import class_index
+from benchmark.real.sources import Part
+from benchmark.real.table import Coarse, Labelled, PlantedNoise, RealCase, SecondFrame
+from model_library.cards.card import Lineage, TrainingData
+from model_library.images.frame import Grey
+from model_library.images.intensity import Scaling
+from model_library.inference.weights import LoadedNetwork
+from model_library.signing.digests import sha256_bytes
+from model_library.training.fit import FitConfig, fit
+from model_library.training.labelled import AnnotatedPairs
+from model_library.training.losses import LossName
+from model_library.training.pairs import Pair, PairSource, cut_batch
+from model_library.wire.base import Message
+from model_library.zoo.store import weights_bytes
+
+MOST_IMAGES = 20
+"""A site tunes on at most so many images of its instrument."""
+
+
+class TuneConfig(Message):
+    """How networks are fine-tuned: `images` at most, for `steps` steps of the one training loop."""
+
+    images: int = Field(default=MOST_IMAGES, ge=1, le=MOST_IMAGES)
+    steps: int = Field(default=300, ge=1)
+    batch: int = Field(default=12, ge=1)
+    learning_rate: float = Field(default=6e-4, gt=0)
+    seed: int = 0
+
+
+def tuned_network(
+    network: LoadedNetwork, case: RealCase, data: Path, how: TuneConfig, digests: tuple[str, ...]
+) -> LoadedNetwork | None:
+    """Fine-tune a network on the tuning images of a case; None where it has no labels to learn from.
+
+    Planted degradations are drawn anew in every batch; of repeated frames, one is the target of the other;
+    of labelled images, the labels are. The card tells the digests of what it saw.
+    """
+    wide = case.model_copy(update={"tuning_images": how.images, "tuning_px": max(case.tuning_px, 256)})
+    pairs = _pairs(wide, data, how.seed, network)
+    if pairs is None:
+        return None
+    config = FitConfig(
+        steps=how.steps,
+        batch=how.batch,
+        patch_px=_patch_px(case),
+        learning_rate=how.learning_rate,
+        seed=how.seed,
+        loss=_loss(case),
+    )
+    start = copy.deepcopy(network.module).requires_grad_(True)
+    module = fit(start, pairs, config).module.requires_grad_(False)
+    seen = TrainingData(
+        source=case.source.folder,
+        terms=case.source.terms,
+        images=len(digests),
+        digests=digests,
+        simulated=False,
+    )
+    card = network.card.model_copy(
+        update={
+            "version": f"{network.card.version}+tuned",
+            "weights_sha256": sha256_bytes(weights_bytes(module)),
+            "training_data": (*network.card.training_data, seen),
+            "scores": (),
+            "lineage": Lineage(
+                parent_id=network.card.id,
+                parent_version=network.card.version,
+                parent_weights_sha256=network.card.weights_sha256,
+                campaign=f"benchmark suite, case {case.name}",
+            ),
+        }
+    )
+    return LoadedNetwork(card, module.eval())
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedPairs:
+    """Clean windows [Y, X] in counts, degraded anew for every batch."""
+
+    clean: Sequence[Grey]
+    how: Planted
+
+    def batch(self, size: int, patch_px: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """See `PairSource`."""
+
+        def draw() -> Pair:
+            acquired, truth = degrade(self.clean[int(rng.integers(len(self.clean)))], self.how, rng)
+            scaling = Scaling.of(acquired)
+            return Pair(scaling.apply(acquired), scaling.apply(truth))
+
+        scale = self.how.scale if isinstance(self.how, Coarse) else 1
+        return cut_batch(draw, size, patch_px, scale, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class FramePairs:
+    """Two acquisitions [Y, X] of each place, in counts: noise to noise (Lehtinen et al. 2018)."""
+
+    frames: Sequence[tuple[Grey, Grey]]
+
+    def batch(self, size: int, patch_px: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """See `PairSource`; the target is the other frame, on the grey scale of the first."""
+
+        def draw() -> Pair:
+            first, second = self.frames[int(rng.integers(len(self.frames)))]
+            scaling = Scaling.of(first)
+            return Pair(scaling.apply(first), scaling.apply(second))
+
+        return cut_batch(draw, size, patch_px, 1, rng)
+
+
+def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> PairSource | None:
+    rng = np.random.default_rng(seed)
+    match case.how:
+        case PlantedNoise() | Coarse():
+            windows = clean_windows(case, case.how.bin, data, Part.TUNING, rng)
+            return PlantedPairs([pixels for _, _, pixels in windows], case.how)
+        case SecondFrame():
+            cases = build_cases(case, data, Part.TUNING, seed)
+            return FramePairs([(each.input, _other(each.reference)) for each in cases])
+        case Labelled():
+            return _labelled(case, case.how, data, seed, network)
+
+
+def _labelled(
+    case: RealCase, how: Labelled, data: Path, seed: int, network: LoadedNetwork
+) -> AnnotatedPairs | None:
+    index = class_index(network.card, how.target)
+    if index is None:
+        return None
+    cases = build_cases(case, data, Part.TUNING, seed)
+    return AnnotatedPairs(
+        [each.input for each in cases],
+        [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases],
+    )
+
+
+def _other(reference: Reference) -> Grey:
+    assert isinstance(reference, OtherFrame)
+    return reference.pixels
+
+
+def _inside(reference: Reference) -> NDArray[np.bool_]:
+    """Pixels [Y, X] of the target; of cells, the membranes between them."""
+    match reference:
+        case Labels():
+            return reference.mask
+        case Instances():
+            return np.asarray(reference.labels > 0)
+        case Partition():
+            return np.asarray(reference.labels == 0)
+        case _:
+            raise AssertionError("only labelled cases have pixels of a target")
+
+
+def _loss(case: RealCase) -> LossName:
+    """Squared error for restoration: the figures are PSNR, and the other frame is itself noisy."""
+    return "cross_entropy" if isinstance(case.how, Labelled) else "mse"
+
+
+def _patch_px(case: RealCase) -> int:
+    """Side of an input patch: 96, less where the case's windows are smaller."""
+    side = min(case.tuning_px, case.crop_px) // (case.how.scale if isinstance(case.how, Coarse) else 1)
+    return min(96, side // 32 * 32)

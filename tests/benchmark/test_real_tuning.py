@@ -1,0 +1,85 @@
+"""Networks tuned on a case's tuning images: better there, and their cards say what they saw."""
+
+import numpy as np
+import pytest
+
+from benchmark.real import contestants
+from benchmark.real.finished import Finished
+from benchmark.real.judging import Terms
+from benchmark.real.seen import Seen, case_digests
+from benchmark.real.suite import run_suite
+from benchmark.real.table import Coarse, Form, Labelled
+from benchmark.real.tuned import TuneConfig, tuned_network
+from model_library.wire.tasks import Segment, SuperResolve
+
+TUNE = TuneConfig(steps=100, batch=8, learning_rate=1e-2)
+
+
+@pytest.fixture(autouse=True)
+def one_rival(monkeypatch):
+    genuine = contestants.classical_methods
+    monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:1])
+
+
+def tuned(case, data, library, how=TUNE):
+    network = library.load("small")
+    digests = case_digests(case, data)
+    return network, tuned_network(network, case, data, how, tuple(sorted(digests.tuning)))
+
+
+def test_tuning_on_planted_noise_pays_and_both_versions_are_reported(superalloy, noise_case, small_library):
+    terms = Terms(superalloy, small_library(), tune=TUNE)
+    found = run_suite([noise_case], terms, Finished(None), lambda _: None)
+    leading = {row.method: row for row in found.rows if row.metric is noise_case.metrics[0]}
+    before, after = leading["small@1.0.0"], leading["small@1.0.0+tuned"]
+    assert (before.kind, after.kind) == ("network", "tuned network")
+    assert (before.saw, after.saw) == (Seen.NOTHING, Seen.TUNING)
+    assert after.value > before.value + 2
+
+
+def test_the_card_of_a_tuned_network_names_what_it_saw_and_where_it_began(
+    superalloy, noise_case, small_library
+):
+    how = TUNE.model_copy(update={"steps": 2})
+    network, better = tuned(noise_case, superalloy, small_library(), how)
+    assert better.card.training_data[:-1] == network.card.training_data
+    assert set(better.card.training_data[-1].digests) == case_digests(noise_case, superalloy).tuning
+    assert better.card.lineage.parent_weights_sha256 == network.card.weights_sha256
+    assert better.card.weights_sha256 != network.card.weights_sha256
+
+
+def test_equal_seeds_give_equal_weights_and_the_parent_stays_as_it_is(superalloy, noise_case, small_library):
+    how = TUNE.model_copy(update={"steps": 2})
+    library = small_library()
+    network, one = tuned(noise_case, superalloy, library, how)
+    _, same = tuned(noise_case, superalloy, library, how)
+    _, other = tuned(noise_case, superalloy, library, how.model_copy(update={"seed": 1}))
+    assert one.card.weights_sha256 == same.card.weights_sha256 != other.card.weights_sha256
+    before = {key: value.clone() for key, value in library.load("small").module.state_dict().items()}
+    assert all(np.array_equal(before[key], value) for key, value in network.module.state_dict().items())
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_labels_of_every_form_are_learned_from(superalloy, precipitate_case, small_library, form):
+    case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=form)})
+    library = small_library(task=Segment(classes=("background", "precipitate")))
+    _, better = tuned(case, superalloy, library, TUNE.model_copy(update={"steps": 2}))
+    assert better.card.version == "1.0.0+tuned"
+
+
+def test_a_network_that_does_not_know_the_class_is_not_tuned(superalloy, precipitate_case, small_library):
+    library = small_library(task=Segment(classes=("background", "axon")))
+    assert tuned(precipitate_case, superalloy, library)[1] is None
+
+
+def test_pairs_of_a_coarse_case_have_its_scale(superalloy, noise_case):
+    from benchmark.real.acquired import clean_windows
+    from benchmark.real.sources import Part
+    from benchmark.real.tuned import PlantedPairs
+
+    case = noise_case.model_copy(update={"how": Coarse(scale=2), "task": SuperResolve(scale=2)})
+    rng = np.random.default_rng(0)
+    clean = [pixels for _, _, pixels in clean_windows(case, 1, superalloy, Part.TUNING, rng)]
+    inputs, targets = PlantedPairs(clean, case.how).batch(3, 16, rng)
+    assert inputs.shape == (3, 1, 16, 16)
+    assert targets.shape == (3, 1, 32, 32)
