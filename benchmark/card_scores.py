@@ -3,13 +3,18 @@
 from pathlib import Path
 
 from benchmark.assessment import Assessment, Row, assess
+from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
+from benchmark.slices import InStack
 from benchmark.suite import scored_cases, tuning_cases
 from model_library.cards.card import CardScore
+from model_library.inference.weights import LoadedNetwork
 from model_library.wire.tasks import Segment
 from model_library.zoo.recipe import PretrainRecipe, read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import labelled_stack
+from model_library.zoo.store import GAIN
 
 SIMULATED = "held-out simulated specimens, degraded in the ranges of the network's own recipe"
 REAL = "held-out real micrographs"
@@ -49,7 +54,7 @@ def measure(
     network = library.load(network_id)
     recipe = read_recipe(recipe_path(network_id))
     metrics = (Metric.DICE,) if isinstance(recipe.task, Segment) else (Metric.PSNR, Metric.SSIM)
-    method = as_method(network)
+    method = _method(network, recipe, data)
     assessment = assess(
         (method,),
         recipe.task,
@@ -59,7 +64,7 @@ def measure(
         seed=recipe.fit.seed,
     )
     command = f"synoptic benchmark card {network_id} --images {images}"
-    if recipe.labelled:
+    if _is_real(recipe):
         command += " --data DATA"
     scores: list[CardScore] = []
     for row in assessment.rows:
@@ -70,7 +75,20 @@ def measure(
     return tuple(scores), assessment
 
 
+def _method(network: LoadedNetwork, recipe: PretrainRecipe, data: Path | None) -> Method:
+    if recipe.stack is None:
+        return as_method(network)
+    return InStack(network, labelled_stack(recipe.stack, data, held_out=True).pixels)
+
+
+def _is_real(recipe: PretrainRecipe) -> bool:
+    return bool(recipe.labelled) or recipe.stack is not None
+
+
 def _suite(recipe: PretrainRecipe) -> str:
+    if recipe.stack is not None:
+        first, last = recipe.stack.held_out
+        return f"{REAL}: {recipe.stack.folder}/{recipe.stack.image}, every fourth slice of {first} to {last}"
     if not recipe.labelled:
         return SIMULATED
     told = (
@@ -98,5 +116,5 @@ def _card_scores(row: Row, assessment: Assessment, about: tuple[str, str], *, ga
     )
     if not gain or row.gain is None:
         return [score]
-    paired = {"metric": f"{row.metric}_gain", "value": row.gain.difference, "ci95": row.gain.ci95}
+    paired = {"metric": f"{row.metric}{GAIN}", "value": row.gain.difference, "ci95": row.gain.ci95}
     return [score, score.model_copy(update=paired)]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.cases import Case, Labels, Truth
+from benchmark.slices import slice_cases
 from model_library.zoo.labelled import labelled_micrographs
 from model_library.zoo.pools import simulated
+from model_library.zoo.stacks import labelled_stack
 
 if TYPE_CHECKING:
     from model_library.zoo.recipe import PretrainRecipe
@@ -28,6 +30,9 @@ def tuning_cases(recipe: "PretrainRecipe", images: int, data: Path | None = None
 
     Of these as many as `TUNING_PIXELS` allow, specimens in turn.
     """
+    if recipe.stack is not None:
+        cases = slice_cases(labelled_stack(recipe.stack, data, held_out=False), at_most=10**6)
+        return cases[:: -(-len(cases) // images)]
     if not recipe.labelled:
         return _simulated(recipe, images, _TUNING)
     seen: Counter[str] = Counter()
@@ -45,6 +50,8 @@ def tuning_cases(recipe: "PretrainRecipe", images: int, data: Path | None = None
 
 def scored_cases(recipe: "PretrainRecipe", images: int, data: Path | None = None) -> tuple[Case, ...]:
     """Specimens to score on, others than the tuning ones; real ones if the recipe holds some out."""
+    if recipe.stack is not None:
+        return slice_cases(labelled_stack(recipe.stack, data, held_out=True), images)
     if recipe.labelled:
         return _real(recipe, data, held_out=True)[:images]
     return _simulated(recipe, images, _SCORED)

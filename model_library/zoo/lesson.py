@@ -25,7 +25,8 @@ from model_library.zoo.labelled import (
     training_data,
 )
 from model_library.zoo.pools import micrographs, simulated, simulated_data, to_unit
-from model_library.zoo.recipe import PretrainRecipe
+from model_library.zoo.recipe import PretrainRecipe, StackSource
+from model_library.zoo.stacks import labelled_stack, slice_pairs, stack_data
 
 HELD_OUT_SHARE = 1 / 8
 """Of the images of each source, where training may end early."""
@@ -94,6 +95,8 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
     RecipeError
         An image cannot be trained on, or the recipe names none.
     """
+    if recipe.stack is not None:
+        return _lesson_of_stack(recipe, recipe.stack, data)
     if recipe.fit.early_stopping is None:
         pool = _pool(recipe, data, Part.WHOLE)
         return Lesson(PairObjective(pool.pairs(recipe)), pool.seen, _digest(recipe, pool))
@@ -106,6 +109,18 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
     refuse_shared(*(_named(pool, part) for pool, part in ((learnt, "training"), (judged, "held-out"))))
     objective = PairObjective(learnt.pairs(recipe), held_out=judged.pairs(recipe))
     return Lesson(objective, learnt.seen, _digest(recipe, learnt, judged))
+
+
+def _lesson_of_stack(recipe: PretrainRecipe, source: StackSource, data: Path | None) -> Lesson:
+    stack = labelled_stack(source, data, held_out=False)
+    judges = recipe.fit.early_stopping is not None
+    learnt, judged = (
+        slice_pairs(stack, part.of(range(len(stack.digests))), recipe.network.in_channels, recipe.variations)
+        for part in ((Part.LEARNT, Part.JUDGED) if judges else (Part.WHOLE, Part.WHOLE))
+    )
+    digest = _digest(recipe, _Pool([learnt.stack], [stack.membrane.astype(np.float32)], ()))
+    objective = PairObjective(learnt, held_out=judged if judges else None)
+    return Lesson(objective, (stack_data(source, stack),), digest)
 
 
 def _pool(recipe: PretrainRecipe, data: Path | None, part: Part) -> _Pool:

@@ -81,6 +81,38 @@ class LabelledSource(Message):
     empty_share: float = Field(default=1.0, ge=0)
 
 
+class StackSource(Message):
+    """A real stack under `--data` in which people numbered the cells: one learns from neighbouring slices.
+
+    Attributes
+    ----------
+    image, labels
+        TIFF stacks in `folder`, page for page; the structure is where cells of different numbers meet.
+    width_px
+        Width of that line.
+    slices, held_out
+        First and last slice that training sees, and that scores are measured on, from 0.
+    """
+
+    folder: str
+    image: str
+    labels: str
+    width_px: Annotated[int, Field(ge=2)] = 4
+    slices: tuple[int, int]
+    held_out: tuple[int, int]
+    terms: Terms
+
+    @model_validator(mode="after")
+    def _parts_apart(self) -> Self:
+        (first, last), (begin, end) = self.slices, self.held_out
+        if not (0 <= first <= last and 0 <= begin <= end) or (begin <= last and first <= end):
+            raise RecipeError(
+                f"{self.folder}: expected slices for training and for scoring that do not meet, found "
+                f"{self.slices} and {self.held_out}; part them"
+            )
+        return self
+
+
 class PretrainRecipe(Message):
     """One network of the library.
 
@@ -102,6 +134,7 @@ class PretrainRecipe(Message):
     specimens: SpecimenPool | None = None
     micrographs: tuple[MicrographSource, ...] = ()
     labelled: tuple[LabelledSource, ...] = ()
+    stack: StackSource | None = None
     label: str | None = None
     objects: Literal["label", "background"] = "label"
     border_px: Annotated[int, Field(ge=1)] | None = None
@@ -118,14 +151,21 @@ class PretrainRecipe(Message):
                 f"{self.id}: expected {channels} output channels and the loss of a {self.task.kind} network, "
                 f"found {out_channels(self.network)} and {self.fit.loss}; correct the recipe"
             )
-        if segments != (self.label is not None) or (self.micrographs if segments else self.labelled):
+        real = self.labelled or self.stack is not None
+        if segments != (self.label is not None) or (self.micrographs if segments else real):
             raise RecipeError(
                 f"{self.id}: expected a label (and no micrographs without labels) for segmentation and none "
                 f"otherwise, found {self.label}; correct the recipe"
             )
-        if self.specimens is None and not (segments and self.labelled):
+        if self.specimens is None and not (segments and real):
             raise RecipeError(
                 f"{self.id}: expected simulated specimens or labelled micrographs, found neither; add some"
+            )
+        alone = self.specimens is None and not self.labelled
+        if (self.stack is not None) != (self.network.channels == "slices") or (self.stack and not alone):
+            raise RecipeError(
+                f"{self.id}: expected a stack, and nothing else, for a network of neighbouring slices, found "
+                f"channels that are {self.network.channels}; correct the recipe"
             )
         if segments and channels != (2 if self.border_px is None else 3):
             raise RecipeError(
