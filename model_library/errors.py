@@ -41,6 +41,10 @@ class WeightsError(SynopticError):
     """Weights do not have the digest, the keys, the shapes or the finite values that their card promises."""
 
 
+class CannotFold(SynopticError):
+    """The normalisation of a network cannot be merged into its convolutions."""
+
+
 class UnknownNetwork(SynopticError):
     """No network of this id is in the library."""
 

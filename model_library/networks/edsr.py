@@ -33,6 +33,7 @@ class EDSR(nn.Module):
 
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__()
+        self.config = config
         width = config.width
         self.head = nn.Sequential(conv3(1, width))
         blocks: list[nn.Module] = [EDSRBlock(width, config.residual_scale) for _ in range(config.blocks)]

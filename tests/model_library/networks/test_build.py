@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model_library.networks.build import build, out_channels, receptive_radius, scale, stride
+from model_library.networks.build import build, in_channels, out_channels, receptive_radius, scale, stride
 from model_library.networks.config import (
     EDSRConfig,
     NetworkConfig,
@@ -22,9 +22,13 @@ CONFIGS: list[NetworkConfig] = [
     PSSRUNetConfig(blocks=(1, 1), width=4, scale=1),
     PSSRUNetConfig(blocks=(1, 2), width=4, scale=2),
     PSSRUNetConfig(blocks=(1, 1), width=4, scale=4),
+    UNetConfig(widths=(4, 6, 8), normalisation="batch"),
+    UNetConfig(widths=(4, 6), in_channels=5, channels="slices"),
+    UNetConfig(widths=(4, 6), in_channels=3, channels="rgb", out_channels=3),
+    PSSRUNetConfig(blocks=(1, 1), width=4, scale=2, in_channels=3, channels="rgb", normalisation="batch"),
 ]
 every_config = pytest.mark.parametrize(
-    "config", CONFIGS, ids=lambda config: f"{config.kind}-x{scale(config)}"
+    "config", CONFIGS, ids=lambda config: f"{config.kind}-{config.channels}-x{scale(config)}"
 )
 
 
@@ -32,7 +36,7 @@ every_config = pytest.mark.parametrize(
 def test_a_network_maps_a_batch_to_its_scale_and_channels(config: NetworkConfig):
     side = 4 * stride(config)
     with torch.no_grad():
-        output = build(config)(torch.rand(2, 1, side, 2 * side))
+        output = build(config)(torch.rand(2, in_channels(config), side, 2 * side))
     assert output.shape == (2, out_channels(config), side * scale(config), 2 * side * scale(config))
     assert torch.isfinite(output).all()
 
@@ -47,12 +51,12 @@ def test_no_pixel_beyond_the_receptive_radius_matters(config: NetworkConfig):
     torch.manual_seed(0)
     step, factor, radius = stride(config), scale(config), receptive_radius(config)
     side = -(-(2 * radius + 3 * step) // step) * step
-    module = build(config).double()
+    module = build(config).double().eval()
     for offset in {0, 1, step // 2, step - 1}:
-        image = torch.rand(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+        image = torch.rand(1, in_channels(config), side, side, dtype=torch.float64, requires_grad=True)
         at = side // 2 // step * step + offset
         module(image)[0, :, at * factor + factor - 1, at * factor].sum().backward()
-        rows, columns = torch.nonzero(image.grad[0, 0], as_tuple=True)
+        _, rows, columns = torch.nonzero(image.grad[0], as_tuple=True)
         reach = max(int((rows - at).abs().max()), int((columns - at).abs().max()))
         assert reach <= radius
 

@@ -107,7 +107,7 @@ def test_starting_from_an_unknown_network_is_refused(write_recipe: Callable[...,
     "contradiction",
     [
         {"network": 'kind = "edsr"\nblocks = 1\nwidth = 4\nscale = 2'},
-        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2'},
+        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2\nresidual = false'},
         {"loss": "cross_entropy"},
         {"top": 'label = "precipitate"'},
         SEGMENT,
