@@ -9,7 +9,6 @@ from model_library.wire.base import Message
 from model_library.wire.methods import Sha256
 from model_library.wire.tasks import Task
 
-
 Modality = Literal["sem", "tem", "stem", "fib_sem", "cryo_em", "light"]
 """How the images that a network is for are taken."""
 

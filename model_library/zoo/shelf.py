@@ -100,6 +100,6 @@ def remove(library: Library, network_id: str) -> None:
 def _refuse_shipped(library: Library) -> None:
     if library.folder.resolve() == library_folder().resolve():
         raise LibraryError(
-            "expected a library of your own, found the one that ships, which only releases of Synoptic change; "
-            "name a folder with --folder"
+            "expected a library of your own, found the one that ships, which only releases of Synoptic "
+            "change; name a folder with --folder"
         )

@@ -104,7 +104,8 @@ def _input(geometry: Geometry, test_tensor: Content) -> Content:
         return {"type": "space", "id": name, "size": size, "concatenable": True}
 
     percentiles = {
-        "axes": ["y", "x"],
+        # The channels of an image share one scale.
+        "axes": ["y", "x"] if len(geometry.channels) == 1 else ["channel", "y", "x"],
         "min_percentile": LOW_PERCENTILE,
         "max_percentile": HIGH_PERCENTILE,
         "eps": PARTLY_FLAT,
@@ -134,7 +135,7 @@ def _output(card: NetworkCard, geometry: Geometry, test_tensor: Content) -> Cont
         ),
         "axes": [
             {"type": "batch"},
-            {"type": "channel", "id": "channel", "channel_names": _output_channels(card)},
+            {"type": "channel", "id": "channel", "channel_names": _output_channels(card, geometry)},
             *(_output_axis(axis, geometry) for axis in ("y", "x")),
         ],
         "data": {"type": "float32"},
@@ -143,8 +144,10 @@ def _output(card: NetworkCard, geometry: Geometry, test_tensor: Content) -> Cont
     }
 
 
-def _output_channels(card: NetworkCard) -> list[str]:
-    return list(card.task.classes) if isinstance(card.task, Segment) else ["restored"]
+def _output_channels(card: NetworkCard, geometry: Geometry) -> list[str]:
+    if isinstance(card.task, Segment):
+        return list(card.task.classes)
+    return list(geometry.channels) if card.config.channels == "rgb" else ["restored"]
 
 
 def _output_axis(axis: str, geometry: Geometry) -> Content:

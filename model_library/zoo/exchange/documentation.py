@@ -1,5 +1,7 @@
 """The README of a package: the card in Markdown, and what the package computes."""
 
+from collections.abc import Iterable
+
 from model_library.cards.card import CardScore, NetworkCard, TrainingData
 from model_library.images.intensity import HIGH_PERCENTILE, LOW_PERCENTILE
 from model_library.wire.tasks import Segment
@@ -12,8 +14,8 @@ def documentation(card: NetworkCard) -> str:
     sections = (
         f"# {card.id} {card.version}\n\n{card.purpose}",
         "## What goes in\n\n"
-        "One grey image of at least the size in `bioimageio.yaml`. The package normalises it by its own "
-        f"percentiles {LOW_PERCENTILE:g} and {HIGH_PERCENTILE:g}, taken of the *whole* image, never of a tile. "
+        "An image of at least the size in `bioimageio.yaml`, in counts. The package normalises it by its own "
+        f"percentiles {LOW_PERCENTILE:g} and {HIGH_PERCENTILE:g}, of the *whole* image, never of a tile. "
         "Synoptic scales an image whose two percentiles are equal by its extremes instead; "
         "this cannot be said here.\n\n"
         f"Pixel size: {'not bound to one' if sizes is None else f'{sizes[0]:g} to {sizes[1]:g} nm'}.",
@@ -42,9 +44,9 @@ def _output(card: NetworkCard) -> str:
         names = ", ".join(f"`{name}`" for name in card.task.classes)
         return f"The probability of each class ({names}) for each pixel; the most probable one is the label."
     return (
-        f"The restored image at {card.task.scale} x {card.task.scale} pixels per input pixel, in the units of "
-        "the normalised input. To return to counts, multiply by the difference of the two percentiles of the "
-        "input and add the lower one: bioimage.io has no step for the inverse."
+        f"The restored image at {card.task.scale} x {card.task.scale} pixels per input pixel, in the units "
+        "of the normalised input. To return to counts, multiply by the difference of the two percentiles "
+        "of the input and add the lower one: bioimage.io has no step for the inverse."
     )
 
 
@@ -61,6 +63,5 @@ def _score(item: CardScore) -> str:
     )
 
 
-def _lines(items: "object") -> str:
-    found = [f"- {item}" for item in items]  # type: ignore[attr-defined]
-    return "\n".join(found) or "None told."
+def _lines(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items) or "None told."

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from io import BytesIO, StringIO
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
-from bioimageio.spec import InvalidDescr, ValidationContext, load_description
+import torch
 from bioimageio.spec.utils import write_yaml
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from model_library.errors import ExchangeError
-from model_library.images.durable import TEMPORARY_SUFFIX, replace_durably
+from model_library.images.durable import write_durably
 from model_library.images.intensity import Scaling
-from model_library.inference.engine import forward_tiled
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, LoadedNetwork
 from model_library.networks.build import receptive_radius, scale, stride
+from model_library.networks.config import NetworkConfig
 from model_library.signing.digests import sha256_bytes
 from model_library.specimens import SpecimenKind, render
 from model_library.wire.tasks import Segment
@@ -32,6 +31,7 @@ from model_library.zoo.exchange.description import (
 )
 from model_library.zoo.exchange.documentation import documentation
 from model_library.zoo.exchange.onnx_export import as_onnx
+from model_library.zoo.exchange.package import check_package
 from model_library.zoo.store import card_bytes, weights_bytes
 
 TEST_SEED = 0
@@ -54,27 +54,27 @@ def export_package(network: LoadedNetwork, path: Path) -> None:
     ExchangeError
         The network cannot be expressed, or bioimage.io refuses its card.
     """
-    content = archive_bytes(package_files(network))
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}{TEMPORARY_SUFFIX}")
+    if not path.parent.is_dir():
+        raise ExchangeError(f"{path}: expected a folder to write a package to, found none; correct --out")
+    files = package_files(network)
+    # What leaves could come in again: bioimage.io accepts it, and it carries no code.
+    check_package(network.card.id, files)
     try:
-        temporary.write_bytes(content)
-        _validate(temporary, network.card.id)
-        replace_durably(temporary, path)
+        write_durably(path, archive_bytes(files))
     except OSError as failure:
         raise ExchangeError(
             f"{path}: expected a place to write a package to, found {failure.strerror}; correct --out"
         ) from failure
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def package_files(network: LoadedNetwork) -> Mapping[str, bytes]:
     """Make the files of a package, by name; the same network gives the same bytes."""
-    card, shape = network.card, geometry(network)
-    image = test_image(shape.side)
+    card, shape = network.card, geometry(network.card.config)
+    image = test_image(len(shape.channels), shape.side)
     unit = Scaling.of(image).apply(image)
-    graph = as_onnx(network.module, np.stack([unit, unit[::-1]])[:, None])
-    found = forward_tiled(network, unit, tile_px=shape.side)[None]
+    graph = as_onnx(network.module, np.stack([unit, unit[:, ::-1]]))
+    with torch.inference_mode():
+        found: NDArray[np.float32] = network.module(torch.from_numpy(unit[None])).numpy()
     if isinstance(card.task, Segment):
         found = softmax(found, axis=1)
     files = {
@@ -82,8 +82,8 @@ def package_files(network: LoadedNetwork) -> Mapping[str, bytes]:
         CARD_FILE: card_bytes(card),
         WEIGHTS_FILE: weights_bytes(network.module),
         ONNX_FILE: graph.content,
-        TEST_INPUT_FILE: _npy(image[None, None]),
-        TEST_OUTPUT_FILE: _npy(found.astype(np.float32)),
+        TEST_INPUT_FILE: _npy(image[None]),
+        TEST_OUTPUT_FILE: _npy(found),
     }
     digests = {name: sha256_bytes(content) for name, content in files.items()}
     text = StringIO()
@@ -91,34 +91,38 @@ def package_files(network: LoadedNetwork) -> Mapping[str, bytes]:
     return {DESCRIPTION_FILE: text.getvalue().encode(), **files}
 
 
-def geometry(network: LoadedNetwork) -> Geometry:
+def geometry(config: NetworkConfig) -> Geometry:
     """Tell which sizes a network takes; the smallest leaves two strides between the halos."""
-    config = network.card.config
     step = stride(config)
     halo = -(-receptive_radius(config) // step) * step
     return Geometry(
-        side=2 * halo + 2 * step, step=step, halo=halo, scale=scale(config), channels=("intensity",)
+        side=2 * halo + 2 * step,
+        step=step,
+        halo=halo,
+        scale=scale(config),
+        channels=_channel_names(config),
     )
 
 
-def test_image(side: int) -> NDArray[np.float32]:
-    """Simulate the test image, float32 [side, side] counts: cells at a low dose, always the same."""
+def _channel_names(config: NetworkConfig) -> tuple[str, ...]:
+    match config.channels:
+        case "grey":
+            return ("intensity",)
+        case "rgb":
+            return ("red", "green", "blue")
+        case "slices":
+            middle = config.in_channels // 2
+            return tuple(f"slice {index - middle:+d}" for index in range(config.in_channels))
+
+
+def test_image(channels: int, side: int) -> NDArray[np.float32]:
+    """Simulate the test image, float32 [channels, side, side] counts: cells at a low dose, ever the same."""
     rng = np.random.default_rng(TEST_SEED)
     clean = render(SpecimenKind.CELLS, (side, side), rng).intensity
-    return rng.poisson(TEST_DOSE * clean).astype(np.float32)
+    return rng.poisson(TEST_DOSE * clean, size=(channels, side, side)).astype(np.float32)
 
 
 def _npy(tensor: NDArray[np.float32]) -> bytes:
     buffer = BytesIO()
     np.save(buffer, tensor, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _validate(path: Path, network_id: str) -> None:
-    with ValidationContext(log_warnings=False, progressbar=False):
-        found = load_description(path)
-    if isinstance(found, InvalidDescr):
-        raise ExchangeError(
-            f"expected a card of {network_id} that bioimage.io accepts, found {found.get_reason()}; "
-            "correct the card"
-        )

@@ -7,7 +7,9 @@ from zipfile import BadZipFile, ZipFile
 
 from model_library.errors import ExchangeError
 
-_PROGRAMS = frozenset({".bat", ".dll", ".dylib", ".exe", ".ipynb", ".jar", ".py", ".pyc", ".pyd", ".sh", ".so"})
+_PROGRAMS = frozenset(
+    {".bat", ".dll", ".dylib", ".exe", ".ipynb", ".jar", ".py", ".pyc", ".pyd", ".sh", ".so"}
+)
 _PICKLES = frozenset({".ckpt", ".joblib", ".pickle", ".pkl", ".pth"})
 _TORCH = frozenset({".pt", ".torchscript"})
 _REMEDY = "ask its makers for a package with ONNX or TorchScript weights only (`bioimageio package`)"
@@ -30,8 +32,8 @@ def refuse_code(files: Mapping[str, bytes]) -> None:
         found = _danger(name, content)
         if found is not None:
             raise ExchangeError(
-                f"expected a package of data only, found {found}: {name}; Synoptic runs no code of strangers: "
-                f"{_REMEDY}"
+                f"expected a package of data only, found {found}: {name}; Synoptic runs no "
+                f"code of strangers: {_REMEDY}"
             )
 
 
@@ -59,7 +61,11 @@ def _danger(name: str, content: bytes) -> str | None:
 
 def _looks_pickled(content: bytes) -> bool:
     # Protocols 2 to 5 begin with their number and end with a stop.
-    return content[:1] == b"\x80" and content[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and content[-1:] == b"."
+    return (
+        content[:1] == b"\x80"
+        and content[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+        and content[-1:] == b"."
+    )
 
 
 def _inner_names(content: bytes) -> tuple[str, ...]:

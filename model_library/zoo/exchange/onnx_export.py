@@ -85,7 +85,8 @@ def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
 def _forget_this_machine(model: onnx.ModelProto) -> None:
     """Drop stack traces with local paths; they would also differ from machine to machine."""
     graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
+    values = (*graph.input, *graph.output, *graph.initializer, *graph.value_info)
+    for part in (model, graph, *graph.node, *values):
         del part.metadata_props[:]
         part.doc_string = ""
 
@@ -98,6 +99,6 @@ def _compare(expected: NDArray[np.float32], content: bytes, images: NDArray[np.f
     error = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
     if not error <= MOST_DIFFERENCE * float(expected.std()):
         raise ExchangeError(
-            f"expected {expected.shape} from ONNX Runtime as from torch, found {found.shape} and a difference "
-            f"of {error:.2g} where the output varies by {expected.std():.2g}; report the network"
+            f"expected {expected.shape} from ONNX Runtime as from torch, found {found.shape} and a "
+            f"difference of {error:.2g} where the output varies by {expected.std():.2g}; report the network"
         )
