@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
@@ -13,16 +14,12 @@ from model_library.errors import ExchangeError
 from model_library.zoo.exchange import archive
 from model_library.zoo.exchange.archive import archive_bytes, read_archive
 
-NAMES = st.text("abcdefgh.-_/", min_size=1).map(lambda name: f"f{name}".replace("..", "."))
+NAMES = st.text("abcdefgh-_/", min_size=1).map(lambda name: f"f{name}f")
 
 
-@given(
-    st.dictionaries(NAMES.filter(lambda name: not name.endswith("/")), st.binary(max_size=100), max_size=5)
-)
+@given(st.dictionaries(NAMES, st.binary(max_size=100), max_size=5))
 def test_what_is_packed_comes_back(files: dict[str, bytes]):
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
         path = Path(folder) / "package.zip"
         path.write_bytes(archive_bytes(files))
         assert dict(read_archive(path)) == files

@@ -52,9 +52,7 @@ def test_what_could_run_is_refused_with_its_name(name: str):
 def test_data_are_not_refused():
     buffer = BytesIO()
     np.save(buffer, np.zeros((3, 3), np.float32))
-    refuse_code(
-        {"a.npy": buffer.getvalue(), "README.md": b"import os", "x.zip": b"PK\x03\x04broken", "e": b""}
-    )
+    refuse_code({"a.npy": buffer.getvalue(), "README.md": b"import os", "x.zip": b"PK\x03\x04broken"})
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
