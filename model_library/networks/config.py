@@ -72,13 +72,42 @@ class ResidualDenoiserConfig(_Architecture):
 
 
 class EDSRConfig(_Architecture):
-    """EDSR (Lim et al. 2017), single channel, no mean shift."""
+    """EDSR (Lim et al. 2017); RGB with the published mean shift, which is frozen.
+
+    The baseline has 16 blocks of width 64, the full network 32 of 256 with `residual_scale` 0.1.
+    `value_range` is what white is to the weights: 255 for the published ones.
+    """
 
     kind: Literal["edsr"] = "edsr"
     blocks: int = Field(ge=1)
     width: int = Field(ge=1)
     scale: Literal[2, 3, 4]
     residual_scale: float = 1.0
+    value_range: float = Field(default=1.0, gt=0)
+
+
+class MDSRConfig(_Architecture):
+    """MDSR (Lim et al. 2017): one body for several scales, 80 blocks of width 64 as published.
+
+    `scales` are those that the weights hold, in this order; `scale` is the one that is used, and
+    may be changed without changing the weights. `value_range` as for EDSR.
+    """
+
+    kind: Literal["mdsr"] = "mdsr"
+    blocks: int = Field(default=80, ge=1)
+    width: int = Field(default=64, ge=1)
+    scales: tuple[Literal[2, 3, 4], ...] = Field(default=(2, 3, 4), min_length=1)
+    scale: Literal[2, 3, 4]
+    value_range: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _scale_is_held(self) -> Self:
+        if self.scale not in self.scales or len(set(self.scales)) != len(self.scales):
+            raise ValueError(
+                f"expected different scales and one of them to use, found {self.scales} and {self.scale}; "
+                "correct scale or scales"
+            )
+        return self
 
 
 class PSSRUNetConfig(_Architecture):
@@ -96,8 +125,29 @@ class PSSRUNetConfig(_Architecture):
     normalisation: Normalisation = "none"
 
 
+class MaskRCNNConfig(_Architecture):
+    """Mask R-CNN (He et al. 2017) on a feature pyramid of a ResNet, as torchvision has it.
+
+    It finds instances at the sampling of the image, which is never resized. `classes` counts the
+    background; `width` are the channels of pyramid and heads (256 as published, then the heads are
+    torchvision's); `anchors_px` are the sides of the boxes that the five levels propose, finest
+    first; `proposals` is how many boxes of an image are looked at, `detections` how many can be
+    found. Without group normalisation a ResNet is hard to train from nothing.
+    """
+
+    kind: Literal["mask_rcnn"] = "mask_rcnn"
+    classes: int = Field(default=2, ge=2)
+    backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    normalisation: Literal["none", "group"] = "group"
+    width: int = Field(default=256, ge=1)
+    anchors_px: tuple[int, int, int, int, int] = (16, 32, 64, 128, 256)
+    proposals: int = Field(default=512, ge=1)
+    detections: int = Field(default=256, ge=1)
+
+
 NetworkConfig = Annotated[
-    UNetConfig | ResidualDenoiserConfig | EDSRConfig | PSSRUNetConfig, Field(discriminator="kind")
+    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig | MaskRCNNConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -111,7 +161,8 @@ class NetworkFacts(Message):
 
     `receptive_field_px` is the side of the square of input pixels that an output pixel can depend
     on (an upper bound); `flops_per_pixel` are the floating-point operations of all convolutions per
-    input pixel, two per multiply-add; `exact_tiling` says that windows with a halo of the
+    input pixel, two per multiply-add (of Mask R-CNN those of its feature pyramid, for an image of
+    256 x 256; its heads work per instance); `exact_tiling` says that windows with a halo of the
     receptive radius give what the whole image gives.
     """
 
