@@ -57,6 +57,14 @@ class UnknownNetwork(SynopticError):
     """No network of this id is in the library."""
 
 
+class LibraryError(SynopticError):
+    """A library cannot be changed in this way."""
+
+
+class ExchangeError(SynopticError):
+    """A package for exchange cannot be made, or is not one that Synoptic takes in."""
+
+
 class SignatureError(SynopticError):
     """A signature, key or certificate does not verify."""
 

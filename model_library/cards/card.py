@@ -1,11 +1,16 @@
 """The model card: everything about a network besides its weights."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from model_library.networks.config import NetworkConfig, NetworkFacts
 from model_library.wire.base import Message
 from model_library.wire.methods import Sha256
 from model_library.wire.tasks import Task
+
+Modality = Literal["sem", "tem", "stem", "fib_sem", "cryo_em", "light"]
+"""How the images that a network is for are taken."""
 
 
 class TrainingData(Message):
@@ -51,12 +56,16 @@ def tuned_field(instrument_id: str, field: str) -> str:
 
 
 class NetworkCard(Message):
-    """What a network is for, what it was trained on, how it scores and where it ends."""
+    """What a network is for, what it was trained on, how it scores and where it ends.
+
+    An empty `modality` says that the network is bound to no kind of microscope.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     version: str
     purpose: str
     task: Task
+    modality: tuple[Modality, ...] = ()
     config: NetworkConfig
     facts: NetworkFacts
     weights_sha256: Sha256

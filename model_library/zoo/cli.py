@@ -1,4 +1,4 @@
-"""`synoptic library`: list, show, verify and pre-train the networks that ship."""
+"""`synoptic library`: list, show, verify, pre-train and exchange networks."""
 
 import json
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_library.errors import SynopticError
+from model_library.zoo import exchange_cli
 from model_library.zoo.annotations_cli import LINT_EXAMPLE, annotations_lint
 
 if TYPE_CHECKING:
@@ -175,3 +176,4 @@ def _verdict(library: "Library", network_id: str) -> dict[str, Any]:
 
 
 app.command("annotations-lint", epilog=LINT_EXAMPLE)(annotations_lint)
+exchange_cli.register(app)

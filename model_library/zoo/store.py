@@ -22,6 +22,11 @@ def weights_bytes(module: nn.Module) -> bytes:
     return save({key: state[key].detach().contiguous() for key in sorted(state)})
 
 
+def card_bytes(card: NetworkCard) -> bytes:
+    """Write a card as the text of its file."""
+    return (card.model_dump_json(indent=2) + "\n").encode()
+
+
 def save_network(folder: Path, module: nn.Module, card: NetworkCard) -> NetworkCard:
     """Write a network, its weights first, and read it back before it is believed.
 
@@ -85,4 +90,4 @@ def shortfalls(scores: tuple[CardScore, ...]) -> tuple[str, ...]:
 
 
 def _write_card(folder: Path, card: NetworkCard) -> None:
-    write_durably(folder / CARD_FILE, (card.model_dump_json(indent=2) + "\n").encode())
+    write_durably(folder / CARD_FILE, card_bytes(card))

@@ -1,0 +1,1 @@
+"""Networks to and from the rest of the world: bioimage.io packages."""
