@@ -92,6 +92,11 @@ class Keeper:
         """Go on from the checkpoint in the folder, if there is one; raises `CheckpointError`."""
         read_checkpoint(self._how.folder, state, self._terms, self._team)
         self._step = len(state.losses)
+        if self._team.any(self._step != self._team.follow(self._step)):
+            raise CheckpointError(
+                f"{self._how.folder}: expected one checkpoint for all processes, found {self._step} steps in "
+                f"process {self._team.rank}; name a folder that all machines share"
+            )
 
     def keep(self, state: TrainingState) -> None:
         """Write what was reached if it is time."""
@@ -140,19 +145,24 @@ def write_checkpoint(folder: Path, state: TrainingState, terms: Terms, team: Tea
     """
     generators = team.collect(numpy_state(state.rng))
     drawn = team.collect(torch_state(device_of(state.trained)))
-    if not team.leads:
-        return
-    tensors = state.tensors() | {f"torch/{rank}": one for rank, one in enumerate(drawn)}
-    content = save(tensors)
-    folder.mkdir(parents=True, exist_ok=True)
+    if team.leads:
+        tensors = state.tensors() | {f"torch/{rank}": one for rank, one in enumerate(drawn)}
+        _write(folder, tensors, terms, [as_json(one) for one in generators])
+    # None of the team leaves before the checkpoint is there for all.
+    team.any(False)
+
+
+def _write(folder: Path, tensors: dict[str, Tensor], terms: Terms, generators: list[dict[str, Any]]) -> None:
+    content, step = save(tensors), tensors["losses"].numel()
     record = _Record(
         format=FORMAT,
         terms=terms,
-        step=len(state.losses),
-        tensors=f"step-{len(state.losses)}.safetensors",
+        step=step,
+        tensors=f"step-{step}.safetensors",
         tensors_sha256=sha256_bytes(content),
-        generators=tuple(as_json(one) for one in generators),
+        generators=tuple(generators),
     )
+    folder.mkdir(parents=True, exist_ok=True)
     write_durably(folder / record.tensors, content)
     write_durably(folder / RECORD_FILE, (json.dumps(record.model_dump(mode="json")) + "\n").encode())
     for old in folder.glob("*.safetensors"):

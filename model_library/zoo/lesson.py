@@ -41,11 +41,17 @@ class Part(StrEnum):
     LEARNT = "learnt"
     JUDGED = "judged"
 
-    def of(self, items: Sequence[T]) -> Sequence[T]:
-        """Take this part: the last eighth judges, of one image alone nothing does."""
-        held = 0 if len(items) < 2 else max(1, round(HELD_OUT_SHARE * len(items)))
-        first = len(items) - held
-        return items if self is Part.WHOLE else items[:first] if self is Part.LEARNT else items[first:]
+    def of(self, items: Sequence[T], sizes: Sequence[int]) -> Sequence[T]:
+        """Take this part, in the order given: an eighth judges, of one image alone nothing does.
+
+        Of images of unequal sizes the smallest judge, of equal ones the last: so a source that is
+        named twice, at two samplings, is parted in the same way.
+        """
+        if self is Part.WHOLE:
+            return items
+        count = 0 if len(items) < 2 else max(1, round(HELD_OUT_SHARE * len(items)))
+        held = set(sorted(range(len(items)), key=lambda index: (sizes[index], -index))[:count])
+        return [item for index, item in enumerate(items) if (index in held) == (self is Part.JUDGED)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,8 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
     Parameters
     ----------
     recipe
-        With early stopping, the last eighth of the images of every source, and specimens of their
-        own, are held out.
+        With early stopping, an eighth of the images of every source, and specimens of their own,
+        are held out.
     data
         Folder of real micrographs.
 
@@ -139,7 +145,12 @@ def _pool(recipe: PretrainRecipe, data: Path | None, part: Part) -> _Pool:
         images, classes = [list(each) for each in zip(*drawn, *cut, strict=True)] or [[], []]
         return _Pool(images, [_weighted(recipe, each) for each in classes], seen + facts_of_real)
     assert recipe.specimens is not None
-    found, real = micrographs(recipe.micrographs, data, recipe.specimens.side_px, choose=part.of)
+    found, real = micrographs(
+        recipe.micrographs,
+        data,
+        recipe.specimens.side_px,
+        choose=lambda frames: part.of(frames, [frame.pixels.size for frame in frames]),
+    )
     return _Pool([*(item.intensity for item in specimens), *found], [], (*seen, *real))
 
 
@@ -165,7 +176,7 @@ def _real(
         _check(every, recipe)
         some: list[tuple[Grey, Grey]] = []
         none: list[tuple[Grey, Grey]] = []
-        for image in part.of(every):
+        for image in part.of(every, [image.pixels.size for image in every]):
             unit = replace(image, pixels=to_unit(image.pixels))
             with_it, without = squares(unit, source.side_px, recipe.border_px)
             some += with_it

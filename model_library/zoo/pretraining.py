@@ -73,8 +73,8 @@ def run_pretraining(wanted: Pretraining) -> NetworkCard | None:
     torch.set_num_threads(wanted.threads)
     recipe = _adjusted(read_recipe(wanted.recipe), wanted)
     folder = wanted.library.folder / recipe.id
-    console = Console(stderr=True)
     with joined() as team:
+        console = Console(stderr=True, quiet=not team.leads)
         if wanted.afresh and team.leads:
             shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
         team.any(False)

@@ -16,6 +16,7 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 import numpy as np, torch
+from model_library.errors import CheckpointError
 from model_library.networks.build import build
 from model_library.networks.config import UNetConfig
 from model_library.signing.digests import sha256_bytes
@@ -50,6 +51,11 @@ with joined() as team:
         asked.append(0)
         return team.rank == 1 and len(asked) > 3
     found = {"whole": train("whole"), "stopped": train("broken", stop), "resumed": train("broken")}
+    try:
+        # The first process sees a checkpoint that the other one does not.
+        train("whole" if team.leads else "elsewhere")
+    except CheckpointError as refusal:
+        found["apart"] = str(refusal)
     (out / f"rank{team.rank}.json").write_text(json.dumps(found))
 """
 
@@ -61,7 +67,12 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     (out / "program.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, out / "program.py", out], check=True, timeout=200, env=environment)
+    with subprocess.Popen([*command, out / "program.py", out], env=environment) as team:
+        try:
+            assert team.wait(timeout=200) == 0
+        finally:
+            # Told to end, it ends its workers too; killed, it would leave them waiting for each other.
+            team.terminate()
     return [json.loads((out / f"rank{rank}.json").read_text()) for rank in (0, 1)]
 
 
@@ -83,6 +94,11 @@ def test_when_one_is_asked_to_stop_all_do_and_go_on_from_the_checkpoint(ranks: l
     assert [len(rank["stopped"]["losses"]) for rank in ranks] == [3, 3]
     assert [rank["resumed"]["told"] for rank in ranks] == [3, 0]
     assert [rank["resumed"]["digest"] for rank in ranks] == [rank["whole"]["digest"] for rank in ranks]
+
+
+def test_processes_that_do_not_see_one_checkpoint_refuse(ranks: list[dict[str, Any]]):
+    assert "found 6 steps in process 0; name a folder that all machines share" in ranks[0]["apart"]
+    assert "found 0 steps in process 1" in ranks[1]["apart"]
 
 
 def test_alone_nothing_is_shared(monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -20,7 +22,7 @@ from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
 from model_library.training.progress import FitProgress
 from model_library.zoo.cli import app
-from model_library.zoo.lesson import lesson_of
+from model_library.zoo.lesson import Part, lesson_of
 from model_library.zoo.live import live
 from model_library.zoo.pretraining import Pretraining, run_pretraining
 from model_library.zoo.recipe import read_recipe
@@ -162,6 +164,25 @@ def test_images_that_judge_are_never_trained_on_and_the_card_names_all(
     # Two squares of 48 pixels in each of nine binned micrographs, one of which judges; specimens besides.
     assert (len(learnt), len(judged)) == (2 + 8 * 2, 2 + 2)
     assert lesson.seen[1].images == 9
+
+
+def test_small_images_judge_so_that_the_large_ones_teach():
+    assert Part.JUDGED.of("abcd", [5, 2, 9, 3]) == ["b"]
+    assert Part.LEARNT.of("abcd", [5, 2, 9, 3]) == ["a", "c", "d"]
+    assert Part.JUDGED.of("abcd", [4, 4, 4, 4]) == ["d"]
+    assert (Part.JUDGED.of("a", [1]), Part.LEARNT.of("a", [1]), Part.WHOLE.of("ab", [1, 2])) == (
+        [],
+        ["a"],
+        "ab",
+    )
+
+
+@given(sizes=st.lists(st.integers(1, 9), min_size=2, max_size=40))
+def test_an_eighth_judges_and_the_rest_teaches(sizes: list[int]):
+    numbers = range(len(sizes))
+    learnt, judged = (part.of(numbers, sizes) for part in (Part.LEARNT, Part.JUDGED))
+    assert sorted([*learnt, *judged]) == list(numbers)
+    assert len(judged) == max(1, round(len(sizes) / 8))
 
 
 def test_one_image_under_two_names_cannot_judge(write_recipe: Callable[..., Path], tmp_path: Path):
