@@ -1,27 +1,37 @@
 """The scores on a model card, measured anew."""
 
+from pathlib import Path
+
 from benchmark.assessment import Assessment, Row, assess
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
 from benchmark.suite import scored_cases, tuning_cases
 from model_library.cards.card import CardScore
 from model_library.wire.tasks import Segment
-from model_library.zoo.recipe import read_recipe, recipe_path
+from model_library.zoo.recipe import PretrainRecipe, read_recipe, recipe_path
 from model_library.zoo.registry import Library
 
-SUITE = "held-out simulated specimens, degraded in the ranges of the network's own recipe"
+SIMULATED = "held-out simulated specimens, degraded in the ranges of the network's own recipe"
+REAL = "held-out real micrographs"
 TUNING_IMAGES = 10
 
 
 def measure(
-    library: Library, network_id: str, images: int, *, tuning_images: int = TUNING_IMAGES
+    library: Library,
+    network_id: str,
+    images: int,
+    *,
+    data: Path | None = None,
+    tuning_images: int = TUNING_IMAGES,
 ) -> tuple[tuple[CardScore, ...], Assessment]:
     """Score a network on specimens that it never saw, against tuned classical algorithms.
 
     Parameters
     ----------
     images
-        Specimens to score on; each is a field of its own.
+        Specimens to score on, or at most so many real micrographs; each is a field of its own.
+    data
+        Folder of real micrographs, where the recipe holds some out.
     tuning_images
         Other specimens, to tune the classical algorithms on.
 
@@ -43,35 +53,48 @@ def measure(
     assessment = assess(
         (method,),
         recipe.task,
-        tuning_cases(recipe, tuning_images),
-        scored_cases(recipe, images),
+        tuning_cases(recipe, tuning_images, data),
+        scored_cases(recipe, images, data),
         metrics=metrics,
         seed=recipe.fit.seed,
     )
     command = f"synoptic benchmark card {network_id} --images {images}"
+    if recipe.labelled:
+        command += " --data DATA"
     scores: list[CardScore] = []
     for row in assessment.rows:
         if row.method in assessment.failures or row.ref != method.ref:
             continue
-        scores += _card_scores(row, assessment, command, gain=row.metric is metrics[0])
+        about = (_suite(recipe), command)
+        scores += _card_scores(row, assessment, about, gain=row.metric is metrics[0])
     return tuple(scores), assessment
 
 
-def _card_scores(row: Row, assessment: Assessment, command: str, *, gain: bool) -> list[CardScore]:
+def _suite(recipe: PretrainRecipe) -> str:
+    if not recipe.labelled:
+        return SIMULATED
+    told = (
+        f"{source.folder}, specimens {', '.join(source.held_out)}, binned {source.bin} x {source.bin}"
+        for source in recipe.labelled
+    )
+    return f"{REAL}: {'; '.join(told)}"
+
+
+def _card_scores(row: Row, assessment: Assessment, about: tuple[str, str], *, gain: bool) -> list[CardScore]:
     rival = next(
         one for one in assessment.rows if one.method == assessment.best_classical and one.metric is row.metric
     )
     if row.value is None or row.ci95 is None:
         return []
     score = CardScore(
-        suite=SUITE,
+        suite=about[0],
         metric=row.metric,
         value=row.value,
         ci95=row.ci95,
         best_classical=rival.method,
         best_classical_value=rival.value,
         fields=row.n,
-        command=command,
+        command=about[1],
     )
     if not gain or row.gain is None:
         return [score]

@@ -79,7 +79,7 @@ def test_a_segmenting_network_learns_from_labels(write_recipe: Callable[..., Pat
     made = pretrain(
         read_recipe(write_recipe(**SEGMENT, top='label = "precipitate"')), library=library, data=None
     )
-    assert len(made.losses) == 3
+    assert len(made.result.losses) == 3
 
 
 def test_a_label_that_specimens_lack_is_refused(write_recipe: Callable[..., Path], library: Library):
@@ -107,7 +107,7 @@ def test_starting_from_an_unknown_network_is_refused(write_recipe: Callable[...,
     "contradiction",
     [
         {"network": 'kind = "edsr"\nblocks = 1\nwidth = 4\nscale = 2'},
-        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2'},
+        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2\nresidual = false'},
         {"loss": "cross_entropy"},
         {"top": 'label = "precipitate"'},
         SEGMENT,
