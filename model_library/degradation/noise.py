@@ -32,9 +32,9 @@ _LEAST_TEXTURED = 0.3
 _FEWEST = 300
 """Samples without which a bin says nothing."""
 _MOST = 6_000_000
-_MOST_CUT = 0.5
-"""Share of the pixels with noise cut by the detector's range, above which the rest does not represent them:
-the deviation is then more than 10 % too low."""
+_HARDLY_CUT, _MOST_CUT = 0.01, 0.5
+"""Shares of the pixels with noise cut by the detector's range: up to the one, the reason does not matter;
+above the other, the rest does not represent them, and the deviation is more than 10 % too low."""
 _OUTLIER = 20.0
 """Squared residuals over this many variances are dead pixels and edges: one Gaussian draw in 100,000."""
 
@@ -122,9 +122,20 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
             "expected finite grey values to measure noise on, found NaN or infinity; leave the image out"
         )
     ends = piles(usable)
+    cut = cut_share(usable, ends)
     least = min(float(image.min()) for image in usable)
-    counted = _counted(usable, least, [end for end in ends if end != least]) if least in ends else None
-    return counted or _within_range(usable, ends)
+    if cut > _HARDLY_CUT and least in ends:
+        model = _counted(usable, least, [end for end in ends if end != least])
+        if model is not None:
+            return model
+    if cut > _MOST_CUT:
+        raise UnsupportedImage(
+            f"expected noise within the detector's range, found it cut off at "
+            f"{' and '.join(f'{end:g}' for end in ends)} counts for {cut:.0%} of the pixels, too many to "
+            "measure it on the rest; adjust the detector's offset (black level) and gain, or take more "
+            "electrons per pixel"
+        )
+    return _fitted(_binned(_pooled(usable, ends, None)), ends)
 
 
 def _counted(images: Sequence[Grey], least: float, tops: Sequence[float]) -> NoiseModel | None:
@@ -135,18 +146,6 @@ def _counted(images: Sequence[Grey], least: float, tops: Sequence[float]) -> Noi
     if dark is None or cut_share(images, tops) > _MOST_CUT:
         return None
     return model if dark.blurred else _fitted(bins, tops, dark.level)
-
-
-def _within_range(images: Sequence[Grey], ends: Sequence[float]) -> NoiseModel:
-    """Measure where the detector's range does not cut the noise."""
-    cut = cut_share(images, ends)
-    if cut > _MOST_CUT:
-        raise UnsupportedImage(
-            f"expected noise within the detector's range, found it cut off at {' and '.join(map(str, ends))} "
-            f"counts for {cut:.0%} of the pixels, too many to measure it on the rest; adjust the detector's "
-            "offset (black level) and gain, or take more electrons per pixel"
-        )
-    return _fitted(_binned(_pooled(images, ends, None)), ends)
 
 
 def _fitted(bins: _Bins, ends: Sequence[float], dark: float | None = None) -> NoiseModel:
