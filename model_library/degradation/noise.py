@@ -35,6 +35,8 @@ _MOST = 6_000_000
 _HARDLY_CUT, _MOST_CUT = 0.01, 0.5
 """Shares of the pixels with noise cut by the detector's range: up to the one, the reason does not matter;
 above the other, the rest does not represent them, and the deviation is more than 10 % too low."""
+_AGREEMENT = 1.5
+"""Factor between the gains found with and without the grey value of no electron, up to which they agree."""
 _OUTLIER = 20.0
 """Squared residuals over this many variances are dead pixels and edges: one Gaussian draw in 100,000."""
 
@@ -145,7 +147,11 @@ def _counted(images: Sequence[Grey], least: float, tops: Sequence[float]) -> Noi
     dark = find_dark_pixels(images, least, model.gain)
     if dark is None or cut_share(images, tops) > _MOST_CUT:
         return None
-    return model if dark.blurred else _fitted(bins, tops, dark.level)
+    if dark.blurred:
+        return model
+    anchored = _fitted(bins, tops, dark.level)
+    # Below a few tenths of an electron per pixel most intervals hold too few electrons to show noise.
+    return anchored if 1 / _AGREEMENT < anchored.gain / model.gain < _AGREEMENT else None
 
 
 def _fitted(bins: _Bins, ends: Sequence[float], dark: float | None = None) -> NoiseModel:

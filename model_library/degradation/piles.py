@@ -102,7 +102,7 @@ def find_dark_pixels(images: Sequence[Grey], pile: float, gain: float) -> DarkPi
     fits = np.exp(-_TOLERANCE * expected).mean() <= empty <= np.exp(-expected / _TOLERANCE).mean()
     low, high = _VALLEY
     beside = min(_density(electrons, -low, low), _density(electrons, high, 2 - high))
-    resolved = _density(electrons, low, high) <= _SHALLOW * beside
+    resolved = _density(electrons, low, high) < _SHALLOW * beside
     if not (fits and resolved):
         return None
     piled = float(np.mean(electrons == 0))

@@ -128,3 +128,18 @@ def test_a_solid_patch_is_marked_with_its_surroundings_and_scattered_pixels_are_
     assert not marked[:, 50:].any()
     assert cut_share([image], [0.0]) < 0.1
     assert cut_share([np.zeros((64, 64), np.float32)], [0.0]) == 0
+
+
+@pytest.mark.parametrize("dose", [0.02, 0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("kind", ["cells", "particles"])
+def test_below_half_an_electron_the_estimate_is_right_or_refused(kind, dose):
+    images = [
+        expose(image, dose, (50.0, 0.0, 0.0, 65535), seed)
+        for seed, image in enumerate(specimens(SpecimenKind(kind)))
+    ]
+    try:
+        found = estimate_noise(images)
+    except UnsupportedImage:
+        assert dose < 0.3
+    else:
+        assert found.gain == pytest.approx(50, rel=0.15)
