@@ -1,5 +1,7 @@
 """Planted gain, noise and blur come back, from pairs and from images alone."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,7 @@ BLUR = GaussianBlur(sigma_px=1.2)
 GRID = [(4, EIGHT_BITS), (4, SIXTEEN_BITS), (12, SIXTEEN_BITS), (40, EIGHT_BITS), (120, SIXTEEN_BITS)]
 
 
+@cache
 def specimens(kind, count=4, side=288):
     rng = np.random.default_rng(0)
     return [0.05 + 0.9 * render(SpecimenKind(kind), (side, side), rng).intensity for _ in range(count)]
