@@ -49,7 +49,7 @@ def measure_noise(place: Workplace, campaign: Campaign) -> str:
         try:
             place.observations.keep(image, observe(seen))
         except ImageError:
-            # One black or blown-out image says nothing of its noise; the others do.
+            # One blown-out image says nothing of its noise; the others do.
             unseen += 1
     finding = {"gain": noise.gain, "read_variance": noise.read_variance, "images": len(pixels)}
     place.campaigns.find_out(campaign.id, Finding.NOISE, finding)

@@ -32,9 +32,11 @@ _LEAST_TEXTURED = 0.3
 _FEWEST = 300
 """Samples without which a bin says nothing."""
 _MOST = 6_000_000
-_MOST_CUT = 0.5
-"""Share of the pixels with noise cut by the detector's range, above which the rest does not represent them:
-the deviation is then more than 10 % too low."""
+_HARDLY_CUT, _MOST_CUT = 0.01, 0.35
+"""Shares of the pixels with noise cut by the detector's range: up to the one, the reason does not matter;
+above the other, the rest does not represent them, and the deviation is too low by 5 % or more."""
+_ASTRAY, _MOST_ASTRAY = 0.35, 0.2
+"""How far off the line the variance of an interval may be, and in what share of the intervals it may be."""
 _OUTLIER = 20.0
 """Squared residuals over this many variances are dead pixels and edges: one Gaussian draw in 100,000."""
 
@@ -106,8 +108,8 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
     Raises
     ------
     UnsupportedImage
-        No image, or all of them smaller than 32 pixels along an axis; or the detector's range cuts off the
-        noise of most pixels, and they are not told to be electrons counted one by one.
+        No image, or all of them smaller than 32 pixels along an axis; or the detector's range cuts off so
+        much noise that what is left follows no line.
     NonFinitePixels
         An image holds NaN or infinity.
     """
@@ -122,31 +124,42 @@ def estimate_noise(images: Sequence[Grey]) -> NoiseModel:
             "expected finite grey values to measure noise on, found NaN or infinity; leave the image out"
         )
     ends = piles(usable)
+    cut = cut_share(usable, ends)
     least = min(float(image.min()) for image in usable)
-    counted = _counted(usable, least, [end for end in ends if end != least]) if least in ends else None
-    return counted or _within_range(usable, ends)
-
-
-def _counted(images: Sequence[Grey], least: float, tops: Sequence[float]) -> NoiseModel | None:
-    """Measure images whose least grey value is that of no electron; None where it is not."""
-    bins = _binned(_pooled(images, tops, least))
-    model = _fitted(bins, tops)
-    dark = find_dark_pixels(images, least, model.gain)
-    if dark is None or cut_share(images, tops) > _MOST_CUT:
-        return None
-    return model if dark.blurred else _fitted(bins, tops, dark.level)
-
-
-def _within_range(images: Sequence[Grey], ends: Sequence[float]) -> NoiseModel:
-    """Measure where the detector's range does not cut the noise."""
-    cut = cut_share(images, ends)
+    if cut > _HARDLY_CUT and least in ends:
+        model = _at_black(usable, least, [end for end in ends if end != least], mostly=cut > _MOST_CUT)
+        if model is not None:
+            return model
     if cut > _MOST_CUT:
         raise UnsupportedImage(
-            f"expected noise within the detector's range, found it cut off at {' and '.join(map(str, ends))} "
-            f"counts for {cut:.0%} of the pixels, too many to measure it on the rest; adjust the detector's "
-            "offset (black level) and gain, or take more electrons per pixel"
+            f"expected noise within the detector's range, found it cut off at "
+            f"{' and '.join(f'{end:g}' for end in ends)} counts for {cut:.0%} of the pixels, too many to "
+            "measure it; adjust the detector's offset (black level) and gain, or take more electrons"
         )
-    return _fitted(_binned(_pooled(images, ends, None)), ends)
+    return _fitted(_binned(_pooled(usable, ends, None)), ends)
+
+
+def _at_black(
+    images: Sequence[Grey], least: float, tops: Sequence[float], *, mostly: bool
+) -> NoiseModel | None:
+    """Measure noise, and not only where it is clear of the least grey value; None where that misleads.
+
+    Pixels are not left out for being black, since that would be to choose among draws of noise. Where
+    they are black because no electron came, the variance there is 0. Where the range cuts the noise of
+    `mostly` all pixels, the variance that is left is measured, as it is.
+    """
+    bins = _binned(_pooled(images, tops, least))
+    model = _fitted(bins, tops)
+    if model.gain <= 0 or cut_share(images, tops) > _MOST_CUT:
+        return None
+    dark = find_dark_pixels(images, least, model.gain)
+    if dark is not None and not dark.blurred:
+        model = _fitted(bins, tops, dark.level)
+    elif dark is None and not mostly:
+        return None
+    line = np.maximum(model.gain * bins.level + model.read_variance, 1e-12)
+    astray = np.abs(bins.variance / line - 1) > _ASTRAY
+    return model if astray.mean() < _MOST_ASTRAY else None
 
 
 def _fitted(bins: _Bins, ends: Sequence[float], dark: float | None = None) -> NoiseModel:

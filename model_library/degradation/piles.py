@@ -23,7 +23,7 @@ _MEAN_SIGMA_PX = 2.0
 _VALLEY = (0.35, 0.65)
 """Electrons between none and one, where no pixel is unless read noise is as strong as an electron."""
 _SHALLOW = 0.5
-"""Density in the valley relative to that about one electron, above which electrons are not resolved."""
+"""Density in the valley relative to that beside it, above which electrons are not resolved."""
 _TOLERANCE = 1.4
 """Factor by which the dose may be off for the share of empty pixels to fit."""
 _READ_NOISE_SHARE = 0.05
@@ -101,7 +101,8 @@ def find_dark_pixels(images: Sequence[Grey], pile: float, gain: float) -> DarkPi
     empty = float(np.mean(electrons < 0.5))
     fits = np.exp(-_TOLERANCE * expected).mean() <= empty <= np.exp(-expected / _TOLERANCE).mean()
     low, high = _VALLEY
-    resolved = _density(electrons, low, high) <= _SHALLOW * _density(electrons, high, 2 - high)
+    beside = min(_density(electrons, -low, low), _density(electrons, high, 2 - high))
+    resolved = _density(electrons, low, high) < _SHALLOW * beside
     if not (fits and resolved):
         return None
     piled = float(np.mean(electrons == 0))

@@ -330,7 +330,10 @@ def test_site_toml_lets_the_dose_change(folder: Path) -> None:
         ("dosis = 3", "expected the keys task, .* in .*site.toml, found at 'dosis'.*remove that line"),
         ('task = "dream"', r"site.toml: expected a task .*found 'dream'; correct"),
         ('degradation = "mud"', "expected a degradation among none, .*site.toml, found 'mud'; choose"),
-        ('degradation = "sem-coarse-x4"', "expected a degradation that samples 1 times coarser.*found 4 times"),
+        (
+            'degradation = "sem-coarse-x4"',
+            "expected a degradation that samples 1 times coarser.*found 4 times",
+        ),
         ("dose = -1", "site.toml, found at 'dose'"),
     ],
 )

@@ -192,8 +192,8 @@ def test_a_frame_whose_noise_the_detector_cuts_off_is_left_out() -> None:
     rng = np.random.default_rng(3)
     ramp = np.linspace(40, 120, 128, dtype=np.float32)
     clean = np.add.outer(ramp, ramp)
-    black = np.clip(rng.normal(0, 20, clean.shape), 0, None).astype(np.float32)
-    pixels = [rng.poisson(clean).astype(np.float32), black, rng.poisson(clean).astype(np.float32)]
+    blown_out = np.clip(rng.normal(255, 20, clean.shape), 0, 255).astype(np.float32)
+    pixels = [rng.poisson(clean).astype(np.float32), blown_out, rng.poisson(clean).astype(np.float32)]
 
     material = Material.of([TrainingFrame(each, f"stage:{number}") for number, each in enumerate(pixels)])
 

@@ -1,5 +1,7 @@
 """Recipes: composed, seeded, written down and read back; the published ones as they were published."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,3 +140,8 @@ def test_refusals_name_the_remedy():
         Recipe(operators=(Digitise(), ReadNoise(sigma=0.1)))
     with pytest.raises(RecipeError, match="sem-low-dose"):
         recipe("no such recipe")
+
+
+def test_the_documentation_shows_every_named_recipe():
+    text = (Path(__file__).parents[3] / "docs" / "degradation.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f"`{name}`" not in text] == []

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.restoration import denoise_tv_chambolle
 
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.degradation.recorruption import (
@@ -121,6 +122,36 @@ def test_refusals():
         recorrupt(pixels, noise, rng, strength=0)
     with pytest.raises(ImageError, match="prediction"):
         repeat_risk(np.ones((4, 4), np.float32), recorrupt(pixels, noise, rng))
+
+
+MANY_METHODS = {
+    "Gaussian 0.6": lambda pixels: ndimage.gaussian_filter(pixels, 0.6),
+    "Gaussian 1.5": lambda pixels: ndimage.gaussian_filter(pixels, 1.5),
+    "Gaussian 4": lambda pixels: ndimage.gaussian_filter(pixels, 4.0),
+    "median 3": lambda pixels: ndimage.median_filter(pixels, 3),
+    "median 5": lambda pixels: ndimage.median_filter(pixels, 5),
+    "total variation": lambda pixels: pixels.std() * denoise_tv_chambolle(pixels / pixels.std(), 1.0),
+}
+
+
+@pytest.mark.parametrize("dose", [0.5, 1, 2, 4])
+@pytest.mark.parametrize("kind", ["cells", "particles"])
+def test_at_a_few_electrons_per_pixel_it_ranks_methods_as_truth_does(kind, dose):
+    rng = np.random.default_rng(0)
+    clean = [0.2 + 0.8 * render(SpecimenKind(kind), (256, 256), rng).intensity for _ in range(4)]
+    acquired = [(100 * rng.poisson(dose * image)).astype(np.float32) for image in clean]
+    noise = estimate_noise(acquired)
+    risks, errors = np.zeros(len(MANY_METHODS)), np.zeros(len(MANY_METHODS))
+    for seed, (image, truth) in enumerate(zip(acquired, clean, strict=True)):
+        pair = recorrupt(image, noise, np.random.default_rng(seed))
+        predictions = [method(pair.input).astype(np.float32) for method in MANY_METHODS.values()]
+        risks += [repeat_risk(prediction, pair) for prediction in predictions]
+        errors += [float(np.mean((prediction - 100 * dose * truth) ** 2)) for prediction in predictions]
+    own = sum(100**2 * dose * float(image.mean()) for image in clean)
+    apart = np.abs(errors[:, None] - errors[None, :]) > 0.1 * own
+    same = np.sign(risks[:, None] - risks[None, :]) == np.sign(errors[:, None] - errors[None, :])
+    assert same[apart].all()
+    assert apart.any()
 
 
 def exploiting_skew(pixels):
