@@ -58,6 +58,9 @@ def faults(*images, labels=(), sizes=None):
             [],
             id="background that four enclose",
         ),
+        pytest.param(
+            [Box(0, 0, 40, 40), Box(0, 41, 40, 80), Box(40, 0, 60, 80)], [], id="a gap that is open to the edge"
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_shapes_is_found_and_nothing_else(shapes, expected):
