@@ -59,7 +59,7 @@ def faults(*images, labels=(), sizes=None):
             id="background that four enclose",
         ),
         pytest.param(
-            [Box(0, 0, 40, 40), Box(0, 41, 40, 80), Box(40, 0, 60, 80)], [], id="a gap that is open to the edge"
+            [Box(60, 0, 100, 40), Box(60, 41, 100, 80), Box(40, 0, 60, 80)], [], id="a gap to the edge"
         ),
     ],
 )  # fmt: skip
