@@ -7,7 +7,7 @@ from model_library.annotations.drawings import cropped, merged, renamed
 from model_library.annotations.finding import Finding
 from model_library.annotations.lint import lint_annotations
 from model_library.annotations.maps import class_map, instance_map
-from model_library.annotations.predictions import draw_classes, draw_instances
+from model_library.annotations.predictions import draw_classes, draw_instances, draw_stack
 from model_library.annotations.rasterise import rasterise
 from model_library.annotations.reading import AnnotationFile, image_sizes, read_annotations
 from model_library.annotations.shapes import (
@@ -46,6 +46,7 @@ __all__ = [
     "detection_target",
     "draw_classes",
     "draw_instances",
+    "draw_stack",
     "image_sizes",
     "instance_map",
     "instance_stack",

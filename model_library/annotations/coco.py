@@ -80,10 +80,10 @@ def _shape(entry: JsonReader, image: AnnotatedImage) -> Shape:
             "delete it"
         )
     size = (image.height, image.width)
-    found = entry.at("segmentation") if "segmentation" in entry else JsonReader([], entry.where)
+    found = entry.at("segmentation") if "segmentation" in entry else JsonReader(None, entry.where)
     if isinstance(found.value, dict):
         return _painted(found, size)
-    parts = [_polygon(part) for part in found.items()]
+    parts = [] if found.value is None else [_polygon(part) for part in found.items()]
     if not parts:
         left, top, width, height = _four(entry.at("bbox"))
         return Box(left, top, left + width, top + height)

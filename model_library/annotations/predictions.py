@@ -10,6 +10,7 @@ from skimage.measure import approximate_polygon, find_contours
 
 from model_library.annotations.runs import Mask, pixel_mask
 from model_library.annotations.shapes import AnnotatedImage, Annotation, PixelMask, Polygon
+from model_library.annotations.targets import InstanceStack
 from model_library.errors import AnnotationError
 
 Outline = Literal["mask", "polygon"]
@@ -60,6 +61,45 @@ def draw_instances(
         shapes.append(Annotation(label, _drawn(compact[window] == number, top, left, outline)))
     height, width = instances.shape
     return AnnotatedImage(name, width, height, tuple(shapes), frozenset([label]))
+
+
+def draw_stack(
+    name: str, stack: InstanceStack, classes: Sequence[str], outline: Outline = "mask"
+) -> AnnotatedImage:
+    """Draw instances that may overlap, as Mask R-CNN predicts them: the first lowest.
+
+    Parameters
+    ----------
+    name
+        File name of the image.
+    stack
+        Instances; empty ones are left out.
+    classes
+        Background first; the labels of the stack are indices into them.
+    outline
+        As in `draw_instances`.
+
+    Returns
+    -------
+    Shapes of which `targets.instance_stack` makes the same stack.
+
+    Raises
+    ------
+    AnnotationError
+        A label is that of the background, or beyond the classes.
+    """
+    if stack.labels.size and not 0 < stack.labels.min() <= stack.labels.max() < len(classes):
+        raise AnnotationError(
+            f"{name}: expected labels from 1 to {len(classes) - 1}, found {stack.labels.min()} to "
+            f"{stack.labels.max()}; name every class, the background first"
+        )
+    shapes = [
+        Annotation(classes[index], _drawn(mask, 0, 0, outline), number)
+        for number, (mask, index) in enumerate(zip(stack.masks, stack.labels, strict=True))
+        if mask.any()
+    ]
+    height, width = stack.masks.shape[1:]
+    return AnnotatedImage(name, width, height, tuple(shapes), frozenset(classes[1:]))
 
 
 def draw_classes(

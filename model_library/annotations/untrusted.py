@@ -5,6 +5,7 @@ Nothing is ever unpacked to a folder; names are refused all the same, because im
 
 import io
 import json
+import lzma
 import re
 import xml.etree.ElementTree as ET
 import zipfile
@@ -18,6 +19,18 @@ LARGEST_SIDE_PX = 1 << 16
 
 _MOST_BYTES = 256 << 20
 _MOST_MEMBERS = 1 << 16
+_BROKEN_ZIP = (
+    KeyError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""All that `zipfile` raises on damaged, encrypted or exotic archives."""
 _LEAVES = re.compile(r"[\\/]|[A-Za-z]:|(.*[\\/])?\.\.([\\/].*)?$", re.DOTALL)
 """Absolute, of a drive, or with a step upwards."""
 
@@ -46,7 +59,7 @@ def member_of(content: bytes, member: str, name: str) -> bytes:
             with archive.open(member) as opened:
                 # The size that a zip declares may be a lie.
                 unpacked = opened.read(_MOST_BYTES + 1)
-    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, zlib.error) as error:
+    except _BROKEN_ZIP as error:
         raise AnnotationError(
             f"{name}: expected a zip with {member}, found {error}; export the task as CVAT for images 1.1"
         ) from error

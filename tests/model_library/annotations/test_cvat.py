@@ -210,6 +210,26 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(place, flip):
         read_cvat(bytes(damaged), "file")
 
 
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    st.data(),
+    st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
+)
+def test_a_damaged_zip_is_read_or_refused_and_nothing_else(data, method):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("annotations.xml", EXPORTED)
+    damaged = bytearray(packed.getvalue())
+    damaged[data.draw(st.integers(2, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(AnnotationError):
+        read_cvat(bytes(damaged), "task.zip")
+
+
+def test_elements_within_elements_within_elements_are_refused():
+    with pytest.raises(AnnotationError, match=r"^file"):
+        read_cvat(b"<a>" * 200_000 + b"</a>" * 200_000, "file")
+
+
 def test_a_zip_within_a_zip_is_not_followed():
     packed = EXPORTED.encode()
     for _ in range(2):

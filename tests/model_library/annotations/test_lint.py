@@ -58,6 +58,9 @@ def faults(*images, labels=(), sizes=None):
             [],
             id="background that four enclose",
         ),
+        pytest.param(
+            [Box(60, 0, 100, 40), Box(60, 41, 100, 80), Box(40, 0, 60, 80)], [], id="a gap to the edge"
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_shapes_is_found_and_nothing_else(shapes, expected):

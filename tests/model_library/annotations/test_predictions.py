@@ -8,12 +8,15 @@ from hypothesis.extra import numpy as arrays
 
 from model_library.annotations import (
     Ellipse,
+    InstanceStack,
     PixelMask,
     Polygon,
     class_map,
     draw_classes,
     draw_instances,
+    draw_stack,
     instance_map,
+    instance_stack,
     rasterise,
     read_cvat,
     write_cvat,
@@ -21,6 +24,7 @@ from model_library.annotations import (
 from model_library.errors import AnnotationError
 
 FIXED = settings(derandomize=True, deadline=None)
+OUTLINES = ["mask", "polygon"]
 NUMBERS = arrays.arrays(
     np.int32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=14), elements=st.integers(0, 4)
 )
@@ -38,14 +42,14 @@ def renumbered(numbers):
 
 
 @FIXED
-@given(NUMBERS, st.sampled_from(["mask", "polygon"]))
+@given(NUMBERS, st.sampled_from(OUTLINES))
 def test_instances_come_back_as_they_went(numbers, outline):
     back = exchanged(draw_instances("a.png", numbers, "cell", outline))
     assert np.array_equal(instance_map(back), renumbered(numbers))
 
 
 @FIXED
-@given(NUMBERS, st.sampled_from(["mask", "polygon"]))
+@given(NUMBERS, st.sampled_from(OUTLINES))
 def test_classes_come_back_as_they_went(indices, outline):
     classes = ("background", "a", "b", "c", "d")
     back = exchanged(draw_classes("a.png", indices.astype(np.uint8), classes, outline))
@@ -64,6 +68,19 @@ def test_an_outline_has_few_corners_and_still_the_same_pixels(radius_x, radius_y
     shape = back.annotations[0].shape
     assert isinstance(shape, Polygon)
     assert len(shape.points) < np.pi * (radius_x + radius_y) * 0.75
+
+
+@FIXED
+@given(arrays.arrays(bool, st.tuples(st.integers(0, 4), st.just(9), st.just(11))), st.sampled_from(OUTLINES))
+def test_overlapping_instances_come_back_whole(masks, outline):
+    labels = np.arange(len(masks)) % 2 + 1
+    boxes = np.zeros((len(masks), 4), dtype=np.float32)
+    classes = ("background", "particle", "satellite")
+    drawing = draw_stack("a.png", InstanceStack(masks, labels, boxes), classes, outline)
+    back = instance_stack(exchanged(drawing), classes)
+    kept = masks.any(axis=(1, 2))
+    assert np.array_equal(back.masks, masks[kept])
+    assert np.array_equal(back.labels, labels[kept])
 
 
 def test_what_one_outline_cannot_tell_is_painted():
@@ -90,3 +107,6 @@ def test_what_is_no_label_image_is_refused(numbers):
 def test_an_index_without_a_name_is_refused():
     with pytest.raises(AnnotationError, match="below 2, found 3"):
         draw_classes("a.png", np.full((3, 3), 3, dtype=np.uint8), ("background", "pore"))
+    stack = InstanceStack(np.ones((1, 3, 3), dtype=bool), np.array([2]), np.zeros((1, 4), dtype=np.float32))
+    with pytest.raises(AnnotationError, match="from 1 to 1, found 2 to 2"):
+        draw_stack("a.png", stack, ("background", "pore"))

@@ -139,6 +139,7 @@ def test_every_segmentation_of_coco_becomes_its_shape():
             {"segmentation": [[0, 0, 2, 0, 2, 1, 0, 1], [4, 0, 5, 0, 5, 2, 4, 2]]},
             {"segmentation": column_by_column, "iscrowd": 0},
             {"bbox": [1, 2, 3, 4]},
+            {"bbox": [1, 2, 3, 4], "segmentation": None},
         ),
         "coco.json",
     )
@@ -147,6 +148,7 @@ def test_every_segmentation_of_coco_becomes_its_shape():
             Polygon(((1, 2), (9.5, 2), (9, 8))),
             PixelMask(0, 0, 5, 2, (0, 2, 2, 1, 4, 1)),
             PixelMask(3, 2, 2, 2, (0, 3, 1)),
+            Box(1, 2, 4, 6),
             Box(1, 2, 4, 6),
         ),
     )
