@@ -17,7 +17,7 @@ from model_library.images.intensity import refuse_non_finite
 from model_library.images.limits import ReadLimits, refuse_oversized_page
 from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.raster import is_raster
-from model_library.images.tiff_facts import page_facts, undecodable
+from model_library.images.tiff_facts import image_rows, page_facts, undecodable
 
 # Oddities in vendors' private tags are logged as errors; those that matter raise.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -62,6 +62,13 @@ class TiffPages:
     def facts(self, index: int) -> OmeFacts:
         """Pixel size, stage label and pairs of a page."""
         return page_facts(self._tiff, index, self._name)
+
+    def image_rows(self, index: int) -> int | None:
+        """Rows above the data bar, where the instrument tells them."""
+        try:
+            return image_rows(self._tiff, index)
+        except Exception as error:
+            raise undecodable(self._name, error) from error
 
     def frame(self, index: int) -> Frame:
         """Decode a page."""
