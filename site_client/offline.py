@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model_library.errors import ChildDied, ChildRefused
+from model_library.images.pixel_fit import PixelPolicy
 from model_library.processes.child import Child
 from model_library.wire.base import Message
 from site_client.candidate import is_wanted
@@ -49,9 +50,26 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
 
 
 def reconstruct_files(
-    worker: Child, network_id: str, pairs: list[tuple[Path, Path]], *, begun: Callable[[Path], None]
+    worker: Child,
+    network_id: str,
+    pairs: list[tuple[Path, Path]],
+    *,
+    begun: Callable[[Path], None],
+    pixel_size_nm: float | None = None,
+    pixel_policy: PixelPolicy = "resample",
 ) -> Iterator[OfflineResult]:
     """Reconstruct file by file; one that is refused does not stop the others.
+
+    Parameters
+    ----------
+    pairs
+        What `plan` gives.
+    begun
+        Told of each file before it is read.
+    pixel_size_nm
+        Side of a pixel, for files that do not say it.
+    pixel_policy
+        What becomes of files whose pixels do not fit the network.
 
     Raises
     ------
@@ -68,7 +86,8 @@ def reconstruct_files(
             **method,
             "source": str(source),
             "result": str(result),
-            "pixel_size_nm": None,
+            "pixel_size_nm": pixel_size_nm,
+            "pixel_policy": pixel_policy,
             "provenance": {"release_id": None},
         }
         try:
