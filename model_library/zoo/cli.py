@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_library.errors import SynopticError
+from model_library.zoo import images_cli
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard
@@ -149,3 +150,6 @@ def _verdict(library: "Library", network_id: str) -> dict[str, Any]:
     except SynopticError as refusal:
         return {"id": network_id, "verified": False, "reason": str(refusal)}
     return {"id": network_id, "verified": True, "weights_sha256": card.weights_sha256}
+
+
+images_cli.register(app)
