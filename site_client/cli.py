@@ -83,7 +83,9 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-denoise-shot")
 def reconstruct(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A TIFF file, or a folder of them.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A micrograph of any format, or a folder of them.")
+    ],
     network: Annotated[str, typer.Option(help="Id of a network: see `synoptic library list`.")],
     target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="File or folder.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 1,

@@ -11,7 +11,8 @@ from model_library.wire.base import Message
 from site_client.candidate import is_wanted
 from site_client.errors import SiteError, SourceMissing
 
-_PATTERNS = ("*.tif", "*.tiff", "*.TIF", "*.TIFF")
+_SUFFIXES = ("tif", "tiff", "TIF", "TIFF", "mrc", "dm3", "dm4", "emd", "ser", "czi", "hspy")
+_PATTERNS = tuple(f"*.{suffix}" for suffix in _SUFFIXES)
 _DEADLINE_S = 3600.0
 
 
@@ -29,7 +30,7 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
     Parameters
     ----------
     source
-        A file, or a folder whose TIFF files (not those of subfolders) are meant.
+        A file, or a folder whose micrographs (not those of subfolders, nor PNG or JPEG) are meant.
     target
         A file for a file; a folder; None for a name beside the source, or a folder beside it.
 
@@ -44,7 +45,9 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
         return [(source, target / _result_name(source) if target.is_dir() else target)]
     files = sorted(path for path in source.glob("*") if path.is_file() and is_wanted(path.name, _PATTERNS))
     if not files:
-        raise SourceMissing(f"{source}: expected a TIFF file or a folder of them, found none; check the path")
+        raise SourceMissing(
+            f"{source}: expected a micrograph or a folder of them, found none; check the path"
+        )
     folder = target or source.with_name(f"{source.resolve().name}-reconstructed")
     return [(path, folder / _result_name(path)) for path in files]
 

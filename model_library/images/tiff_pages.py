@@ -14,7 +14,7 @@ from model_library.images import directory
 from model_library.images.directory import Directory, is_tiff, read_directories
 from model_library.images.frame import Frame
 from model_library.images.intensity import refuse_non_finite
-from model_library.images.limits import ReadLimits, refuse_oversized_page
+from model_library.images.limits import ReadLimits, refuse_oversized_page, refuse_oversized_stack
 from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.raster import is_raster
 from model_library.images.tiff_facts import image_rows, page_facts, undecodable
@@ -45,6 +45,7 @@ class TiffPages:
             self._directories = read_directories(file, path.name, limits.max_pages)
         for page in self._directories:
             _refuse_unsupported(page, path.name, limits)
+        refuse_oversized_stack(self._directories, path.name, limits)
         try:
             self._tiff = tifffile.TiffFile(path)
         except Exception as error:

@@ -34,12 +34,13 @@ def test_a_file_gets_a_name_beside_it_or_the_one_that_is_given(tmp_path: Path) -
 def test_a_folder_gives_its_images_in_order_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
-    for name in ("b.tif", "a.tiff", ".hidden.tif", "notes.txt"):
+    for name in ("b.tif", "a.tiff", "c.dm4", ".hidden.tif", "notes.txt", "figure.png"):
         (folder / name).write_bytes(b"x")
     pairs = plan(folder, tmp_path / "out")
     assert [(source.name, result.name) for source, result in pairs] == [
         ("a.tiff", "a-reconstructed.ome.tif"),
         ("b.tif", "b-reconstructed.ome.tif"),
+        ("c.dm4", "c-reconstructed.ome.tif"),
     ]
 
 

@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -114,6 +115,16 @@ def test_the_size_that_a_person_told_counts_where_the_file_is_silent(tmp_path, n
     silent = ask(*network_for(), source)
     assert read_frame(silent).pixel_size_nm is None
     assert read_provenance(silent)["pixel_fit"]["words"] == "unknown: the frame states no pixel size"
+
+
+def test_a_file_of_another_format_is_reconstructed_too(tmp_path, network_for):
+    source = tmp_path / "scan.mrc"
+    with mrcfile.new(source) as mrc:
+        mrc.set_data(frame(None).pixels)
+        mrc.voxel_size = 15.0
+    result = ask(*network_for(), source)
+    assert read_frame(result).pixel_size_nm == pytest.approx(1.5)
+    assert read_provenance(result)["pixel_fit"]["words"].startswith("fits")
 
 
 def test_a_frame_far_off_is_refused_and_is_the_frames_fault(tmp_path, network_for):

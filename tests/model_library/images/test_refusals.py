@@ -145,6 +145,8 @@ def test_limits_are_the_callers(tmp_path):
     with_thumbnail(path)
     with pytest.raises(UnsupportedImage, match="at most 1 pages"):
         read_stack(path, ReadLimits(max_pages=1))
+    with pytest.raises(UnsupportedImage, match="found 2040 in 2 pages; split the file"):
+        read_stack(path, ReadLimits(max_bytes=2039))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
