@@ -77,7 +77,7 @@ class Recording:
         name = called or self.name or "image"
         if self.pixel_size.is_known and not self.pixel_size.is_square:
             raise UnsupportedImage(
-                f"{name}: expected square pixels, found {self.pixel_size}; resample it first"
+                f"{name}: expected square pixels, found {self.pixel_size}; export it with square pixels"
             )
         pixels = self._one_sample(name)
         if pixels.dtype not in PIXEL_DTYPES:

@@ -91,7 +91,10 @@ class TiffPages:
             )
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
         refuse_non_finite(pixels, self._name)
-        return Frame(pixels, facts.pixel_size.side_nm, facts.field, dict(facts.pairs.get(ACQUISITION, {})))
+        metadata = dict(facts.pairs.get(ACQUISITION, {}))
+        if facts.pixel_size.is_known and not facts.pixel_size.is_square:
+            metadata["pixel_size"] = f"not square: {facts.pixel_size}"
+        return Frame(pixels, facts.pixel_size.side_nm, facts.field, metadata)
 
 
 def read_head(path: Path) -> bytes:
