@@ -11,6 +11,7 @@ from model_library.errors import UnsupportedImage
 from model_library.images.frame import Frame
 from model_library.images.intensity import PIXEL_DTYPES, refuse_non_finite
 from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize
+from model_library.images.raster import one_channel
 
 AXES = {
     "T": "time",
@@ -72,32 +73,22 @@ class Recording:
         Raises
         ------
         UnsupportedImage
-            Colour samples differ, or pixels are not square.
+            Colour channels differ, or pixels are not square.
         """
         name = called or self.name or "image"
         if self.pixel_size.is_known and not self.pixel_size.is_square:
             raise UnsupportedImage(
                 f"{name}: expected square pixels, found {self.pixel_size}; export it with square pixels"
             )
-        pixels = self._one_sample(name)
+        pixels = self.pixels
+        if self.axes.endswith("S"):
+            pixels = one_channel(pixels, name, lossy=self.lossy)
         if pixels.dtype not in PIXEL_DTYPES:
             pixels = pixels.astype(np.float32)
         planes = pixels.reshape(prod(pixels.shape[:-2]), *pixels.shape[-2:])
         refuse_non_finite(planes, name)
         side = self.pixel_size.side_nm
         return tuple(Frame(plane, side, self.field, dict(self.metadata)) for plane in planes)
-
-    def _one_sample(self, name: str) -> NDArray[Any]:
-        if not self.axes.endswith("S"):
-            return self.pixels
-        # Grey + alpha and RGB + alpha have 2 and 4 samples.
-        samples = self.pixels[..., : 1 if self.pixels.shape[-1] == 2 else 3]
-        first = samples[..., 0]
-        if not all(np.array_equal(first, samples[..., index]) for index in range(1, samples.shape[-1])):
-            raise UnsupportedImage(
-                f"{name}: expected grey, found colour samples that differ; export it as grey"
-            )
-        return np.ascontiguousarray(first)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -165,6 +165,20 @@ def test_pictures_are_micrographs_unless_coloured_or_cut_off(tmp_path, suffix):
         read_micrograph(path)
 
 
+def test_the_faint_tint_that_jpeg_gives_to_grey_is_no_colour(tmp_path):
+    path = tmp_path / "published.jpg"
+    tinted = np.stack([GREY // 2 + 60] * 3, axis=-1)
+    tinted[..., 2] += 5
+    path.write_bytes(imagecodecs.jpeg8_encode(tinted, level=95))
+    found = read_micrograph(path).pixels
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - (GREY // 2 + 60)).mean() < 3
+    # PNG keeps what it is given: there, a tint is meant.
+    path.write_bytes(imagecodecs.png_encode(tinted))
+    with pytest.raises(UnsupportedImage, match="colour channels that differ"):
+        read_micrograph(path)
+
+
 def test_alpha_is_dropped(tmp_path):
     path = tmp_path / "published.png"
     opaque = np.full_like(GREY, 255)
