@@ -1,5 +1,6 @@
 """Reconstructing files without a coordinator, with a network of the library."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
             f"{source}: expected a micrograph or a folder of them, found none; check the path"
         )
     folder = target or source.with_name(f"{source.resolve().name}-reconstructed")
-    return [(path, folder / _result_name(path)) for path in files]
+    names = Counter(map(_result_name, files))
+    # `a.mrc` beside `a.tif`: each keeps its suffix, lest one result replaces the other.
+    return [(path, folder / _result_name(path, twins=names[_result_name(path)] > 1)) for path in files]
 
 
 def reconstruct_files(
@@ -108,5 +111,6 @@ def _ask(worker: Child, question: dict[str, Any]) -> dict[str, Any]:
         raise SiteError(f"the worker that loads networks did not answer: {death}") from death
 
 
-def _result_name(source: Path) -> str:
-    return f"{source.stem.removesuffix('.ome')}-reconstructed.ome.tif"
+def _result_name(source: Path, *, twins: bool = False) -> str:
+    name = source.name if twins else source.stem.removesuffix(".ome")
+    return f"{name}-reconstructed.ome.tif"

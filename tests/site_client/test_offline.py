@@ -44,6 +44,16 @@ def test_a_folder_gives_its_images_in_order_and_nothing_else(tmp_path: Path) -> 
     ]
 
 
+def test_files_that_differ_in_their_suffix_alone_get_results_of_their_own(tmp_path: Path) -> None:
+    for name in ("a.tif", "a.mrc", "b.ome.tif"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [result.name for _, result in plan(tmp_path, tmp_path / "out")] == [
+        "a.mrc-reconstructed.ome.tif",
+        "a.tif-reconstructed.ome.tif",
+        "b-reconstructed.ome.tif",
+    ]
+
+
 def test_nothing_to_reconstruct_is_a_refusal(tmp_path: Path) -> None:
     with pytest.raises(SourceMissing, match="found none"):
         plan(tmp_path / "absent", None)
