@@ -33,6 +33,10 @@ class MissingReader(ImageError):
     """The image is of a format whose library is an optional extra that is not installed."""
 
 
+class UnfitPixelSize(ImageError):
+    """The image's pixels are too far from the size that a network was made for."""
+
+
 class RecipeError(SynopticError):
     """A degradation or training recipe contradicts itself or the images it is used on."""
 

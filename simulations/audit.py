@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 from benchmark.method import Method
 from model_library.errors import SynopticError
 from model_library.images.intensity import to_dtype
+from model_library.images.pixel_fit import resample
 from model_library.images.readers import read_frame, read_provenance
 from model_library.signing.digests import sha256_file
 from model_library.wire.base import Message
@@ -62,7 +63,8 @@ def _audit_one(source: Path, result: Path, method_of: Callable[[MethodRef], Meth
         frame, written = read_frame(source), read_frame(result).pixels
         labelled = claimed["task"]["kind"] == "segment"
         dtype = np.dtype(np.uint8) if labelled else frame.pixels.dtype
-        repeated = to_dtype(method_of(ref)(frame.grey), dtype)
+        seen = resample(frame.grey, float(claimed["pixel_fit"]["factor"]))
+        repeated = to_dtype(method_of(ref)(seen), dtype)
         if written.shape != repeated.shape:
             fault = f"expected shape {repeated.shape}, found {written.shape}"
             return Audited(result=result.name, method=method, fault=fault)

@@ -3,7 +3,7 @@
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -83,10 +83,19 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-denoise-shot")
 def reconstruct(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A TIFF file, or a folder of them.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="A micrograph of any format, or a folder of them.")
+    ],
     network: Annotated[str, typer.Option(help="Id of a network: see `synoptic library list`.")],
     target: Annotated[Path | None, typer.Argument(metavar="[OUT]", help="File or folder.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores to use.")] = 1,
+    pixel_size_nm: Annotated[
+        float | None, typer.Option(min=0.0, help="Side of a pixel, for files that do not say it.")
+    ] = None,
+    pixels: Annotated[
+        Literal["resample", "refuse", "ignore"],
+        typer.Option(help="Pixels more than 10 % outside of what the network was made for."),
+    ] = "resample",
     as_json: AsJson = False,
 ) -> None:
     """Reconstruct files offline with a network of the library; exit code 1 where any was refused."""
@@ -105,7 +114,10 @@ def reconstruct(
         line = progress.add_task("Loading", total=len(pairs))
         try:
             begun = lambda path: progress.update(line, description=path.name)  # noqa: E731
-            for result in reconstruct_files(worker, network, pairs, begun=begun):
+            size = pixel_size_nm or None
+            for result in reconstruct_files(
+                worker, network, pairs, begun=begun, pixel_size_nm=size, pixel_policy=pixels
+            ):
                 done.append(result)
                 progress.advance(line)
         finally:

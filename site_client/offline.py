@@ -1,16 +1,19 @@
 """Reconstructing files without a coordinator, with a network of the library."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from model_library.errors import ChildDied, ChildRefused
+from model_library.images.pixel_fit import PixelPolicy
 from model_library.processes.child import Child
 from model_library.wire.base import Message
 from site_client.candidate import is_wanted
 from site_client.errors import SiteError, SourceMissing
 
-_PATTERNS = ("*.tif", "*.tiff", "*.TIF", "*.TIFF")
+_SUFFIXES = ("tif", "tiff", "TIF", "TIFF", "mrc", "dm3", "dm4", "emd", "ser", "czi", "hspy")
+_PATTERNS = tuple(f"*.{suffix}" for suffix in _SUFFIXES)
 _DEADLINE_S = 3600.0
 
 
@@ -28,7 +31,7 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
     Parameters
     ----------
     source
-        A file, or a folder whose TIFF files (not those of subfolders) are meant.
+        A file, or a folder whose micrographs (not those of subfolders, nor PNG or JPEG) are meant.
     target
         A file for a file; a folder; None for a name beside the source, or a folder beside it.
 
@@ -43,15 +46,36 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
         return [(source, target / _result_name(source) if target.is_dir() else target)]
     files = sorted(path for path in source.glob("*") if path.is_file() and is_wanted(path.name, _PATTERNS))
     if not files:
-        raise SourceMissing(f"{source}: expected a TIFF file or a folder of them, found none; check the path")
+        raise SourceMissing(
+            f"{source}: expected a micrograph or a folder of them, found none; check the path"
+        )
     folder = target or source.with_name(f"{source.resolve().name}-reconstructed")
-    return [(path, folder / _result_name(path)) for path in files]
+    names = Counter(map(_result_name, files))
+    # `a.mrc` beside `a.tif`: each keeps its suffix, lest one result replaces the other.
+    return [(path, folder / _result_name(path, twins=names[_result_name(path)] > 1)) for path in files]
 
 
 def reconstruct_files(
-    worker: Child, network_id: str, pairs: list[tuple[Path, Path]], *, begun: Callable[[Path], None]
+    worker: Child,
+    network_id: str,
+    pairs: list[tuple[Path, Path]],
+    *,
+    begun: Callable[[Path], None],
+    pixel_size_nm: float | None = None,
+    pixel_policy: PixelPolicy = "resample",
 ) -> Iterator[OfflineResult]:
     """Reconstruct file by file; one that is refused does not stop the others.
+
+    Parameters
+    ----------
+    pairs
+        What `plan` gives.
+    begun
+        Told of each file before it is read.
+    pixel_size_nm
+        Side of a pixel, for files that do not say it.
+    pixel_policy
+        What becomes of files whose pixels do not fit the network.
 
     Raises
     ------
@@ -68,7 +92,8 @@ def reconstruct_files(
             **method,
             "source": str(source),
             "result": str(result),
-            "pixel_size_nm": None,
+            "pixel_size_nm": pixel_size_nm,
+            "pixel_policy": pixel_policy,
             "provenance": {"release_id": None},
         }
         try:
@@ -86,5 +111,6 @@ def _ask(worker: Child, question: dict[str, Any]) -> dict[str, Any]:
         raise SiteError(f"the worker that loads networks did not answer: {death}") from death
 
 
-def _result_name(source: Path) -> str:
-    return f"{source.stem.removesuffix('.ome')}-reconstructed.ome.tif"
+def _result_name(source: Path, *, twins: bool = False) -> str:
+    name = source.name if twins else source.stem.removesuffix(".ome")
+    return f"{name}-reconstructed.ome.tif"

@@ -19,7 +19,9 @@ from site_client.settings import SiteSettings
 
 _DEATHS_ALLOWED = 1
 _LONGEST_PAUSE_S = 30.0
-_FRAMES_FAULT = {"EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"}
+_FRAMES_FAULT = {
+    *("EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels", "UnfitPixelSize")
+}
 _FIGURES = TypeAdapter(dict[str, ClassFigures])
 _NETWORKS_FAULT = {"WeightsError", "CardError"}
 
@@ -92,7 +94,7 @@ class Processing:
             "task": self._settings.task.model_dump(mode="json"),
             "source": str(self._settings.acquisitions / frame.path),
             "result": str(self._settings.results / result),
-            "pixel_size_nm": _result_pixel_size(frame, self._settings),
+            "pixel_size_nm": frame.pixel_size_nm,
             "about": {"file_name": frame.path.name, "sha256": frame.sha256, "sequence": frame.sequence},
             "provenance": {"release_id": service.release_id, "site": self._settings.site_name},
         }
@@ -135,7 +137,3 @@ class Processing:
 def result_name(frame: LedgerFrame) -> str:
     """Path of a frame's result in the results folder; the same however often the frame is done."""
     return str(frame.path.with_name(f"{frame.path.stem.removesuffix('.ome')}_{frame.sequence:06d}.ome.tif"))
-
-
-def _result_pixel_size(frame: LedgerFrame, settings: SiteSettings) -> float | None:
-    return None if frame.pixel_size_nm is None else frame.pixel_size_nm / settings.task.scale

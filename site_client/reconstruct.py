@@ -15,6 +15,7 @@ from benchmark.method import Method
 from model_library.errors import WeightsError
 from model_library.images.frame import Frame
 from model_library.images.intensity import to_dtype
+from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
 
@@ -26,7 +27,8 @@ class Result:
     Attributes
     ----------
     pixels
-        Axes [Y * scale, X * scale]; the dtype of the source, or uint8 class numbers.
+        Axes [Y * scale, X * scale] of the frame, resampled where its pixels did not fit the network;
+        the dtype of the source, or uint8 class numbers.
     pixel_size_nm
         Side of a pixel of the result.
     provenance
@@ -39,7 +41,13 @@ class Result:
 
 
 def reconstruct(
-    frame: Frame, method: Method, task: Task, *, source: Mapping[str, Any], clock: Callable[[], datetime]
+    frame: Frame,
+    method: Method,
+    task: Task,
+    *,
+    source: Mapping[str, Any],
+    clock: Callable[[], datetime],
+    fit: PixelFit | None = None,
 ) -> Result:
     """Apply a method to a frame.
 
@@ -53,15 +61,21 @@ def reconstruct(
         What is known of the source: at least `file_name` and `sha256`.
     clock
         Time of making.
+    fit
+        What was decided about the frame's pixels; None where the method states no size.
 
     Raises
     ------
+    UnfitPixelSize
+        It was decided to refuse the frame.
     NonFinitePixels
         The method gives NaN or infinity on this frame.
     """
-    restored = method(frame.grey)
+    decided = fit or fit_pixels(frame.pixel_size_nm, None)
+    refuse_unfit(decided, str(source["file_name"]))
+    restored = method(resample(frame.grey, decided.factor))
     dtype = np.dtype(np.uint8) if isinstance(task, Segment) else frame.pixels.dtype
-    size = frame.pixel_size_nm
+    size = decided.fitted_nm
     return Result(
         pixels=to_dtype(restored, dtype),
         pixel_size_nm=None if size is None else size / method.scale,
@@ -72,9 +86,36 @@ def reconstruct(
             "parameters": _parameters(method.ref),
             "task": task.model_dump(mode="json"),
             "scale": method.scale,
-            "source": {**source, "pixel_size_nm": size, "shape": list(frame.pixels.shape)},
+            "pixel_fit": decided.as_provenance(),
+            "source": {
+                **source,
+                "pixel_size_nm": frame.pixel_size_nm,
+                "shape": list(frame.pixels.shape),
+                "data_bar_rows": frame.data_bar_rows,
+            },
         },
     )
+
+
+def decide_fit(
+    frame: Frame, ref: MethodRef, network_folder: Path | None, policy: PixelPolicy = "resample"
+) -> PixelFit:
+    """Hold a frame's pixels against the card of the network that it is about to meet.
+
+    A network with a lineage was tuned on images of its instrument, at their pixel size, whatever range
+    its card has from the network that it descends from: for it, a misfit is recorded and nothing else.
+
+    Raises
+    ------
+    CardError
+        The card is missing or malformed.
+    """
+    if network_folder is None or not isinstance(ref, NetworkRef):
+        return fit_pixels(frame.pixel_size_nm, None)
+    from model_library.inference.weights import read_card
+
+    card = read_card(network_folder)
+    return fit_pixels(frame.pixel_size_nm, card.pixel_size_nm, policy if card.lineage is None else "ignore")
 
 
 def load_method(ref: MethodRef, task: Task, network_folder: Path | None, *, threads: int) -> Method:

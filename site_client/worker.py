@@ -6,6 +6,7 @@ Run by the daemon as `python -m site_client.worker --threads N --nice N`.
 import argparse
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,12 @@ from pydantic import TypeAdapter
 
 from benchmark.method import Method
 from model_library.errors import WeightsError
+from model_library.images.contents import read_grey_frame
+from model_library.images.directory import is_tiff
+from model_library.images.frame import Frame
+from model_library.images.pixel_fit import PixelPolicy
 from model_library.images.readers import read_frame
+from model_library.images.tiff_pages import read_head
 from model_library.images.writers import write_result
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import answer_questions
@@ -24,10 +30,11 @@ from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
-from site_client.reconstruct import load_method, reconstruct
+from site_client.reconstruct import decide_fit, load_method, reconstruct
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_POLICY: TypeAdapter[PixelPolicy] = TypeAdapter(PixelPolicy)
 _PROBE_SIDE_PX = 64
 
 
@@ -72,8 +79,12 @@ class Worker:
         source, result = Path(question["source"]), Path(question["result"])
         about = question["about"] | {"sha256": _digest(source, question["about"]["sha256"])}
         task = _TASK.validate_python(question["task"])
-        made = reconstruct(read_frame(source), method, task, source=about, clock=lambda: datetime.now(UTC))
-        pixel_size_nm = made.pixel_size_nm or question["pixel_size_nm"]
+        frame = _read(source, question["pixel_size_nm"])
+        folder = question["network_folder"]
+        policy = _POLICY.validate_python(question.get("pixel_policy", "resample"))
+        fit = decide_fit(frame, method.ref, None if folder is None else Path(folder), policy)
+        made = reconstruct(frame, method, task, source=about, clock=lambda: datetime.now(UTC), fit=fit)
+        pixel_size_nm = made.pixel_size_nm
         provenance = made.provenance | question["provenance"]
         result.parent.mkdir(parents=True, exist_ok=True)
         objects = None
@@ -93,6 +104,12 @@ class Worker:
             None if folder is None else Path(folder),
             threads=self._threads,
         )
+
+
+def _read(source: Path, told_nm: float | None) -> Frame:
+    """Read a frame; `told_nm` is the side of its pixels where the file does not say it."""
+    frame = read_frame(source) if is_tiff(read_head(source)) else read_grey_frame(source)
+    return frame if frame.pixel_size_nm is not None else replace(frame, pixel_size_nm=told_nm)
 
 
 def _digest(source: Path, expected: str | None) -> str:

@@ -3,18 +3,29 @@
 `readers.read_frame` is for what instruments hand to a site: one grey TIFF. This is for people's files.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from model_library.errors import MissingReader, NotAnImage, UnsupportedImage
 from model_library.images import czi, mrc, vendor_formats
+from model_library.images.data_bar import bar_rows, without_data_bar
 from model_library.images.directory import is_tiff
+from model_library.images.frame import Frame
 from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
 from model_library.images.raster import is_jpeg, is_raster, read_raster
 from model_library.images.recording import Contents, Recording, checked
 from model_library.images.tiff_contents import read_tiff
 from model_library.images.tiff_pages import described, read_head
 
-__all__ = ["Contents", "MissingReader", "ReadLimits", "Recording", "read_contents", "read_recording"]
+__all__ = [
+    "Contents",
+    "MissingReader",
+    "ReadLimits",
+    "Recording",
+    "read_contents",
+    "read_grey_frame",
+    "read_recording",
+]
 
 
 def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
@@ -99,6 +110,31 @@ def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DE
         f"{path.name}: expected one image, found {len(recordings)} ({listed}) and "
         f"{'no choice' if index is None else f'choice {index}'}; choose one of these numbers"
     )
+
+
+def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
+    """Read the one grey plane that a file of any format holds, without its data bar.
+
+    Parameters
+    ----------
+    path
+        As in `read_contents`.
+    limits
+        What is refused before decoding.
+
+    Raises
+    ------
+    UnsupportedImage
+        A stack, colour, or pixels that are not square. Else as `read_recording`.
+    """
+    recording = read_recording(path, limits=limits)
+    rows = bar_rows(recording)
+    frames = without_data_bar(recording).frames(path.name)
+    if len(frames) != 1:
+        raise UnsupportedImage(
+            f"{path.name}: expected one plane, found {len(frames)} (axes {recording.axes}); export one image"
+        )
+    return replace(frames[0], data_bar_rows=rows)
 
 
 def _read_picture(path: Path, head: bytes, limits: ReadLimits) -> Contents:

@@ -1,13 +1,22 @@
 """Data bars: the strip of text and scale that SEM software burns into the bottom of its images."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model_library.errors import UnsupportedImage
+from model_library.images.recording import Recording
+
+BarPolicy = Literal["crop", "refuse"]
+"""What becomes of an image with a data bar."""
+
 _LEAST_ROWS, _LEAST_SHARE, _LARGEST_SHARE = 8, 0.015, 0.3
 _GROUND = 0.35
 """Share of a row that is background at the least where text or a logo is widest."""
+_MOST_ROWS = 0.5
+"""Share of the lowest rows that are background at the least; the others are lines, or below the bar."""
 _GROUND_ON_AVERAGE = 0.6
 _ABOVE = 0.25
 """Share of the row above a bar that may have the bar's background by chance."""
@@ -45,9 +54,13 @@ def data_bar(pixels: NDArray[Any]) -> int | None:
     low, high = float(pixels.min()), float(pixels.max())
     if most < least or width < 64 or high <= low:
         return None
+    bottom = _scaled(pixels[height - least :], low, high)
+    ground = _commonest(bottom)
+    # Nearly every image ends here, before its larger part is looked at.
+    if np.mean((np.abs(bottom - ground) <= _TOLERANCE).mean(axis=1) >= _GROUND) < _MOST_ROWS:
+        return None
     # One row more than the largest bar: what is above it decides.
-    strip = (pixels[height - most - 1 :].astype(np.float32) - low) / (high - low)
-    ground = _commonest(strip[-least:])
+    strip = _scaled(pixels[height - most - 1 :], low, high)
     is_ground = np.abs(strip - ground) <= _TOLERANCE
     share = is_ground.mean(axis=1)
     middle = np.median(strip, axis=1)
@@ -57,6 +70,43 @@ def data_bar(pixels: NDArray[Any]) -> int | None:
         return None
     inside, plain = strip[begin:], is_ground[begin:]
     return len(inside) if _bears_text(inside, plain, is_line[begin:], ground) else None
+
+
+def bar_rows(recording: Recording) -> int:
+    """Rows of a recording's data bar: as the instrument tells, else by the looks of its first plane."""
+    height, width = recording.shape
+    if recording.image_rows is not None:
+        return height - recording.image_rows
+    planes = recording.pixels[..., 0] if recording.axes.endswith("S") else recording.pixels
+    return data_bar(planes.reshape(-1, height, width)[0]) or 0
+
+
+def without_data_bar(recording: Recording, policy: BarPolicy = "crop") -> Recording:
+    """Give the image alone.
+
+    Parameters
+    ----------
+    recording
+        With or without a bar.
+    policy
+        Whether a bar is cropped or the recording refused.
+
+    Raises
+    ------
+    UnsupportedImage
+        There is a bar, and it is to be refused.
+    """
+    rows = bar_rows(recording)
+    if not rows:
+        return recording
+    if policy == "refuse":
+        raise UnsupportedImage(
+            f"{recording.name or 'image'}: expected an image without a data bar, found one of {rows} rows; "
+            "crop it, or save the image without it"
+        )
+    kept = recording.shape[0] - rows
+    index = tuple(slice(0, kept) if axis == "Y" else slice(None) for axis in recording.axes)
+    return replace(recording, pixels=np.ascontiguousarray(recording.pixels[index]), image_rows=None)
 
 
 def _first_row(share: NDArray[Any], is_line: NDArray[Any], contrasts: NDArray[Any]) -> int | None:
@@ -74,6 +124,10 @@ def _first_row(share: NDArray[Any], is_line: NDArray[Any], contrasts: NDArray[An
     # The image is as dark (or bright) as the bar: then the line between them shows where it begins.
     inner = [int(line) + begin for line in lines if line + begin < len(share) - _LEAST_ROWS]
     return inner[0] if inner else None
+
+
+def _scaled(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:
+    return (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low)
 
 
 def _commonest(values: NDArray[np.float32]) -> float:

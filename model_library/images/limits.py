@@ -1,5 +1,6 @@
 """What is refused before a decoder sees it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -56,6 +57,22 @@ def refuse_oversized_page(page: Directory, name: str, limits: ReadLimits) -> Non
         raise UnsupportedImage(
             f"{name}: expected at most {_DEFLATE_AT_MOST} bytes of pixels per compressed byte, found "
             f"{promised} from {page.stored_bytes}; export it again"
+        )
+
+
+def refuse_oversized_stack(pages: Sequence[Directory], name: str, limits: ReadLimits) -> None:
+    """Refuse pages that together would take too much memory.
+
+    Raises
+    ------
+    UnsupportedImage
+        The message says how much.
+    """
+    total = sum(prod(page.shape) * page.first(SAMPLES, 1) * page.first(BITS, 8) // 8 for page in pages)
+    if total > limits.max_bytes:
+        raise UnsupportedImage(
+            f"{name}: expected at most {limits.max_bytes} bytes of pixels, found {total} in {len(pages)} "
+            "pages; split the file"
         )
 
 

@@ -11,6 +11,7 @@ from model_library.errors import UnsupportedImage
 from model_library.images.frame import Frame
 from model_library.images.intensity import PIXEL_DTYPES, refuse_non_finite
 from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize
+from model_library.images.raster import one_channel
 
 AXES = {
     "T": "time",
@@ -63,40 +64,31 @@ class Recording:
         """[Y, X] in pixels."""
         return self.pixels.shape[self.axes.index("Y")], self.pixels.shape[self.axes.index("X")]
 
-    def frames(self) -> tuple[Frame, ...]:
+    def frames(self, called: str | None = None) -> tuple[Frame, ...]:
         """Give each plane as a grey frame, the last of the other axes running fastest.
 
-        uint8, uint16 and float32 stay as they are; narrower and signed integers fit float32 exactly,
-        wider values are rounded to its 24 bits.
+        `called` is what messages call it; None for its own name. uint8, uint16 and float32 stay as they
+        are; narrower and signed integers fit float32 exactly, wider values are rounded to its 24 bits.
 
         Raises
         ------
         UnsupportedImage
-            Colour samples differ, or pixels are not square.
+            Colour channels differ, or pixels are not square.
         """
+        name = called or self.name or "image"
         if self.pixel_size.is_known and not self.pixel_size.is_square:
             raise UnsupportedImage(
-                f"{self.name or 'image'}: expected square pixels, found {self.pixel_size}; resample it first"
+                f"{name}: expected square pixels, found {self.pixel_size}; export it with square pixels"
             )
-        pixels = self._one_sample()
+        pixels = self.pixels
+        if self.axes.endswith("S"):
+            pixels = one_channel(pixels, name, lossy=self.lossy)
         if pixels.dtype not in PIXEL_DTYPES:
             pixels = pixels.astype(np.float32)
         planes = pixels.reshape(prod(pixels.shape[:-2]), *pixels.shape[-2:])
-        refuse_non_finite(planes, self.name or "image")
+        refuse_non_finite(planes, name)
         side = self.pixel_size.side_nm
         return tuple(Frame(plane, side, self.field, dict(self.metadata)) for plane in planes)
-
-    def _one_sample(self) -> NDArray[Any]:
-        if not self.axes.endswith("S"):
-            return self.pixels
-        # Grey + alpha and RGB + alpha have 2 and 4 samples.
-        samples = self.pixels[..., : 1 if self.pixels.shape[-1] == 2 else 3]
-        first = samples[..., 0]
-        if not all(np.array_equal(first, samples[..., index]) for index in range(1, samples.shape[-1])):
-            raise UnsupportedImage(
-                f"{self.name or 'image'}: expected grey, found colour samples that differ; export it as grey"
-            )
-        return np.ascontiguousarray(first)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

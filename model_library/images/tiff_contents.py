@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from model_library.errors import UnsupportedImage
 from model_library.images import directory
 from model_library.images.directory import Directory, read_directories
-from model_library.images.limits import ReadLimits, refuse_oversized_page
+from model_library.images.limits import ReadLimits, refuse_oversized_page, refuse_oversized_stack
 from model_library.images.ome import ACQUISITION
 from model_library.images.recording import AXES, Contents, Recording, checked
 from model_library.images.tiff_facts import image_rows, page_facts, undecodable, vendor_pairs
@@ -73,7 +73,7 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
         raise UnsupportedImage(
             f"{path.name}: expected grey or RGB pages of 8 to 64 bits, found {left_out[0]}; export it as such"
         )
-    _refuse_too_many_bytes([pages[index] for index in usable], path.name, limits)
+    refuse_oversized_stack([pages[index] for index in usable], path.name, limits)
     try:
         # Not what an OME-XML may name besides: other files of the folder.
         tiff = tifffile.TiffFile(path, _multifile=False)
@@ -112,18 +112,6 @@ def _is_reduced(page: Directory, first: Directory) -> bool:
         return False
     factor = round(wide / width)
     return factor >= 2 and abs(wide / factor - width) <= 1 and abs(tall / factor - height) <= 1
-
-
-def _refuse_too_many_bytes(pages: Sequence[Directory], name: str, limits: ReadLimits) -> None:
-    total = sum(
-        prod(page.shape) * page.first(directory.SAMPLES, 1) * page.first(directory.BITS, 8) // 8
-        for page in pages
-    )
-    if total > limits.max_bytes:
-        raise UnsupportedImage(
-            f"{name}: expected at most {limits.max_bytes} bytes of pixels, found {total} in {len(pages)} "
-            "pages; split the file"
-        )
 
 
 def _stacks(pages: Sequence[Directory], usable: Sequence[int]) -> list[_Stack]:

@@ -14,10 +14,10 @@ from model_library.images import directory
 from model_library.images.directory import Directory, is_tiff, read_directories
 from model_library.images.frame import Frame
 from model_library.images.intensity import refuse_non_finite
-from model_library.images.limits import ReadLimits, refuse_oversized_page
+from model_library.images.limits import ReadLimits, refuse_oversized_page, refuse_oversized_stack
 from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.raster import is_raster
-from model_library.images.tiff_facts import page_facts, undecodable
+from model_library.images.tiff_facts import image_rows, page_facts, undecodable
 
 # Oddities in vendors' private tags are logged as errors; those that matter raise.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -45,6 +45,7 @@ class TiffPages:
             self._directories = read_directories(file, path.name, limits.max_pages)
         for page in self._directories:
             _refuse_unsupported(page, path.name, limits)
+        refuse_oversized_stack(self._directories, path.name, limits)
         try:
             self._tiff = tifffile.TiffFile(path)
         except Exception as error:
@@ -62,6 +63,13 @@ class TiffPages:
     def facts(self, index: int) -> OmeFacts:
         """Pixel size, stage label and pairs of a page."""
         return page_facts(self._tiff, index, self._name)
+
+    def image_rows(self, index: int) -> int | None:
+        """Rows above the data bar, where the instrument tells them."""
+        try:
+            return image_rows(self._tiff, index)
+        except Exception as error:
+            raise undecodable(self._name, error) from error
 
     def frame(self, index: int) -> Frame:
         """Decode a page."""
@@ -83,7 +91,10 @@ class TiffPages:
             )
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
         refuse_non_finite(pixels, self._name)
-        return Frame(pixels, facts.pixel_size.side_nm, facts.field, dict(facts.pairs.get(ACQUISITION, {})))
+        metadata = dict(facts.pairs.get(ACQUISITION, {}))
+        if facts.pixel_size.is_known and not facts.pixel_size.is_square:
+            metadata["pixel_size"] = f"not square: {facts.pixel_size}"
+        return Frame(pixels, facts.pixel_size.side_nm, facts.field, metadata)
 
 
 def read_head(path: Path) -> bytes:

@@ -72,7 +72,8 @@ def _signals(path: Path, kind: str) -> Sequence[dict[str, Any]]:
             raise ValueError(f"unknown format {other!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        options = {"select_type": "image"} if kind == vendor_formats.EMD else {}
+        # Not spectra, which would need a further library.
+        options = {"select_type": "images"} if kind == vendor_formats.EMD else {}
         signals: Sequence[dict[str, Any]] = reader.file_reader(str(path), lazy=True, **options)
     return signals
 

@@ -59,7 +59,7 @@ def signal_facts(signal: Mapping[str, Any], name: str) -> SignalFacts:
     if len(axes) != len(shape) or len(shape) < 2:
         raise _unsupported(name, f"a signal of shape {shape}", "export an image")
     *lead, row, column = axes
-    if column.get("navigate") is False and row.get("navigate"):
+    if row.get("navigate") and not column.get("navigate"):
         raise _unsupported(name, f"spectra (shape {shape})", "export a map of one energy window")
     kept = [(axis, length) for axis, length in zip(lead, shape[:-2], strict=True) if length > 1]
     if len(kept) > 1:

@@ -11,6 +11,7 @@ from model_library.errors import SynopticError
 from model_library.zoo import exchange_cli
 from model_library.zoo.annotations_cli import LINT_EXAMPLE, annotations_lint
 from model_library.zoo.degradation_cli import DEGRADATION_FIT_EXAMPLE, degradation_fit
+from model_library.zoo import images_cli
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard
@@ -179,3 +180,4 @@ def _verdict(library: "Library", network_id: str) -> dict[str, Any]:
 app.command("annotations-lint", epilog=LINT_EXAMPLE)(annotations_lint)
 exchange_cli.register(app)
 app.command("degradation-fit", epilog=DEGRADATION_FIT_EXAMPLE)(degradation_fit)
+images_cli.register(app)

@@ -34,12 +34,23 @@ def test_a_file_gets_a_name_beside_it_or_the_one_that_is_given(tmp_path: Path) -
 def test_a_folder_gives_its_images_in_order_and_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
-    for name in ("b.tif", "a.tiff", ".hidden.tif", "notes.txt"):
+    for name in ("b.tif", "a.tiff", "c.dm4", ".hidden.tif", "notes.txt", "figure.png"):
         (folder / name).write_bytes(b"x")
     pairs = plan(folder, tmp_path / "out")
     assert [(source.name, result.name) for source, result in pairs] == [
         ("a.tiff", "a-reconstructed.ome.tif"),
         ("b.tif", "b-reconstructed.ome.tif"),
+        ("c.dm4", "c-reconstructed.ome.tif"),
+    ]
+
+
+def test_files_that_differ_in_their_suffix_alone_get_results_of_their_own(tmp_path: Path) -> None:
+    for name in ("a.tif", "a.mrc", "b.ome.tif"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [result.name for _, result in plan(tmp_path, tmp_path / "out")] == [
+        "a.mrc-reconstructed.ome.tif",
+        "a.tif-reconstructed.ome.tif",
+        "b-reconstructed.ome.tif",
     ]
 
 

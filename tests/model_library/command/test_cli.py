@@ -34,6 +34,7 @@ def test_help_names_every_group_and_an_example():
         ("library", "show"),
         ("library", "verify"),
         ("library", "pretrain"),
+        ("library", "inspect"),
         ("benchmark", "card"),
         ("benchmark", "run"),
         ("demo",),

@@ -5,7 +5,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from model_library.images.contents import read_contents, read_recording
+from model_library.errors import UnsupportedImage
+from model_library.images.contents import read_contents, read_grey_frame, read_recording
 
 from .written_formats import czi, ome_zarr
 
@@ -134,3 +135,25 @@ def test_the_first_bytes_decide_the_format_not_the_name(tmp_path):
     path = tmp_path / "a.tif"
     path.write_bytes(imagecodecs.png_encode(GREY))
     assert read_contents(path).format == "PNG"
+
+
+def test_one_grey_plane_of_any_format_is_a_frame(tmp_path):
+    path = tmp_path / "a.mrc"
+    with mrcfile.new(path) as mrc:
+        mrc.set_data(GREY)
+        mrc.voxel_size = 40.0
+    frame = read_grey_frame(path)
+    assert frame.pixel_size_nm == pytest.approx(4.0)
+    assert frame.pixels.dtype == np.uint16
+    assert np.array_equal(frame.pixels, GREY)
+
+
+def test_stacks_and_colours_are_no_frame(tmp_path):
+    stack, colour = tmp_path / "a.mrcs", tmp_path / "a.png"
+    with mrcfile.new(stack) as mrc:
+        mrc.set_data(STACK[0])
+    colour.write_bytes(imagecodecs.png_encode(np.stack([GREY, GREY + 1, GREY], axis=-1)))
+    with pytest.raises(UnsupportedImage, match=r"a\.mrcs: expected one plane, found 3 \(axes IYX\)"):
+        read_grey_frame(stack)
+    with pytest.raises(UnsupportedImage, match=r"a\.png: expected grey, found colour"):
+        read_grey_frame(colour)

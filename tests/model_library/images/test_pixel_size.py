@@ -37,6 +37,14 @@ def test_each_place_is_understood(tmp_path, options, expected):
     assert found == (None if expected is None else pytest.approx(expected))
 
 
+def test_pixels_that_are_not_square_have_no_side_and_say_why(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, metadata=None, resolution=(1e6, 2e6), resolutionunit="CENTIMETER")
+    frame = read_frame(path)
+    assert frame.pixel_size_nm is None
+    assert frame.metadata == {"pixel_size": "not square: y 5, x 10 nm"}
+
+
 def test_vendors_tags(shared_data):
     folder = shared_data / "vendor_formats"
     fei = read_frame(folder / "tiff_fei" / "FEI-Helios-Ebeam-8bits.tif")

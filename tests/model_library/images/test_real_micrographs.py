@@ -11,6 +11,7 @@ FOLDERS = [
     ("em_bio_fibsem_fib25/validation_slices_520/*.png", 8),
     ("em_mat_superalloy_nasa/**/*.png", 36),
     ("em_highres_sr/images/*.tif", 3),
+    ("em_mat_nanocomposite_agglomerates/**/*.jpg", 28),
 ]
 
 

@@ -145,6 +145,8 @@ def test_limits_are_the_callers(tmp_path):
     with_thumbnail(path)
     with pytest.raises(UnsupportedImage, match="at most 1 pages"):
         read_stack(path, ReadLimits(max_pages=1))
+    with pytest.raises(UnsupportedImage, match="found 2040 in 2 pages; split the file"):
+        read_stack(path, ReadLimits(max_bytes=2039))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -160,6 +162,20 @@ def test_pictures_are_micrographs_unless_coloured_or_cut_off(tmp_path, suffix):
         read_micrograph(path, ReadLimits(max_pixels=1000))
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(TruncatedImage):
+        read_micrograph(path)
+
+
+def test_the_faint_tint_that_jpeg_gives_to_grey_is_no_colour(tmp_path):
+    path = tmp_path / "published.jpg"
+    tinted = np.stack([GREY // 2 + 60] * 3, axis=-1)
+    tinted[..., 2] += 5
+    path.write_bytes(imagecodecs.jpeg8_encode(tinted, level=95))
+    found = read_micrograph(path).pixels
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - (GREY // 2 + 60)).mean() < 3
+    # PNG keeps what it is given: there, a tint is meant.
+    path.write_bytes(imagecodecs.png_encode(tinted))
+    with pytest.raises(UnsupportedImage, match="colour channels that differ"):
         read_micrograph(path)
 
 

@@ -112,7 +112,7 @@ def test_colour_keeps_its_samples_and_gives_no_grey_frame(tmp_path, planar):
     assert recording.axes == "YXS"
     assert recording.shape == (96, 80)
     assert np.array_equal(recording.pixels, COLOUR)
-    with pytest.raises(UnsupportedImage, match="colour samples that differ"):
+    with pytest.raises(UnsupportedImage, match="colour channels that differ"):
         recording.frames()
 
 

@@ -77,6 +77,11 @@ def test_colours_become_samples():
         ((7,), [axis("E")], np.uint16, "a signal of shape"),
         ((4, 5, 6), [axis("y", navigate=True), axis("x", navigate=True), axis("E")], np.uint16, "spectra"),
         (
+            (4, 5, 6),
+            [*(axis(name, navigate=np.True_) for name in "yx"), axis("E", navigate=np.False_)],
+            *(np.uint16, "spectra"),
+        ),
+        (
             (2, 3, 4, 5),
             [axis("sy", navigate=True), axis("sx", navigate=True), axis("ky"), axis("kx")],
             np.uint16,
