@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 
 from model_library.errors import NonFinitePixels
 from model_library.images.frame import Grey
-from model_library.images.intensity import Scaling, refuse_non_finite
+from model_library.images.intensity import refuse_non_finite
 from model_library.images.tiling import plan_tiles
 from model_library.inference.weights import LoadedNetwork, load_network
 from model_library.networks.build import out_channels, receptive_radius, scale, stride
+from model_library.networks.units import scaling_for
 from model_library.wire.methods import NetworkRef
 
 __all__ = ["LoadedNetwork", "NetworkMethod", "load_network", "segment"]
@@ -59,7 +60,7 @@ class NetworkMethod:
             The image, or what the network makes of it, holds NaN or infinity.
         """
         refuse_non_finite(pixels, "image")
-        scaling = Scaling.of(pixels)
+        scaling = scaling_for(self._network.card.config, pixels)
         restored = forward_tiled(self._network, scaling.apply(pixels), tile_px=self._tile_px)[0]
         return scaling.invert(restored)
 
@@ -81,7 +82,8 @@ def segment(pixels: Grey, network: LoadedNetwork, *, tile_px: int = TILE_PX) -> 
     uint8 [Y, X], class indices.
     """
     refuse_non_finite(pixels, "image")
-    scores = forward_tiled(network, Scaling.of(pixels).apply(pixels), tile_px=tile_px)
+    unit = scaling_for(network.card.config, pixels).apply(pixels)
+    scores = forward_tiled(network, unit, tile_px=tile_px)
     labels: NDArray[np.uint8] = scores.argmax(axis=0).astype(np.uint8)
     return labels
 
