@@ -28,15 +28,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list", epilog="Example: synoptic library list --json")
 def list_networks(folder: FolderOption = None, as_json: JsonOption = False) -> None:
     """List the networks of the library."""
-    rows = [_row(card) for card in _cards(_library(folder))]
+    cards = _cards(_library(folder))
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([_row(card) for card in cards], indent=2))
         return
-    for row in rows:
-        typer.echo(
-            f"{row['id']:28} {row['task']['kind']:14} {row['architecture']:18} "
-            f"{row['parameters']:>8} parameters  {row['flops_per_pixel'] / 1000:6.0f} kFLOP/pixel"
-        )
+    from rich.console import Console
+
+    from model_library.zoo.tables import networks_table
+
+    Console().print(networks_table(cards))
 
 
 @app.command(epilog="Example: synoptic library show unet-denoise-shot")
@@ -50,9 +50,11 @@ def show(
     if as_json:
         typer.echo(card.model_dump_json(indent=2))
         return
-    from model_library.cards.rendering import as_text
+    from rich.console import Console
 
-    typer.echo(as_text(card))
+    from model_library.zoo.tables import card_table
+
+    Console().print(card_table(card))
 
 
 @app.command(epilog="Example: synoptic library verify --all")
@@ -136,6 +138,7 @@ def _row(card: "NetworkCard") -> dict[str, Any]:
         "id": card.id,
         "version": card.version,
         "task": content["task"],
+        "modality": content["modality"],
         "architecture": card.config.kind,
         **content["facts"],
         "pixel_size_nm": content["pixel_size_nm"],
