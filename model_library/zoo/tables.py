@@ -16,9 +16,9 @@ def networks_table(cards: Iterable[NetworkCard]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("network", no_wrap=True)
     table.add_column("task", no_wrap=True)
-    for name in ("weights", "field px", "kFLOP/px", "pixel nm"):
+    for name in ("params", "field", "kFLOP", "nm"):
         table.add_column(name, justify="right")
-    table.add_column("score")
+    table.add_column("score", no_wrap=True)
     for card in cards:
         facts, sizes = card.facts, card.pixel_size_nm
         table.add_row(
