@@ -144,6 +144,7 @@ def test_a_restoring_network_works_in_counts(own: Library, tmp_path: Path):
     expected = foreign.raw(IMAGE[None, None])[0, 0] * IMAGE.std() + IMAGE.mean()
     restored = NetworkMethod(own.load(card.id), tile_px=16)(IMAGE)
     np.testing.assert_allclose(restored, expected, rtol=1e-3, atol=1e-2)
+    np.testing.assert_array_equal(restored, NetworkMethod(own.load(card.id))(IMAGE))
 
 
 @pytest.mark.parametrize(
