@@ -64,7 +64,7 @@ def verify(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute digests, keys, shapes, finiteness, facts and self-tests; exit code 1 where they contradict a card."""
+    """Recompute digests, keys, shapes, facts and self-tests; exit code 1 where they contradict a card."""
     library = _library(folder)
     wanted = list(library.ids()) if every else list(network_ids or ())
     if not wanted:
