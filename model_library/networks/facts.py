@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from model_library.networks.build import build, exact_tiling, receptive_radius, stride
 from model_library.networks.config import MaskRCNNConfig, NetworkConfig, NetworkFacts
+from model_library.networks.super_resolution import MeanShift
 
 _DETECTOR_SIDE = 256
 
@@ -32,11 +33,11 @@ def _flops_per_pixel(module: nn.Module, channels: int, side: int) -> int:
 
     def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
-        assert isinstance(layer, nn.Conv2d)
+        assert isinstance(layer.weight, Tensor)
         total += 2 * layer.weight[0].numel() * output.numel()
 
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, nn.Conv2d | MeanShift):
             layer.register_forward_hook(count)
     module(torch.empty(1, channels, side, side, device="meta"))
     return round(total / side**2)

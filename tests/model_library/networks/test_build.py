@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from model_library.networks.build import build, in_channels, out_channels, receptive_radius, scale, stride
 from model_library.networks.config import (
@@ -50,6 +51,14 @@ def test_a_network_maps_a_batch_to_its_scale_and_channels(config: NetworkConfig)
 @every_config
 def test_the_facts_count_what_is_built(config: NetworkConfig):
     assert facts(config).parameters == sum(tensor.numel() for tensor in build(config).parameters())
+
+
+@every_config
+def test_the_facts_count_the_operations_that_torch_counts(config: NetworkConfig):
+    side = 8 * stride(config)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        build(config)(torch.empty(1, in_channels(config), side, side))
+    assert facts(config).flops_per_pixel == round(counter.get_total_flops() / side**2)
 
 
 @every_config
