@@ -55,6 +55,13 @@ def tuned_field(instrument_id: str, field: str) -> str:
     return f"{instrument_id}/{field}"
 
 
+class SelfTest(Message):
+    """Values of the network's output, evenly spaced, for uniform noise in [0, 1) of this seed."""
+
+    seed: int
+    values: tuple[float, ...] = Field(min_length=1)
+
+
 class NetworkCard(Message):
     """What a network is for, what it was trained on, how it scores and where it ends.
 
@@ -77,3 +84,4 @@ class NetworkCard(Message):
     limits: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     lineage: Lineage | None = None
+    self_test: SelfTest | None = None

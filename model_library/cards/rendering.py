@@ -3,28 +3,39 @@
 from model_library.cards.card import CardScore, NetworkCard, TrainingData
 
 
-def as_text(card: NetworkCard) -> str:
-    """Render a card as lines of plain text."""
-    facts = card.facts
+def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
+    """Render a card as lines, each with a label."""
+    facts, sizes = card.facts, card.pixel_size_nm
     lines = [
-        f"{card.id} {card.version}: {card.purpose}",
-        f"task          {card.task.kind} x{card.task.scale}, {card.config.kind}",
-        f"facts         {facts.parameters} parameters, receptive field {facts.receptive_field_px} px, "
-        f"{facts.flops_per_pixel / 1000:.0f} kFLOP per input pixel, "
-        f"{'exact' if facts.exact_tiling else 'inexact'} tiling",
-        f"weights       SHA-256 {card.weights_sha256}",
-        f"made by       {card.recipe or 'unknown'}, seed {card.seed}",
-        *(f"trained on    {_data(item)}" for item in card.training_data),
-        *(f"score         {_score(item)}" for item in card.scores),
-        *(f"limit         {limit}" for limit in card.limits),
-        f"licence       {card.licence}",
+        ("purpose", card.purpose),
+        ("task", f"{card.task.kind} x{card.task.scale}, {card.config.kind}"),
+        ("modality", ", ".join(card.modality) or "any"),
+        ("pixel size", "any" if sizes is None else f"{sizes[0]:g} to {sizes[1]:g} nm"),
+        (
+            "facts",
+            f"{facts.parameters} parameters, receptive field {facts.receptive_field_px} px, "
+            f"{facts.flops_per_pixel / 1000:.0f} kFLOP per input pixel, "
+            f"{'exact' if facts.exact_tiling else 'inexact'} tiling",
+        ),
+        ("weights", f"SHA-256 {card.weights_sha256}"),
+        ("made by", f"{card.recipe or 'unknown'}, seed {card.seed}"),
+        *(("trained on", _data(item)) for item in card.training_data),
+        *(("score", _score(item)) for item in card.scores),
+        *(("limit", limit) for limit in card.limits),
+        ("licence", card.licence),
     ]
     if card.lineage is not None:
         parent = card.lineage
         lines.append(
-            f"tuned from    {parent.parent_id} {parent.parent_version} by campaign {parent.campaign}"
+            ("tuned from", f"{parent.parent_id} {parent.parent_version} by campaign {parent.campaign}")
         )
-    return "\n".join(lines)
+    return tuple(lines)
+
+
+def as_text(card: NetworkCard) -> str:
+    """Render a card as plain text."""
+    lines = (f"{label:<14}{text}" for label, text in card_lines(card))
+    return "\n".join((f"{card.id} {card.version}", *lines))
 
 
 def _data(item: TrainingData) -> str:

@@ -31,20 +31,24 @@ class Scaling:
     gain: float
 
     @classmethod
-    def of(cls, pixels: NDArray[Any]) -> "Scaling":
-        """Scale so that percentiles 1 and 99 of a whole image become 0 and 1.
+    def of(
+        cls, pixels: NDArray[Any], percentiles: tuple[float, float] = (LOW_PERCENTILE, HIGH_PERCENTILE)
+    ) -> "Scaling":
+        """Scale so that two percentiles of a whole image become 0 and 1.
 
         Parameters
         ----------
         pixels
             Axes [Y, X], counts; the whole image, never a tile, so that tiles agree at their seams.
+        percentiles
+            The lower and the higher one.
 
         Raises
         ------
         NonFinitePixels
             A percentile is NaN or infinite.
         """
-        low, high = (float(value) for value in np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE)))
+        low, high = (float(value) for value in np.percentile(pixels, percentiles))
         if not np.isfinite(high - low):
             raise NonFinitePixels(
                 f"expected finite grey values, found percentiles {low} and {high}; leave this image out"
@@ -53,6 +57,22 @@ class Scaling:
             # Nearly flat: a few outliers, or nothing at all, give the scale.
             low, high = float(pixels.min()), float(pixels.max())
         return cls(offset=low, gain=high - low if high > low else 1.0)
+
+    @classmethod
+    def standard(cls, pixels: NDArray[Any]) -> "Scaling":
+        """Scale so that a whole image has mean 0 and standard deviation 1; a flat one keeps its counts.
+
+        Raises
+        ------
+        NonFinitePixels
+            The image holds NaN or infinity.
+        """
+        mean, deviation = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+        if not np.isfinite(deviation):
+            raise NonFinitePixels(
+                f"expected finite grey values, found a mean of {mean}; leave this image out"
+            )
+        return cls(offset=mean, gain=deviation if deviation > 0 else 1.0)
 
     def apply(self, pixels: Grey) -> Grey:
         """Turn counts to units; axes [Y, X], float32."""

@@ -14,6 +14,7 @@ from model_library.inference.self_ensemble import Channels, over_dihedral
 from model_library.inference.weights import LoadedNetwork, load_network
 from model_library.networks.build import in_channels, out_channels, receptive_radius, scale, stride
 from model_library.networks.config import MaskRCNNConfig
+from model_library.networks.units import scaling_for
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
 
@@ -102,7 +103,7 @@ def restore(
     network
         With this many input channels.
     scaling
-        From counts to the unit scale, one for all channels; None takes that of this image.
+        From counts to the network's units, one for all channels; None takes that of this image.
     tile_px, self_ensemble
         See `NetworkMethod`.
 
@@ -118,7 +119,7 @@ def restore(
         It has another number of channels.
     """
     refuse_non_finite(channels, "image")
-    scaling = scaling or Scaling.of(channels)
+    scaling = scaling or scaling_for(network.card.config, channels)
     unit = scaling.apply(channels)
     return scaling.invert(forward_tiled(network, unit, tile_px=tile_px, self_ensemble=self_ensemble))
 
@@ -156,7 +157,7 @@ def segment(
         found = instances(channels, network, scaling=scaling)
         return np.concatenate([np.zeros(1, np.uint8), found.classes.astype(np.uint8)])[found.labels]
     refuse_non_finite(channels, "image")
-    unit = (scaling or Scaling.of(channels)).apply(channels)
+    unit = (scaling or scaling_for(network.card.config, channels)).apply(channels)
     scores = forward_tiled(network, unit, tile_px=tile_px, self_ensemble=self_ensemble)
     labels: NDArray[np.uint8] = scores.argmax(axis=0).astype(np.uint8)
     return labels

@@ -15,6 +15,15 @@ from model_library.networks.config import (
     restored_channels,
 )
 from model_library.networks.edsr import EDSR, edsr_radius
+from model_library.networks.graph import Graph
+from model_library.networks.graph_config import GraphConfig
+from model_library.networks.graph_reach import (
+    graph_exact,
+    graph_out_channels,
+    graph_radius,
+    graph_scale,
+    graph_stride,
+)
 from model_library.networks.mdsr import MDSR, mdsr_radius
 from model_library.networks.pssr_unet import PSSRUNet, pssr_unet_radius, pssr_unet_stride
 from model_library.networks.residual_denoiser import ResidualDenoiser, residual_denoiser_radius
@@ -43,6 +52,8 @@ def build(config: NetworkConfig) -> nn.Module:
             from model_library.networks.mask_rcnn import MaskRCNN
 
             return MaskRCNN(config)
+        case GraphConfig():
+            return Graph(config)
         case _:
             assert_never(config)
 
@@ -60,6 +71,8 @@ def stride(config: NetworkConfig) -> int:
             return unet_stride(config)
         case PSSRUNetConfig():
             return pssr_unet_stride(config)
+        case GraphConfig():
+            return graph_stride(config)
         case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig() | MaskRCNNConfig():
             return 1
         case _:
@@ -83,6 +96,8 @@ def receptive_radius(config: NetworkConfig) -> int:
             from model_library.networks.mask_rcnn import mask_rcnn_radius
 
             return mask_rcnn_radius(config)
+        case GraphConfig():
+            return graph_radius(config)
         case _:
             assert_never(config)
 
@@ -92,6 +107,8 @@ def scale(config: NetworkConfig) -> int:
     match config:
         case EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
             return config.scale
+        case GraphConfig():
+            return graph_scale(config)
         case UNetConfig() | ResidualDenoiserConfig() | MaskRCNNConfig():
             return 1
         case _:
@@ -110,6 +127,8 @@ def out_channels(config: NetworkConfig) -> int:
             return config.out_channels
         case MaskRCNNConfig():
             return config.classes
+        case GraphConfig():
+            return graph_out_channels(config)
         case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
             return restored_channels(config)
         case _:
@@ -125,5 +144,7 @@ def exact_tiling(config: NetworkConfig) -> bool:
             return True
         case MaskRCNNConfig():
             return False
+        case GraphConfig():
+            return graph_exact(config)
         case _:
             assert_never(config)

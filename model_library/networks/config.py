@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from model_library.networks.graph_config import GraphConfig
 from model_library.wire.base import Message
 
 Channels = Literal["grey", "rgb", "slices"]
@@ -146,7 +147,13 @@ class MaskRCNNConfig(_Architecture):
 
 
 NetworkConfig = Annotated[
-    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig | MaskRCNNConfig,
+    UNetConfig
+    | ResidualDenoiserConfig
+    | EDSRConfig
+    | MDSRConfig
+    | PSSRUNetConfig
+    | MaskRCNNConfig
+    | GraphConfig,
     Field(discriminator="kind"),
 ]
 

@@ -49,15 +49,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list", epilog="Example: synoptic library list --json")
 def list_networks(folder: FolderOption = None, as_json: JsonOption = False) -> None:
     """List the networks of the library."""
-    rows = [_row(card) for card in _cards(_library(folder))]
+    cards = _cards(_library(folder))
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([_row(card) for card in cards], indent=2))
         return
-    for row in rows:
-        typer.echo(
-            f"{row['id']:28} {row['task']['kind']:14} {row['architecture']:18} "
-            f"{row['parameters']:>8} parameters  {row['flops_per_pixel'] / 1000:6.0f} kFLOP/pixel"
-        )
+    from rich.console import Console
+
+    from model_library.zoo.tables import networks_table
+
+    Console().print(networks_table(cards))
 
 
 @app.command(epilog="Example: synoptic library show unet-denoise-shot")
@@ -71,9 +71,11 @@ def show(
     if as_json:
         typer.echo(card.model_dump_json(indent=2))
         return
-    from model_library.cards.rendering import as_text
+    from rich.console import Console
 
-    typer.echo(as_text(card))
+    from model_library.zoo.tables import card_table
+
+    Console().print(card_table(card))
 
 
 @app.command(epilog="Example: synoptic library verify --all")
@@ -83,7 +85,7 @@ def verify(
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute digests, keys, shapes, finiteness and facts; exit code 1 where a card is contradicted."""
+    """Recompute digests, keys, shapes, facts and self-tests; exit code 1 where they contradict a card."""
     library = _library(folder)
     wanted = list(library.ids()) if every else list(network_ids or ())
     if not wanted:
@@ -161,6 +163,7 @@ def _row(card: "NetworkCard") -> dict[str, Any]:
         "id": card.id,
         "version": card.version,
         "task": content["task"],
+        "modality": content["modality"],
         "architecture": card.config.kind,
         **content["facts"],
         "pixel_size_nm": content["pixel_size_nm"],

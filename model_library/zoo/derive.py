@@ -34,7 +34,7 @@ def derived_card(
 
     Returns
     -------
-    The card: the parent's without its scores, which belong to other weights.
+    The card: the parent's without its scores and self-test, which belong to other weights.
     """
     before = () if parent.lineage is None else parent.lineage.tuned_fields
     lineage = Lineage(
@@ -50,6 +50,7 @@ def derived_card(
             "weights_sha256": weights_sha256,
             "training_data": (*parent.training_data, *training_data),
             "scores": (),
+            "self_test": None,
             "lineage": lineage,
         }
     )

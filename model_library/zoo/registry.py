@@ -4,6 +4,7 @@ from pathlib import Path
 
 from model_library.cards.card import NetworkCard
 from model_library.errors import UnknownNetwork
+from model_library.inference.self_test import check_self_test
 from model_library.inference.weights import CARD_FILE, LoadedNetwork, load_network, read_card
 from model_library.wire.tasks import Task
 
@@ -41,8 +42,10 @@ class Library:
         return load_network(self.path(network_id))
 
     def verify(self, network_id: str) -> NetworkCard:
-        """Check digest, keys, shapes, finiteness and facts; raises as `load` does."""
-        return self.load(network_id).card
+        """Check digest, keys, shapes, finiteness, facts and the card's self-test; raises as `load` does."""
+        network = self.load(network_id)
+        check_self_test(network)
+        return network.card
 
     def for_task(self, task: Task) -> tuple[NetworkCard, ...]:
         """Cards of the networks that do this very task (for super-resolution, at this scale)."""

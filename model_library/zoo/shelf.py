@@ -7,6 +7,7 @@ from uuid import uuid4
 from model_library.cards.card import NetworkCard
 from model_library.errors import LibraryError, WeightsError
 from model_library.images.durable import TEMPORARY_SUFFIX, sync_folder, write_durably
+from model_library.inference.self_test import check_self_test
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, load_network, read_card
 from model_library.zoo.registry import Library, library_folder
 from model_library.zoo.store import card_bytes
@@ -45,7 +46,7 @@ def put(library: Library, card: NetworkCard, weights: bytes) -> NetworkCard:
         staged.mkdir(parents=True)
         write_durably(staged / WEIGHTS_FILE, weights)
         write_durably(staged / CARD_FILE, card_bytes(card))
-        load_network(staged)
+        check_self_test(load_network(staged))
         staged.rename(final)
         sync_folder(library.folder)
     except OSError as failure:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from model_library.cards.card import CardScore, NetworkCard
 from model_library.errors import CardError
 from model_library.images.durable import write_durably
+from model_library.inference.self_test import self_test
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, assemble, read_card
 from model_library.signing.digests import sha256_bytes, sha256_file
 
@@ -37,7 +38,7 @@ def save_network(folder: Path, module: nn.Module, card: NetworkCard) -> NetworkC
     module
         With float32 weights.
     card
-        Its digest is replaced by that of the weights.
+        Its digest and its self-test are replaced by those of the weights.
 
     Returns
     -------
@@ -49,8 +50,9 @@ def save_network(folder: Path, module: nn.Module, card: NetworkCard) -> NetworkC
         The weights are not finite, or not those of the card's architecture.
     """
     content = weights_bytes(module)
-    final = card.model_copy(update={"weights_sha256": sha256_bytes(content)})
-    assemble(final, content, source=str(folder / WEIGHTS_FILE))
+    named = card.model_copy(update={"weights_sha256": sha256_bytes(content)})
+    loaded = assemble(named, content, source=str(folder / WEIGHTS_FILE))
+    final = named.model_copy(update={"self_test": self_test(loaded)})
     folder.mkdir(parents=True, exist_ok=True)
     write_durably(folder / WEIGHTS_FILE, content)
     _write_card(folder, final)

@@ -15,7 +15,7 @@ from model_library.images.durable import write_durably
 from model_library.images.intensity import Scaling
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, LoadedNetwork
 from model_library.networks.build import receptive_radius, scale, stride
-from model_library.networks.config import NetworkConfig
+from model_library.networks.config import MaskRCNNConfig, NetworkConfig
 from model_library.signing.digests import sha256_bytes
 from model_library.specimens import SpecimenKind, render
 from model_library.wire.tasks import Segment
@@ -54,6 +54,12 @@ def export_package(network: LoadedNetwork, path: Path) -> None:
     ExchangeError
         The network cannot be expressed, or bioimage.io refuses its card.
     """
+    config = network.card.config
+    if isinstance(config, MaskRCNNConfig):
+        raise ExchangeError(
+            f"expected a network from image to image, found {network.card.id}, a {config.kind}: bioimage.io "
+            "has no description of instances; hand on its folder (synoptic library add)"
+        )
     if not path.parent.is_dir():
         raise ExchangeError(f"{path}: expected a folder to write a package to, found none; correct --out")
     files = package_files(network)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from model_library.cards.card import NetworkCard
 from model_library.errors import CardError, ExchangeError
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, assemble
+from model_library.zoo.exchange.adoption import adopt
 from model_library.zoo.exchange.package import Package, open_package
 from model_library.zoo.exchange.rehearsal import rehearse
 from model_library.zoo.registry import Library
@@ -39,20 +40,22 @@ def import_package(path: Path, library: Library, network_id: str | None = None) 
         The library cannot take the network.
     """
     package = open_package(path)
-    card, weights = _restored(package)
-    if network_id is not None:
-        card = _renamed(card, network_id)
-    rehearse(assemble(card, weights, source=f"{path}: {WEIGHTS_FILE}"), package)
+    # Ours say so, and carry a card; then the very network is restored, not its graph.
+    if CARD_FILE in package.files and "synoptic" in (package.description.config.model_extra or {}):
+        card, weights = _restored(package)
+        if network_id is not None:
+            card = _renamed(card, network_id)
+        rehearse(assemble(card, weights, source=f"{path}: {WEIGHTS_FILE}"), package)
+    else:
+        card, weights = adopt(package, network_id)
     return put(library, card, weights)
 
 
 def _restored(package: Package) -> tuple[NetworkCard, bytes]:
     """Give the very card and weights that Synoptic put into the package."""
-    missing = [name for name in (CARD_FILE, WEIGHTS_FILE) if name not in package.files]
-    if missing:
+    if WEIGHTS_FILE not in package.files:
         raise ExchangeError(
-            f"{package.name}: expected a card and weights of Synoptic, found no {' or '.join(missing)}; "
-            "name a package that Synoptic has exported"
+            f"{package.name}: expected {WEIGHTS_FILE} beside {CARD_FILE}, found none; fetch the package again"
         )
     try:
         card = NetworkCard.model_validate_json(package.files[CARD_FILE])

@@ -31,6 +31,7 @@ class Package:
 
     name: str
     description: ModelDescr
+    description_file: str
     files: Mapping[str, bytes]
 
     def array(self, source: object) -> NDArray[Any]:
@@ -60,7 +61,7 @@ def check_package(name: str, files: Mapping[str, bytes]) -> Package:
         missing or has another digest.
     """
     refuse_code(files)
-    content = _content(name, files)
+    file, content = _content(name, files)
     _refuse_fields(name, content)
     known: dict[str, Sha256 | None] = {each: Sha256(sha256_bytes(files[each])) for each in files}
     # With the digests at hand nothing is opened, and no address in the description is looked up.
@@ -78,10 +79,10 @@ def check_package(name: str, files: Mapping[str, bytes]) -> Package:
             f"{name}: expected a model in version 0.5 of the format, found a {found.type} in "
             f"{found.format_version}; convert it with `bioimageio update-format`"
         )
-    return Package(name, found, files)
+    return Package(name, found, file, files)
 
 
-def _content(package: str, files: Mapping[str, bytes]) -> dict[str, Any]:
+def _content(package: str, files: Mapping[str, bytes]) -> tuple[str, dict[str, Any]]:
     name = next((name for name in _DESCRIPTION_FILES if name in files), None)
     if name is None:
         raise ExchangeError(
@@ -104,7 +105,7 @@ def _content(package: str, files: Mapping[str, bytes]) -> dict[str, Any]:
         raise ExchangeError(
             f"{package}: expected fields in {name}, found {type(content).__name__}; fetch it again"
         )
-    return {str(key): value for key, value in content.items()}
+    return name, {str(key): value for key, value in content.items()}
 
 
 def _refuse_fields(package: str, content: dict[str, Any]) -> None:

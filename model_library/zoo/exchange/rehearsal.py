@@ -2,13 +2,22 @@
 
 import numpy as np
 import torch
-from bioimageio.spec.model.v0_5 import InputTensorDescr, OutputTensorDescr, SoftmaxDescr
+from bioimageio.spec.model.v0_5 import (
+    BinarizeDescr,
+    BinarizeKwargs,
+    EnsureDtypeDescr,
+    InputTensorDescr,
+    OutputTensorDescr,
+    SigmoidDescr,
+    SoftmaxDescr,
+)
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from model_library.errors import ExchangeError
-from model_library.images.intensity import Scaling
 from model_library.inference.weights import LoadedNetwork
+from model_library.networks.build import scale
+from model_library.networks.units import scaling_for
 from model_library.zoo.exchange.package import Package
 
 TOLERANCE = 1e-3
@@ -24,12 +33,31 @@ def rehearse(network: LoadedNetwork, package: Package) -> None:
         There is no such image, or the result is another one.
     """
     image, expected = test_tensors(package)
-    unit = Scaling.of(image).apply(image)
+    unit = scaling_for(network.card.config, image).apply(image)
     with torch.inference_mode():
         found: NDArray[np.float32] = network.module(torch.from_numpy(unit)).numpy()
-    if any(isinstance(step, SoftmaxDescr) for step in package.description.outputs[0].postprocessing):
-        found = softmax(found, axis=1)
-    compare(found, expected, package.name)
+    factor = scale(network.card.config)
+    if found.shape[2:] != (image.shape[2] * factor, image.shape[3] * factor):
+        raise ExchangeError(
+            f"{package.name}: expected a network that keeps the size of the image, times {factor}, found "
+            f"{found.shape[2:]} from {image.shape[2:]}; Synoptic cannot run this network"
+        )
+    for step in package.description.outputs[0].postprocessing:
+        match step:
+            case SoftmaxDescr():
+                found = softmax(found, axis=1)
+            case SigmoidDescr():
+                found = expit(found)
+            case BinarizeDescr(kwargs=BinarizeKwargs(threshold=threshold)):
+                found = (found > threshold).astype(np.float32)
+            case EnsureDtypeDescr():
+                pass
+            case _:
+                raise ExchangeError(
+                    f"{package.name}: expected no step after the network but softmax, sigmoid and binarize, "
+                    f"found {step.id}; Synoptic cannot run this network"
+                )
+    _compare(found, expected, package.name)
 
 
 def test_tensors(package: Package) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -64,8 +92,7 @@ def _tensor(package: Package, tensor: InputTensorDescr | OutputTensorDescr) -> N
     return found
 
 
-def compare(found: NDArray[np.float32], expected: NDArray[np.float32], name: str) -> None:
-    """Refuse a result that is not the expected one; raises `ExchangeError`."""
+def _compare(found: NDArray[np.float32], expected: NDArray[np.float32], name: str) -> None:
     if found.shape != expected.shape:
         raise ExchangeError(
             f"{name}: expected a test output of {expected.shape}, found {found.shape}; do not use it"

@@ -8,6 +8,8 @@ CARD = NetworkCard(
     version="2.0.0",
     purpose="Denoise.",
     task=Denoise(),
+    modality=("sem", "fib_sem"),
+    pixel_size_nm=(2.0, 8.5),
     config=UNetConfig(widths=(4, 6)),
     facts=NetworkFacts(parameters=1234, receptive_field_px=21, flops_per_pixel=5600, exact_tiling=True),
     weights_sha256="ab" * 32,
@@ -34,7 +36,10 @@ CARD = NetworkCard(
 def test_a_card_in_words_holds_what_its_reader_must_know():
     text = as_text(CARD)
     for fact in (
-        "planted 2.0.0: Denoise.",
+        "planted 2.0.0",
+        "purpose       Denoise.",
+        "modality      sem, fib_sem",
+        "pixel size    2 to 8.5 nm",
         "1234 parameters, receptive field 21 px, 6 kFLOP per input pixel, exact tiling",
         "ab" * 32,
         "alloy: 2 images, terms MIT, 1 files by digest",
@@ -47,3 +52,9 @@ def test_a_card_in_words_holds_what_its_reader_must_know():
 
 def test_a_card_survives_its_json():
     assert NetworkCard.model_validate_json(CARD.model_dump_json()) == CARD
+
+
+def test_a_card_bound_to_nothing_says_so():
+    text = as_text(CARD.model_copy(update={"modality": (), "pixel_size_nm": None}))
+    assert "modality      any" in text
+    assert "pixel size    any" in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from model_library.errors import RecipeError, UnknownNetwork
+from model_library.errors import LibraryError, RecipeError, UnknownNetwork
 from model_library.zoo.cli import app
 
 RUN = CliRunner()
@@ -24,8 +24,10 @@ def test_pretrain_writes_a_network_that_list_show_and_verify_know(library: Path)
     assert row["id"] == "tiny"
     assert row["task"] == {"kind": "denoise"}
     wanted = {"architecture", "parameters", "receptive_field_px", "flops_per_pixel", "exact_tiling"}
-    assert wanted | {"pixel_size_nm", "licence", "scores"} <= row.keys()
-    assert "tiny" in RUN.invoke(app, ["list", "--folder", str(library)]).stdout
+    assert wanted | {"modality", "pixel_size_nm", "licence", "scores"} <= row.keys()
+    table = RUN.invoke(app, ["list", "--folder", str(library)]).stdout
+    assert "tiny" in table
+    assert f"{row['receptive_field_px']}" in table
     assert "Good for nothing." in RUN.invoke(app, ["show", "tiny", "--folder", str(library)]).stdout
     card = json.loads(RUN.invoke(app, ["show", "tiny", "--folder", str(library), "--json"]).stdout)
     assert card["seed"] == 5
@@ -53,7 +55,9 @@ def test_unknown_names_are_refused(library: Path):
     assert isinstance(RUN.invoke(app, ["pretrain", "nothing"]).exception, RecipeError)
 
 
-@pytest.mark.parametrize("command", ["list", "show", "verify", "pretrain"])
+@pytest.mark.parametrize(
+    "command", ["list", "show", "verify", "pretrain", "export", "import", "add", "remove"]
+)
 def test_every_command_has_help_with_an_example(command: str):
     result = RUN.invoke(app, [command, "--help"])
     assert result.exit_code == 0
@@ -68,3 +72,22 @@ def test_a_new_library_may_start_from_a_network_that_ships(write_recipe: Callabl
     assert result.exit_code == 0, result.output
     sources = [data["source"] for data in json.loads(result.stdout)["training_data"]]
     assert any("through unet-denoise-shot" in source for source in sources)
+
+
+def test_a_network_travels_by_package_and_by_folder(library: Path, tmp_path: Path):
+    package, mine, copy = tmp_path / "tiny.zip", tmp_path / "mine", tmp_path / "copy"
+    exported = RUN.invoke(app, ["export", "tiny", "--folder", str(library), "--out", str(package)])
+    assert exported.exit_code == 0, exported.output
+    taken = RUN.invoke(app, ["import", str(package), "--id", "guest", "--folder", str(mine), "--json"])
+    assert json.loads(taken.stdout)["id"] == "guest"
+    added = RUN.invoke(app, ["add", str(mine / "guest"), "--folder", str(copy)])
+    assert added.stdout.startswith("guest 1.0.0 ")
+    assert RUN.invoke(app, ["verify", "--all", "--folder", str(copy)]).exit_code == 0
+    removed = RUN.invoke(app, ["remove", "guest", "--folder", str(copy)])
+    assert removed.stdout == "guest removed\n"
+    assert json.loads(RUN.invoke(app, ["list", "--folder", str(copy), "--json"]).stdout) == []
+
+
+def test_the_library_that_ships_is_not_changed(library: Path):
+    for command in (["add", str(library / "tiny")], ["remove", "unet-denoise-shot"]):
+        assert isinstance(RUN.invoke(app, command).exception, LibraryError)

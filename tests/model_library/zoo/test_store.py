@@ -12,7 +12,7 @@ from model_library.signing.digests import sha256_file
 from model_library.wire.tasks import Denoise, SuperResolve, Task
 from model_library.zoo.derive import derived_card
 from model_library.zoo.registry import Library
-from model_library.zoo.store import save_network, save_scores
+from model_library.zoo.store import card_bytes, save_network, save_scores
 
 SCORE = CardScore(
     suite="specimens",
@@ -51,6 +51,21 @@ def test_the_card_holds_the_digest_of_the_weights_as_written(library: Library):
     path = library.path("b-net") / "weights.safetensors"
     assert library.verify("b-net").weights_sha256 == sha256_file(path)
     assert not list(library.path("b-net").glob("*.part"))
+
+
+def test_the_card_keeps_an_answer_that_verify_asks_for_again(library: Library):
+    card = library.card("a-net")
+    assert card.self_test is not None
+    assert len(set(card.self_test.values)) > 1
+    wrong = card.self_test.model_copy(
+        update={"values": tuple(value + 0.01 for value in card.self_test.values)}
+    )
+    path = library.path("a-net") / "card.json"
+    path.write_bytes(card_bytes(card.model_copy(update={"self_test": wrong})))
+    with pytest.raises(WeightsError, match="expected the answer on its card"):
+        library.verify("a-net")
+    path.write_bytes(card_bytes(card.model_copy(update={"self_test": None})))
+    library.verify("a-net")
 
 
 def test_an_unknown_network_is_refused_by_name(library: Library):
@@ -108,6 +123,7 @@ def test_a_derived_card_names_its_parent_and_drops_its_scores(library: Library):
         training_data=(seen,),
     )
     assert (child.id, child.version, child.scores) == (parent.id, "1.0.0+c7", ())
+    assert child.self_test is None
     assert child.training_data[-1] == seen
     assert child.lineage is not None
     assert child.lineage.parent_weights_sha256 == parent.weights_sha256

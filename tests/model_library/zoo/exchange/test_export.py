@@ -14,9 +14,13 @@ import pytest
 import torch
 from bioimageio.spec.utils import read_yaml
 
+from model_library.cards.card import NetworkCard
 from model_library.errors import ExchangeError
 from model_library.images.intensity import Scaling
 from model_library.inference.engine import LoadedNetwork
+from model_library.networks.config import MaskRCNNConfig
+from model_library.networks.facts import facts
+from model_library.wire.tasks import Segment
 from model_library.zoo.exchange.archive import read_archive
 from model_library.zoo.exchange.export import export_package, package_files
 from model_library.zoo.registry import Library
@@ -142,6 +146,16 @@ def test_a_card_that_bioimage_io_refuses_leaves_an_earlier_package_alone(library
     with pytest.raises(ExchangeError, match=r"(?s)license.*correct the card"):
         export_package(wrong, path)
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("package.zip", b"earlier")]
+
+
+def test_instances_have_no_description(tmp_path: Path):
+    config = MaskRCNNConfig(width=8)
+    card = NetworkCard(
+        id="finder", version="1.0.0", purpose="test", task=Segment(classes=("background", "particle")),
+        config=config, facts=facts(config), weights_sha256="0" * 64,
+    )  # fmt: skip
+    with pytest.raises(ExchangeError, match="no description of instances"):
+        export_package(LoadedNetwork(card, torch.nn.Identity()), tmp_path / "package.zip")
 
 
 def test_a_folder_that_is_not_there_is_told(library: Library, tmp_path: Path):
