@@ -137,8 +137,8 @@ def run(
         typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
     ] = None,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Suite: also fine-tune every network on the tuning images.")
-    ] = False,
+        int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
+    ] = 0,
     tune_steps: Annotated[int, typer.Option(min=1, help="Suite: training steps of --tune.")] = 300,
     seed: Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
@@ -156,6 +156,7 @@ def run(
         raise typer.BadParameter("give --images or --suite, and not both")
     if suite is not None:
         from benchmark.real.command import SuiteRun, run_real
+        from benchmark.real.tuned import TuneConfig
 
         asked = SuiteRun(
             data=data,
@@ -163,7 +164,7 @@ def run(
             networks=tuple(networks or ()),
             cases=tuple(cases or ()),
             work=work,
-            tune_steps=tune_steps if tune else None,
+            tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
             seed=seed,
         )
         run_real(asked, json_file, report)

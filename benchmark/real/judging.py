@@ -15,13 +15,12 @@ from benchmark.metrics import Metric
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import contestant, entrants, families
 from benchmark.real.rows import CaseResult, RealRow, difference_of
-from benchmark.real.seen import CaseDigests, Seen, case_digests, refusal, seen_by
+from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
 from benchmark.real.table import Labelled, RealCase
 from benchmark.real.tuned import TuneConfig, tuned_network
 from benchmark.scores import Scores, method_key
 from model_library.cards.card import NetworkCard
-from model_library.inference.weights import LoadedNetwork
 from model_library.wire.tasks import Segment
 from model_library.zoo.registry import Library
 
@@ -122,24 +121,32 @@ def _admitted(case: RealCase, terms: Terms, tuning: Sequence[Case]) -> _Field:
         if saw is Seen.SCORED:
             contest.refused.append(_refused(case, key, saw, refusal(card, digests)))
             continue
-        network = terms.library.load(card.id)
         contest.saw[key] = saw
-        contest.networks.append(contestant(network, case, tuning))
-        if terms.tune is not None:
-            _add_tuned(contest, case, terms, network, digests)
+        contest.networks.append(contestant(terms.library.load(card.id), case, tuning))
+    if terms.tune is not None and contest.networks:
+        _add_tuned(contest, case, terms, tuning, tuple(sorted(digests.tuning)))
     return contest
 
 
 def _add_tuned(
-    contest: _Field, case: RealCase, terms: Terms, network: LoadedNetwork, digests: CaseDigests
+    contest: _Field, case: RealCase, terms: Terms, tuning: Sequence[Case], digests: tuple[str, ...]
 ) -> None:
+    """Fine-tune those networks that do best on the tuning images; what is scored plays no part."""
     assert terms.tune is not None
-    better = tuned_network(network, case, terms.data, terms.tune, tuple(sorted(digests.tuning)))
-    if better is None:
-        return
-    method = contestant(better, case, build_cases(case, terms.data, Part.TUNING, terms.seed))
-    contest.saw[method_key(method.ref)] = Seen.TUNING
-    contest.tuned.append(method)
+    for method in _best_first(contest.networks, tuning, case.metrics[0])[: terms.tune.networks]:
+        network = terms.library.load(method.ref.id)
+        better = tuned_network(network, case, terms.data, terms.tune, digests)
+        entrant = contestant(better, case, tuning)
+        contest.saw[method_key(entrant.ref)] = Seen.TUNING
+        contest.tuned.append(entrant)
+
+
+def _best_first(methods: Sequence[Method], tuning: Sequence[Case], metric: Metric) -> list[Method]:
+    scores = evaluate_all(methods, tuning, (metric,))[metric]
+    sign = 1 if metric.higher_is_better else -1
+    means = [(scores.mean(method_key(method.ref)), method) for method in methods]
+    known = [(sign * mean, method) for mean, method in means if mean is not None]
+    return [method for _, method in sorted(known, key=lambda pair: -pair[0])]
 
 
 def _refused(case: RealCase, key: str, saw: Seen, why: str) -> RealRow:

@@ -132,9 +132,10 @@ class RealCase(Message):
                 return (Metric.RAND_FOREGROUND, Metric.VARIATION_OF_INFORMATION)
 
 
-MODERATE = PlantedNoise(electrons_per_pixel=60, read_sigma=0.03)
-STRONG = PlantedNoise(electrons_per_pixel=15, read_sigma=0.06)
-"""At half the intensity the noise is 0.10 and 0.19 of the image's span."""
+MODERATE = PlantedNoise(electrons_per_pixel=25, read_sigma=0.05)
+STRONG = PlantedNoise(electrons_per_pixel=8, read_sigma=0.08)
+"""At half the intensity the noise is 0.15 and 0.26 of the image's span: four times the micrographs' own and
+more, which after binning is 0.01 to 0.04 of it. At less, the own noise would decide the score."""
 
 
 def _denoising() -> tuple[RealCase, ...]:

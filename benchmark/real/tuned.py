@@ -33,8 +33,13 @@ MOST_IMAGES = 20
 
 
 class TuneConfig(Message):
-    """How networks are fine-tuned: `images` at most, for `steps` steps of the one training loop."""
+    """How networks are fine-tuned.
 
+    Of each case the `networks` that do best on its tuning images are tuned, on at most `images` of them, for
+    `steps` steps of the one training loop.
+    """
+
+    networks: int = Field(default=1, ge=1)
     images: int = Field(default=MOST_IMAGES, ge=1, le=MOST_IMAGES)
     steps: int = Field(default=300, ge=1)
     batch: int = Field(default=12, ge=1)
@@ -44,16 +49,14 @@ class TuneConfig(Message):
 
 def tuned_network(
     network: LoadedNetwork, case: RealCase, data: Path, how: TuneConfig, digests: tuple[str, ...]
-) -> LoadedNetwork | None:
-    """Fine-tune a network on the tuning images of a case; None where it has no labels to learn from.
+) -> LoadedNetwork:
+    """Fine-tune a network on the tuning images of a case.
 
     Planted degradations are drawn anew in every batch; of repeated frames, one is the target of the other;
     of labelled images, the labels are. The card tells the digests of what it saw.
     """
     wide = case.model_copy(update={"tuning_images": how.images, "tuning_px": max(case.tuning_px, 256)})
     pairs = _pairs(wide, data, how.seed, network)
-    if pairs is None:
-        return None
     config = FitConfig(
         steps=how.steps,
         batch=how.batch,
@@ -124,7 +127,7 @@ class FramePairs:
         return cut_batch(draw, size, patch_px, 1, rng)
 
 
-def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> PairSource | None:
+def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> PairSource:
     rng = np.random.default_rng(seed)
     match case.how:
         case PlantedNoise() | Coarse():
@@ -137,12 +140,9 @@ def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> Pai
             return _labelled(case, case.how, data, seed, network)
 
 
-def _labelled(
-    case: RealCase, how: Labelled, data: Path, seed: int, network: LoadedNetwork
-) -> AnnotatedPairs | None:
+def _labelled(case: RealCase, how: Labelled, data: Path, seed: int, network: LoadedNetwork) -> AnnotatedPairs:
     index = class_index(network.card, how.target)
-    if index is None:
-        return None
+    assert index is not None
     cases = build_cases(case, data, Part.TUNING, seed)
     return AnnotatedPairs(
         [each.input for each in cases],

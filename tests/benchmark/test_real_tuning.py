@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from benchmark.metrics import Metric
 from benchmark.real import contestants
+from benchmark.real.acquired import clean_windows
+from benchmark.real.build import build_cases
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.seen import Seen, case_digests
+from benchmark.real.sources import Part
 from benchmark.real.suite import run_suite
 from benchmark.real.table import Coarse, Form, Labelled
-from benchmark.real.tuned import TuneConfig, tuned_network
+from benchmark.real.tuned import PlantedPairs, TuneConfig, tuned_network
+from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, SuperResolve
 
 TUNE = TuneConfig(steps=100, batch=8, learning_rate=1e-2)
@@ -67,16 +73,28 @@ def test_labels_of_every_form_are_learned_from(superalloy, precipitate_case, sma
     assert better.card.version == "1.0.0+tuned"
 
 
-def test_a_network_that_does_not_know_the_class_is_not_tuned(superalloy, precipitate_case, small_library):
-    library = small_library(task=Segment(classes=("background", "axon")))
-    assert tuned(precipitate_case, superalloy, library)[1] is None
+def test_the_network_that_does_best_on_the_tuning_images_is_the_one_that_is_tuned(
+    superalloy, noise_case, small_library
+):
+    from benchmark.real.judging import _best_first
+
+    class Blurring:
+        scale = 1
+
+        def __init__(self, sigma_px):
+            self.ref = NetworkRef(id=f"blur-{sigma_px}", version="1", weights_sha256="0" * 64)
+            self.sigma_px = sigma_px
+
+        def __call__(self, pixels):
+            return gaussian_filter(pixels, self.sigma_px)
+
+    tuning = build_cases(noise_case, superalloy, Part.TUNING)
+    methods = [Blurring(sigma_px) for sigma_px in (0, 9, 1)]
+    found = _best_first(methods, tuning, Metric.PSNR)
+    assert [method.sigma_px for method in found] == [1, 0, 9]
 
 
 def test_pairs_of_a_coarse_case_have_its_scale(superalloy, noise_case):
-    from benchmark.real.acquired import clean_windows
-    from benchmark.real.sources import Part
-    from benchmark.real.tuned import PlantedPairs
-
     case = noise_case.model_copy(update={"how": Coarse(scale=2), "task": SuperResolve(scale=2)})
     rng = np.random.default_rng(0)
     clean = [pixels for _, _, pixels in clean_windows(case, 1, superalloy, Part.TUNING, rng)]
