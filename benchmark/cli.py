@@ -63,6 +63,9 @@ def card(
     write: Annotated[bool, typer.Option("--write", help="Put the scores on the card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     library: LibraryOption = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of micrographs, where a recipe holds some out.")
+    ] = None,
 ) -> None:
     """Measure the scores on a network's card: held-out specimens, best tuned classical algorithm beside it.
 
@@ -75,7 +78,7 @@ def card(
     from model_library.zoo.store import save_scores
 
     shelf = Library(library)
-    scores, found = measure(shelf, network_id, images)
+    scores, found = measure(shelf, network_id, images, data=data)
     if not scores:
         why = "; ".join(found.failures.values()) or "no finite score"
         raise BenchmarkError(f"expected a score of {network_id} on every specimen, found {why}")

@@ -41,6 +41,14 @@ class WeightsError(SynopticError):
     """Weights do not have the digest, the keys, the shapes or the finite values that their card promises."""
 
 
+class CheckpointError(SynopticError):
+    """The checkpoint of a training is damaged, or that of another training."""
+
+
+class CannotFold(SynopticError):
+    """The normalisation of a network cannot be merged into its convolutions."""
+
+
 class UnknownNetwork(SynopticError):
     """No network of this id is in the library."""
 

@@ -6,21 +6,25 @@ from torch import nn
 
 from model_library.networks.config import (
     EDSRConfig,
+    MDSRConfig,
     NetworkConfig,
     PSSRUNetConfig,
     ResidualDenoiserConfig,
     UNetConfig,
+    restored_channels,
 )
 from model_library.networks.edsr import EDSR, edsr_radius
+from model_library.networks.mdsr import MDSR, mdsr_radius
 from model_library.networks.pssr_unet import PSSRUNet, pssr_unet_radius, pssr_unet_stride
 from model_library.networks.residual_denoiser import ResidualDenoiser, residual_denoiser_radius
 from model_library.networks.unet import UNet, unet_radius, unet_stride
 
 
 def build(config: NetworkConfig) -> nn.Module:
-    """Make a freshly initialised module: [N, 1, Y, X] -> [N, C, scale * Y, scale * X], unit scaled.
+    """Make a freshly initialised module: [N, in_channels, Y, X] -> [N, C, scale * Y, scale * X], unit scaled.
 
-    Initial weights come from torch's global generator: seed it (`torch.manual_seed`) first.
+    Its attribute `config` is the configuration. Initial weights come from torch's global generator:
+    seed it (`torch.manual_seed`) first.
     """
     match config:
         case UNetConfig():
@@ -29,10 +33,18 @@ def build(config: NetworkConfig) -> nn.Module:
             return ResidualDenoiser(config)
         case EDSRConfig():
             return EDSR(config)
+        case MDSRConfig():
+            return MDSR(config)
         case PSSRUNetConfig():
             return PSSRUNet(config)
         case _:
             assert_never(config)
+
+
+def config_of(module: nn.Module) -> NetworkConfig:
+    """Give the configuration that a module was built from."""
+    config: NetworkConfig = module.__dict__["config"]
+    return config
 
 
 def stride(config: NetworkConfig) -> int:
@@ -42,7 +54,7 @@ def stride(config: NetworkConfig) -> int:
             return unet_stride(config)
         case PSSRUNetConfig():
             return pssr_unet_stride(config)
-        case ResidualDenoiserConfig() | EDSRConfig():
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
             return 1
         case _:
             assert_never(config)
@@ -57,6 +69,8 @@ def receptive_radius(config: NetworkConfig) -> int:
             return residual_denoiser_radius(config)
         case EDSRConfig():
             return edsr_radius(config)
+        case MDSRConfig():
+            return mdsr_radius(config)
         case PSSRUNetConfig():
             return pssr_unet_radius(config)
         case _:
@@ -66,7 +80,7 @@ def receptive_radius(config: NetworkConfig) -> int:
 def scale(config: NetworkConfig) -> int:
     """Output pixels per input pixel along each axis."""
     match config:
-        case EDSRConfig() | PSSRUNetConfig():
+        case EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
             return config.scale
         case UNetConfig() | ResidualDenoiserConfig():
             return 1
@@ -74,6 +88,22 @@ def scale(config: NetworkConfig) -> int:
             assert_never(config)
 
 
+def in_channels(config: NetworkConfig) -> int:
+    """Channels of the input: 1 grey, 3 for RGB, an odd number of neighbouring slices for 2.5-D."""
+    return config.in_channels
+
+
 def out_channels(config: NetworkConfig) -> int:
-    """Channels of the output: 1 for restoration, the number of classes for segmentation."""
-    return config.out_channels if isinstance(config, UNetConfig) else 1
+    """Channels of the output: 1 (RGB: 3) for restoration, the number of classes for segmentation."""
+    return config.out_channels if isinstance(config, UNetConfig) else restored_channels(config)
+
+
+def exact_tiling(config: NetworkConfig) -> bool:
+    """Whether windows with a halo of the receptive radius give what the whole image gives."""
+    match config:
+        case UNetConfig() | PSSRUNetConfig():
+            return config.normalisation in ("none", "batch")
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
+            return True
+        case _:
+            assert_never(config)

@@ -1,26 +1,69 @@
 """What is needed to build a network, without importing torch."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from model_library.wire.base import Message
 
+Channels = Literal["grey", "rgb", "slices"]
+"""What the input channels of a network are; see `_Architecture`."""
 
-class UNetConfig(Message):
-    """U-Net (Ronneberger et al. 2015) without normalisation, with padded convolutions.
+Normalisation = Literal["none", "batch", "instance", "group"]
+"""What follows a convolution. Batch normalisation is folded into it at release; instance and group
+normalisation (Wu and He 2018) compute over space, so they neither fold nor tile exactly."""
 
-    `widths` are the channels of each level, top first; `residual` adds the input to the output
-    (restoration). `out_channels` > 1 are class scores (segmentation).
+
+class _Architecture(Message):
+    """What all architectures have in common: the channels of their input.
+
+    `channels` says what the `in_channels` channels are: one grey value, red, green and blue, or an
+    odd number of neighbouring slices of a stack, of which the middle one is worked on (2.5-D).
+    """
+
+    in_channels: int = Field(default=1, ge=1)
+    channels: Channels = "grey"
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        allowed = {
+            "grey": self.in_channels == 1,
+            "rgb": self.in_channels == 3,
+            "slices": self.in_channels >= 3 and self.in_channels % 2 == 1,
+        }
+        if not allowed[self.channels]:
+            raise ValueError(
+                "expected 1 channel that is grey, 3 that are rgb or an odd number (3, 5 ...) of slices, "
+                f"found {self.in_channels} that are {self.channels}; set in_channels and channels together"
+            )
+        return self
+
+
+class UNetConfig(_Architecture):
+    """U-Net (Ronneberger et al. 2015) with padded convolutions, grey, RGB or 2.5-D.
+
+    `widths` are the channels of each level, top first; `residual` adds the input (of a stack, its
+    middle slice) to the output (restoration). Otherwise `out_channels` are class scores
+    (segmentation), or grey values.
     """
 
     kind: Literal["unet"] = "unet"
     widths: tuple[int, ...] = Field(min_length=2)
-    out_channels: int = 1
+    out_channels: int = Field(default=1, ge=1)
     residual: bool = True
+    normalisation: Normalisation = "none"
+
+    @model_validator(mode="after")
+    def _residual_fits(self) -> Self:
+        if self.residual and self.out_channels != restored_channels(self):
+            raise ValueError(
+                f"expected {restored_channels(self)} output channels of a residual network (its input is "
+                f"{self.channels}), found {self.out_channels}; correct out_channels or set residual to false"
+            )
+        return self
 
 
-class ResidualDenoiserConfig(Message):
+class ResidualDenoiserConfig(_Architecture):
     """DnCNN (Zhang et al. 2017) without batch normalisation: predicts the noise to subtract."""
 
     kind: Literal["residual_denoiser"] = "residual_denoiser"
@@ -28,32 +71,69 @@ class ResidualDenoiserConfig(Message):
     width: int = Field(ge=1)
 
 
-class EDSRConfig(Message):
-    """EDSR (Lim et al. 2017), single channel, no mean shift."""
+class EDSRConfig(_Architecture):
+    """EDSR (Lim et al. 2017); RGB with the published mean shift, which is frozen.
+
+    The baseline has 16 blocks of width 64, the full network 32 of 256 with `residual_scale` 0.1.
+    `value_range` is what white is to the weights: 255 for the published ones.
+    """
 
     kind: Literal["edsr"] = "edsr"
     blocks: int = Field(ge=1)
     width: int = Field(ge=1)
     scale: Literal[2, 3, 4]
     residual_scale: float = 1.0
+    value_range: float = Field(default=1.0, gt=0)
 
 
-class PSSRUNetConfig(Message):
+class MDSRConfig(_Architecture):
+    """MDSR (Lim et al. 2017): one body for several scales, 80 blocks of width 64 as published.
+
+    `scales` are those that the weights hold, in this order; `scale` is the one that is used, and
+    may be changed without changing the weights. `value_range` as for EDSR.
+    """
+
+    kind: Literal["mdsr"] = "mdsr"
+    blocks: int = Field(default=80, ge=1)
+    width: int = Field(default=64, ge=1)
+    scales: tuple[Literal[2, 3, 4], ...] = Field(default=(2, 3, 4), min_length=1)
+    scale: Literal[2, 3, 4]
+    value_range: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _scale_is_held(self) -> Self:
+        if self.scale not in self.scales or len(set(self.scales)) != len(self.scales):
+            raise ValueError(
+                f"expected different scales and one of them to use, found {self.scales} and {self.scale}; "
+                "correct scale or scales"
+            )
+        return self
+
+
+class PSSRUNetConfig(_Architecture):
     """PSSR U-Net (Fang et al. 2021): ResNet encoder, pixel-shuffle decoder with ICNR.
 
     The input is up-sampled bilinearly by `scale` before the network. `blocks` are the basic blocks
-    per encoder stage, (3, 4, 6, 3) in ResNet-34; `width` are the channels of the first stage.
+    per encoder stage, (3, 4, 6, 3) in ResNet-34; `width` are the channels of the first stage. With
+    batch normalisation the encoder is that of the published network.
     """
 
     kind: Literal["pssr_unet"] = "pssr_unet"
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     width: int = 64
     scale: Literal[1, 2, 4]
+    normalisation: Normalisation = "none"
 
 
 NetworkConfig = Annotated[
-    UNetConfig | ResidualDenoiserConfig | EDSRConfig | PSSRUNetConfig, Field(discriminator="kind")
+    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig,
+    Field(discriminator="kind"),
 ]
+
+
+def restored_channels(config: _Architecture) -> int:
+    """Channels of a restored image: 3 where the input is RGB, else 1 (of a stack, the middle slice)."""
+    return 3 if config.channels == "rgb" else 1
 
 
 class NetworkFacts(Message):

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from model_library.networks.config import ResidualDenoiserConfig
+from model_library.networks.channels import carried
+from model_library.networks.config import ResidualDenoiserConfig, restored_channels
 from model_library.networks.layers import conv3, damped
 
 
@@ -11,15 +12,16 @@ class ResidualDenoiser(nn.Module):
 
     def __init__(self, config: ResidualDenoiserConfig) -> None:
         super().__init__()
-        layers: list[nn.Module] = [conv3(1, config.width), nn.ReLU(inplace=True)]
+        self.config = config
+        layers: list[nn.Module] = [conv3(config.in_channels, config.width), nn.ReLU(inplace=True)]
         for _ in range(config.depth - 2):
             layers += [conv3(config.width, config.width), nn.ReLU(inplace=True)]
-        layers.append(damped(conv3(config.width, 1)))
+        layers.append(damped(conv3(config.width, restored_channels(config))))
         self.noise = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        """[N, 1, Y, X] unit scaled -> [N, 1, Y, X]."""
-        result: Tensor = image - self.noise(image)
+        """[N, in_channels, Y, X] unit scaled -> [N, 1 (RGB: 3), Y, X]."""
+        result: Tensor = carried(image, self.config.channels) - self.noise(image)
         return result
 
 

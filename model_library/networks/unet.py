@@ -1,17 +1,21 @@
-"""U-Net (Ronneberger et al. 2015, arXiv:1505.04597), small, padded and free of normalisation."""
+"""U-Net (Ronneberger et al. 2015, arXiv:1505.04597), small and padded; 2.5-D and normalised on demand."""
 
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from model_library.networks.config import UNetConfig
+from model_library.networks.channels import carried
+from model_library.networks.config import Normalisation, UNetConfig
 from model_library.networks.layers import conv3, damped, without_bias_offset
 
 
-def _double(inputs: int, outputs: int) -> nn.Sequential:
+def _double(inputs: int, outputs: int, normalisation: Normalisation) -> nn.Sequential:
     return nn.Sequential(
-        conv3(inputs, outputs), nn.ReLU(inplace=True), conv3(outputs, outputs), nn.ReLU(inplace=True)
+        conv3(inputs, outputs, normalisation=normalisation),
+        nn.ReLU(inplace=True),
+        conv3(outputs, outputs, normalisation=normalisation),
+        nn.ReLU(inplace=True),
     )
 
 
@@ -24,19 +28,18 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        widths = config.widths
-        self.residual = config.residual
-        self.down = nn.ModuleList(
-            _double(inputs, outputs) for inputs, outputs in zip((1, *widths[:-1]), widths, strict=True)
-        )
+        self.config = config
+        widths, norm = config.widths, config.normalisation
+        inputs = (config.in_channels, *widths[:-1])
+        self.down = nn.ModuleList(_double(a, b, norm) for a, b in zip(inputs, widths, strict=True))
         steps = [(deep, shallow) for shallow, deep in pairwise(widths)][::-1]
         self.reduce = nn.ModuleList(without_bias_offset(nn.Conv2d(a, b, 1)) for a, b in steps)
-        self.up = nn.ModuleList(_double(2 * shallow, shallow) for _, shallow in steps)
+        self.up = nn.ModuleList(_double(2 * shallow, shallow, norm) for _, shallow in steps)
         head = without_bias_offset(nn.Conv2d(widths[0], config.out_channels, 1))
         self.head = damped(head) if config.residual else head
 
     def forward(self, image: Tensor) -> Tensor:
-        """[N, 1, Y, X] unit scaled, Y and X multiples of the stride -> [N, out_channels, Y, X]."""
+        """[N, in_channels, Y, X] unit scaled, Y and X multiples of the stride -> [N, out_channels, Y, X]."""
         skips: list[Tensor] = []
         features = image
         for level, block in enumerate(self.down):
@@ -47,7 +50,7 @@ class UNet(nn.Module):
             features = nn.functional.interpolate(reduce(features), scale_factor=2.0, mode="nearest")
             features = block(torch.cat([skips.pop(), features], dim=1))
         result: Tensor = self.head(features)
-        return image + result if self.residual else result
+        return carried(image, self.config.channels) + result if self.config.residual else result
 
 
 def unet_stride(config: UNetConfig) -> int:

@@ -1,14 +1,23 @@
-"""Simulated specimens with known truth: cells and membranes, precipitates, particles, atoms, cryo-EM."""
+"""Simulated specimens with known truth: tissue, alloys, powders, crystals, ice, and the defects of foils."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from model_library.specimens import atoms, cells, cryo_em, particles, precipitates
-from model_library.specimens.specimen import Mask, Specimen, SpecimenKind
+from model_library.specimens import (
+    atoms,
+    cavities,
+    cells,
+    cracks,
+    cryo_em,
+    dislocations,
+    particles,
+    precipitates,
+)
+from model_library.specimens.specimen import Instances, Mask, Specimen, SpecimenKind, fitted
 
-__all__ = ["Mask", "Specimen", "SpecimenKind", "render"]
+__all__ = ["Instances", "Mask", "Specimen", "SpecimenKind", "fitted", "render"]
 
 _RENDERERS: Mapping[SpecimenKind, Callable[[tuple[int, int], np.random.Generator], Specimen]] = (
     MappingProxyType(
@@ -18,6 +27,9 @@ _RENDERERS: Mapping[SpecimenKind, Callable[[tuple[int, int], np.random.Generator
             SpecimenKind.PARTICLES: particles.render,
             SpecimenKind.ATOMS: atoms.render,
             SpecimenKind.CRYO_EM: cryo_em.render,
+            SpecimenKind.DISLOCATIONS: dislocations.render,
+            SpecimenKind.CAVITIES: cavities.render,
+            SpecimenKind.CRACKS: cracks.render,
         }
     )
 )

@@ -2,20 +2,22 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from model_library.images.frame import Grey
 from model_library.specimens.drawing import coverage, developed, edge_distance, log_uniform, window_at
-from model_library.specimens.specimen import Mask, Specimen
+from model_library.specimens.specimen import Instances, Mask, Specimen, renumbered
 from model_library.specimens.texture import filtered, frequencies, rough_field, smooth_field
 
 
 def render(shape: tuple[int, int], rng: np.random.Generator) -> Specimen:
-    """Draw particles in ice; label `particle`, mask [Y, X]."""
+    """Draw particles in ice; label `particle`, mask [Y, X], and one instance per molecule."""
     radius = log_uniform(rng, 8, 32)
     blobs, spread = _molecule(rng, radius)
     density = np.zeros(shape, dtype=np.float32)
-    for y, x in _places(shape, rng, radius):
+    places = _places(shape, rng, radius)
+    for y, x in places:
         _project(density, (y, x), blobs @ Rotation.random(rng=rng).as_matrix().T, spread)
     density /= max(float(np.percentile(density, 99.5)), 1e-3)
     mask: Mask = density > 0.15
@@ -30,7 +32,9 @@ def render(shape: tuple[int, int], rng: np.random.Generator) -> Specimen:
     if rng.random() < 0.4:
         frost = smooth_field(shape, rng, log_uniform(rng, 6, 25))
         image -= np.float32(rng.uniform(0.3, 1)) * coverage(edge_distance(frost, rng.uniform(2.2, 3)), 2)
-    return Specimen(developed(image, rng, softest_px=0.9), {"particle": mask})
+    return Specimen(
+        developed(image, rng, softest_px=0.9), {"particle": mask}, {"particle": _molecules(mask, places)}
+    )
 
 
 def _molecule(rng: np.random.Generator, radius: float) -> tuple[NDArray[np.float64], float]:
@@ -53,6 +57,14 @@ def _places(shape: tuple[int, int], rng: np.random.Generator, radius: float) -> 
         if all((y - b) ** 2 + (x - a) ** 2 > apart**2 for b, a in places):
             places.append((y, x))
     return places
+
+
+def _molecules(mask: Mask, places: list[tuple[float, float]]) -> Instances:
+    """Give every pixel of the mask [Y, X] to the nearest molecule -> [1, Y, X]."""
+    owner = np.zeros(mask.shape, dtype=np.int32)
+    if mask.any():
+        owner[mask] = 1 + np.asarray(cKDTree(np.array(places)).query(np.argwhere(mask))[1])
+    return renumbered(owner)
 
 
 def _project(density: Grey, place: tuple[float, float], blobs: NDArray[np.float64], spread: float) -> None:

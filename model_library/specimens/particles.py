@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_library.images.frame import Grey
 from model_library.specimens.drawing import coverage, developed, log_uniform, offsets, scattered, window_at
-from model_library.specimens.specimen import Mask, Specimen
+from model_library.specimens.specimen import Specimen, renumbered
 from model_library.specimens.texture import rough_field, smooth_field
 
 
@@ -32,26 +33,26 @@ class _Surface:
 
 
 def render(shape: tuple[int, int], rng: np.random.Generator) -> Specimen:
-    """Draw particles on a support; label `particle`, mask [Y, X]."""
+    """Draw particles on a support; label `particle`, mask [Y, X], and the visible part of each particle."""
     image = np.full(shape, rng.uniform(0.05, 0.4), dtype=np.float32)
     ground = rough_field(shape, rng, slope=rng.uniform(0.5, 1.8), longest_px=log_uniform(rng, 5, 80))
     image += np.float32(rng.uniform(0.01, 0.08)) * ground
     surface = _surface(shape, rng)
     if surface.through:
         image += np.float32(0.6)
-    mask: Mask = np.zeros(shape, dtype=bool)
+    owner = np.zeros(shape, dtype=np.int32)
     largest, agglomerate = log_uniform(rng, 6, 70), rng.random() < 0.4
     share, covered = rng.uniform(0.1, 0.8), 0.0
     for y, x in scattered(shape, rng, 25 if agglomerate else 150, largest / 2):
         radius = float(np.clip(largest * rng.lognormal(-0.5, 0.5), 2.5, 1.3 * largest))
         if agglomerate:
-            _draw_agglomerate(image, mask, (y, x, radius), surface, rng)
+            _draw_agglomerate(image, owner, (y, x, radius), surface, rng)
         else:
-            _draw(image, mask, (y, x, radius), surface, rng)
+            _draw(image, owner, (y, x, radius), surface, rng)
         covered += np.pi * radius**2 / image.size
         if covered > share:
             break
-    return Specimen(developed(image, rng), {"particle": mask})
+    return Specimen(developed(image, rng), {"particle": owner > 0}, {"particle": renumbered(owner)})
 
 
 def _surface(shape: tuple[int, int], rng: np.random.Generator) -> _Surface:
@@ -68,7 +69,11 @@ def _surface(shape: tuple[int, int], rng: np.random.Generator) -> _Surface:
 
 
 def _draw_agglomerate(
-    image: Grey, mask: Mask, place: tuple[float, float, float], surface: _Surface, rng: np.random.Generator
+    image: Grey,
+    owner: NDArray[np.int32],
+    place: tuple[float, float, float],
+    surface: _Surface,
+    rng: np.random.Generator,
 ) -> None:
     """Pile up small spheres, those in the middle last and brightest."""
     y, x, radius = place
@@ -76,13 +81,17 @@ def _draw_agglomerate(
     count = int(min(0.9 * (radius / primary) ** 2, 40)) + 2
     away = rng.normal(0, radius / 2, (count, 2))
     for dy, dx in away[np.argsort(-np.linalg.norm(away, axis=1))]:
-        _draw(image, mask, (y + dy, x + dx, primary * rng.uniform(0.6, 1.4)), surface, rng)
+        _draw(image, owner, (y + dy, x + dx, primary * rng.uniform(0.6, 1.4)), surface, rng)
 
 
 def _draw(
-    image: Grey, mask: Mask, place: tuple[float, float, float], surface: _Surface, rng: np.random.Generator
+    image: Grey,
+    owner: NDArray[np.int32],
+    place: tuple[float, float, float],
+    surface: _Surface,
+    rng: np.random.Generator,
 ) -> None:
-    """Lay one (slightly deformed) sphere over what is there."""
+    """Lay one (slightly deformed) sphere over what is there, and over the owners [Y, X] of the pixels."""
     y, x, radius = place
     window = window_at(image.shape, y, x, 1.3 * radius + 2)
     if window is None:
@@ -102,4 +111,4 @@ def _draw(
         shadow = coverage(outline + np.float32(0.15 * radius) - away, 0.15 * radius + 1)
         image[window] *= 1 - np.float32(0.4) * shadow
         image[window] += body * (grey - image[window])
-    mask[window] |= body > 0.5
+    owner[window][body > 0.5] = owner.max() + 1

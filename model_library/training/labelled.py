@@ -26,11 +26,14 @@ class AnnotatedPairs:
     images
         float32 [Y, X], counts.
     classes
-        Class indices uint8 [Y, X], of the same shapes.
+        Class indices uint8 [Y, X], of the same shapes; `losses.UNKNOWN_CLASS` where nobody labelled.
+    weights
+        Of each pixel, float32 [Y, X], for the loss that wants them (`borders.border_weights`).
     """
 
     images: Sequence[Grey]
     classes: Sequence[NDArray[np.uint8]]
+    weights: Sequence[Grey] | None = None
 
     def __post_init__(self) -> None:
         shapes = [image.shape for image in self.images], [labels.shape for labels in self.classes]
@@ -39,9 +42,14 @@ class AnnotatedPairs:
                 f"expected images and labels of equal shapes, found {shapes[0]} and {shapes[1]}; "
                 "label the images at their own size"
             )
+        if self.weights is not None and [each.shape for each in self.weights] != shapes[0]:
+            raise RecipeError(
+                f"expected weights of the shapes of their images, found {[w.shape for w in self.weights]} "
+                f"and {shapes[0]}; compute them from the labels"
+            )
 
     def batch(self, size: int, patch_px: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """See `pairs.PairSource`; targets are class indices as float32.
+        """See `pairs.PairSource`; targets are class indices as float32, and the weights behind them.
 
         Patches are turned and mirrored together with their labels; the grey values of an image are
         jittered (contrast, brightness, gamma), as detectors and specimens of another day would.
@@ -50,9 +58,10 @@ class AnnotatedPairs:
         def draw() -> Pair:
             number = int(rng.integers(len(self.images)))
             image = self.images[number]
-            return Pair(
-                jittered(Scaling.of(image).apply(image), rng), self.classes[number].astype(np.float32)
-            )
+            target = self.classes[number].astype(np.float32)
+            if self.weights is not None:
+                target = np.stack([target, self.weights[number]])
+            return Pair(jittered(Scaling.of(image).apply(image), rng), target)
 
         return cut_batch(draw, size, patch_px, 1, rng)
 

@@ -37,16 +37,18 @@ class PairSource(Protocol):
         Returns
         -------
         tuple
-            Inputs [N, 1, patch, patch] and targets [N, 1, scale * patch, scale * patch], float32,
-            on the unit scale of the whole image that the input was cut from (class indices for
-            segmentation).
+            Inputs [N, C, patch, patch] and targets [N, C', scale * patch, scale * patch], float32,
+            on the unit scale of the whole image that the input was cut from; C' = C = 1 for grey
+            images. For segmentation the target is the class index, with the weight of the pixel
+            behind it where the loss wants one. What is unknown is NaN, or
+            `losses.UNKNOWN_CLASS`, and counts in no loss.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A whole image before and after, on the unit scale of the former; axes [Y, X], float32."""
+    """A whole image before and after, on the unit scale of the former; [Y, X] or [C, Y, X], float32."""
 
     input: Grey
     target: Grey
@@ -86,7 +88,7 @@ class LabelledPairs:
     Attributes
     ----------
     pool
-        Clean images [Y, X] in [0, 1] with class indices [Y, X].
+        Clean images [Y, X] in [0, 1] with class indices [Y, X], or [2, Y, X] with weights behind them.
     variations
         The ranges from which each degradation is drawn; its scale is 1.
     """
@@ -161,26 +163,27 @@ def cut_batch(
 
 
 def _cut(pair: Pair, patch_px: int, scale: int, rng: np.random.Generator) -> tuple[Grey, Grey]:
-    height, width = pair.input.shape
+    height, width = pair.input.shape[-2:]
     if min(height, width) < patch_px:
         raise RecipeError(
             f"expected images of at least {patch_px} x {patch_px} pixels (one patch), "
             f"found {height} x {width}; choose a smaller patch or larger images"
         )
     top, left = int(rng.integers(height - patch_px + 1)), int(rng.integers(width - patch_px + 1))
-    before = pair.input[top : top + patch_px, left : left + patch_px]
+    before = pair.input[..., top : top + patch_px, left : left + patch_px]
     rows = slice(top * scale, (top + patch_px) * scale)
     columns = slice(left * scale, (left + patch_px) * scale)
-    after = pair.target[rows, columns]
+    after = pair.target[..., rows, columns]
     turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
     return _turn(before, turns, mirrored), _turn(after, turns, mirrored)
 
 
 def _turn(patch: Grey, turns: int, mirrored: bool) -> Grey:
-    turned = np.rot90(patch, turns)
-    return turned[:, ::-1] if mirrored else turned
+    turned = np.rot90(patch, turns, axes=(-2, -1))
+    return turned[..., ::-1] if mirrored else turned
 
 
 def _tensor(patches: list[Grey]) -> Tensor:
-    batch = torch.from_numpy(np.stack(patches)[:, None].astype(np.float32, copy=False))
+    stacked = np.stack(patches).astype(np.float32, copy=False)
+    batch = torch.from_numpy(stacked[:, None] if stacked.ndim == 3 else stacked)
     return batch.contiguous(memory_format=torch.channels_last)

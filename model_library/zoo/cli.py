@@ -1,6 +1,7 @@
 """`synoptic library`: list, show, verify and pre-train the networks that ship."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,23 @@ from model_library.errors import SynopticError
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard
     from model_library.zoo.registry import Library
+
+
+class Device(StrEnum):
+    """Where a training computes."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Precision(StrEnum):
+    """Of a training's convolutions."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -86,37 +104,41 @@ def pretrain(
         Path | None, typer.Option(help="Folder of micrographs, where a recipe wants some.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Other numbers round differently: other digest.")] = 1,
+    device: Annotated[
+        Device, typer.Option(help="auto takes a GPU where there is one; other digest there.")
+    ] = Device.AUTO,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Instead of the recipe's; auto takes bf16 where the processor has it."),
+    ] = None,
+    checkpoint_every_s: Annotated[float, typer.Option(min=0, help="Write the state this often.")] = 60.0,
+    afresh: Annotated[bool, typer.Option("--afresh", help="Drop the checkpoint of an earlier run.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network from its recipe; the same recipe, seed and threads give the same digest."""
-    import torch
+    """Train a network from its recipe; the same recipe, seed and machine give the same digest.
 
-    from model_library.signing.digests import sha256_file
-    from model_library.training.fit import FitProgress
-    from model_library.zoo.pretrain import pretrain as train
-    from model_library.zoo.recipe import read_recipe, recipe_path
-    from model_library.zoo.store import save_network
+    An interrupted training goes on when the command is given again: its state lies in
+    OUT/<id>/checkpoint until the network is written. curve.jsonl and curve.png show the losses.
+    Several processors: torchrun --nproc-per-node N --no-python synoptic library pretrain ...
+    """
+    from model_library.zoo.pretraining import Pretraining, run_pretraining
+    from model_library.zoo.recipe import recipe_path
 
-    torch.set_num_threads(threads)
-    path = recipe_path(recipe)
-
-    def tell(now: FitProgress) -> None:
-        if now.step % 50 == 0 or now.step == now.steps:
-            typer.echo(f"step {now.step} of {now.steps}, loss {now.loss:.5f}", err=True)
-
-    library, wanted = _library(out), read_recipe(path)
-    made = train(
-        wanted,
-        # A new library need not hold the network that training starts from.
-        library=library if wanted.start in library.ids() else _library(None),
+    wanted = Pretraining(
+        recipe=recipe_path(recipe),
+        library=_library(out),
         data=data,
-        progress=tell,
-        provenance=f"recipe {path.name}, SHA-256 {sha256_file(path)}",
+        threads=threads,
+        device=device.value,
+        precision=None if precision is None else precision.value,
+        checkpoint_every_s=checkpoint_every_s,
+        afresh=afresh,
     )
-    card = save_network(library.folder / made.card.id, made.module, made.card)
-    typer.echo(
-        card.model_dump_json(indent=2) if as_json else f"{card.id} {card.version} {card.weights_sha256}"
-    )
+    card = run_pretraining(wanted)
+    if card is not None:
+        typer.echo(
+            card.model_dump_json(indent=2) if as_json else f"{card.id} {card.version} {card.weights_sha256}"
+        )
 
 
 def _library(folder: Path | None) -> "Library":

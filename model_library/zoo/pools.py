@@ -1,6 +1,6 @@
 """Clean images to train on: simulated specimens, and micrographs whose terms allow it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,11 @@ from skimage.transform import resize
 from model_library.cards.card import TrainingData
 from model_library.degradation.operators import block_mean
 from model_library.errors import RecipeError
-from model_library.images.frame import Grey
+from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_micrograph
 from model_library.signing.digests import sha256_file
-from model_library.specimens import Specimen, render
+from model_library.specimens import Specimen, fitted, render
+from model_library.training.material import Demand, MaterialImage, refuse_unfit
 from model_library.zoo.recipe import MicrographSource, SpecimenPool
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
@@ -65,21 +66,44 @@ def simulated_data(pool: SpecimenPool) -> TrainingData:
 
 
 def micrographs(
-    sources: Sequence[MicrographSource], data: Path | None, side_px: int
+    sources: Sequence[MicrographSource],
+    data: Path | None,
+    side_px: int,
+    *,
+    choose: Callable[[Sequence[Frame]], Sequence[Frame]] = tuple,
 ) -> tuple[tuple[Grey, ...], tuple[TrainingData, ...]]:
-    """Read, bin and cut micrographs into squares [side_px, side_px] in [0, 1], and say which files.
+    """Read, check, bin and cut micrographs into squares [side_px, side_px] in [0, 1], and say which files.
+
+    Parameters
+    ----------
+    sources
+        Where they lie under `data`; the pixel sizes of one source must agree.
+    data
+        The folder of micrographs.
+    side_px
+        Side of the squares, after binning.
+    choose
+        Which of a source's images to cut, in the order of their names.
 
     Raises
     ------
     RecipeError
-        No data folder was given, or a source is not in it.
+        No data folder was given, a source is not in it, or an image cannot be trained on.
     """
     squares: list[Grey] = []
     facts: list[TrainingData] = []
     for source in sources:
         files = _files(source, data)
-        for file in files:
-            squares += _squares(_unit(block_mean(read_micrograph(file).grey, source.bin)), side_px)
+        frames = [read_micrograph(file) for file in files]
+        refuse_unfit(
+            [
+                MaterialImage(str(file), frame.pixels, frame.pixel_size_nm)
+                for file, frame in zip(files, frames, strict=True)
+            ],
+            Demand(side_px=side_px * source.bin),
+        )
+        for frame in choose(frames):
+            squares += _squares(to_unit(block_mean(frame.grey, source.bin)), side_px)
         facts.append(
             TrainingData(
                 source=source.folder,
@@ -102,7 +126,8 @@ def _files(source: MicrographSource, data: Path | None) -> list[Path]:
     return files
 
 
-def _unit(pixels: Grey) -> Grey:
+def to_unit(pixels: Grey) -> Grey:
+    """Stretch a micrograph [Y, X] to [0, 1], a thousandth of its pixels clipped at either end."""
     low, high = np.percentile(pixels, (LOW_PERCENTILE, HIGH_PERCENTILE))
     unit: Grey = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
     return unit
@@ -123,7 +148,12 @@ def _magnified(specimen: Specimen, side_px: int) -> Specimen:
     labels = {
         name: _resized(mask.astype(np.float32), side_px) > 0.5 for name, mask in specimen.labels.items()
     }
-    return Specimen(np.clip(_resized(specimen.intensity, side_px), 0, 1), labels)
+    nearest = ((np.arange(side_px) + 0.5) * specimen.intensity.shape[0] / side_px).astype(np.intp)
+    instances = {
+        name: fitted(layers[:, nearest][:, :, nearest], labels[name])
+        for name, layers in specimen.instances.items()
+    }
+    return Specimen(np.clip(_resized(specimen.intensity, side_px), 0, 1), labels, instances)
 
 
 def _resized(image: Grey, side_px: int) -> Grey:

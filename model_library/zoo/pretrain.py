@@ -1,20 +1,19 @@
 """Making a network of the library from its recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from model_library.cards.card import NetworkCard, TrainingData
-from model_library.errors import RecipeError
 from model_library.networks.build import build
 from model_library.networks.facts import facts
-from model_library.training.fit import FitProgress, fit
-from model_library.training.pairs import DegradedPairs, LabelledPairs, PairSource
-from model_library.zoo.pools import micrographs, simulated, simulated_data
+from model_library.networks.folding import fold
+from model_library.training.checkpoint import Checkpointing
+from model_library.training.fit import FitProgress, FitResult, fit
+from model_library.zoo.lesson import lesson_of
 from model_library.zoo.recipe import PretrainRecipe
 from model_library.zoo.registry import Library
 
@@ -23,11 +22,14 @@ _NO_DIGEST = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """A trained module and its card, whose digest `save_network` fills in."""
+    """A trained module, folded, and its card, whose digest `save_network` fills in.
+
+    `result` is the training as it ended.
+    """
 
     module: nn.Module
     card: NetworkCard
-    losses: tuple[float, ...]
+    result: FitResult
 
 
 def pretrain(
@@ -37,6 +39,7 @@ def pretrain(
     data: Path | None,
     progress: Callable[[FitProgress], None] | None = None,
     provenance: str = "",
+    checkpointing: Checkpointing | None = None,
 ) -> Pretrained:
     """Train a network as its recipe says.
 
@@ -52,30 +55,40 @@ def pretrain(
         Told after every step.
     provenance
         Where the recipe was read, for the card.
+    checkpointing
+        Where to keep the training's state, and to go on from if it lies there; what the recipe
+        learns from becomes its `data_sha256`.
 
     Raises
     ------
     RecipeError
         The recipe cannot be followed with these images.
+    CheckpointError
+        The checkpoint is damaged or another training's.
     UnknownNetwork
         The network to start from is not in the library.
     """
-    pairs, seen = _pairs(recipe, data)
-    result = fit(_start(recipe, library), pairs, recipe.fit, progress=progress)
+    lesson = lesson_of(recipe, data)
+    keeping = None if checkpointing is None else replace(checkpointing, data_sha256=lesson.sha256)
+    start = _start(recipe, library)
+    result = fit(start, lesson.objective, recipe.fit, progress=progress, checkpointing=keeping)
+    module, config = fold(result.module)
+    machine = f"torch {torch.__version__}, {torch.get_num_threads()} threads, {result.compute}"
     card = NetworkCard(
         id=recipe.id,
         version=recipe.version,
         purpose=recipe.purpose,
         task=recipe.task,
-        config=recipe.network,
-        facts=facts(recipe.network),
+        config=config,
+        facts=facts(config),
         weights_sha256=_NO_DIGEST,
-        training_data=seen + _inherited(recipe, library),
-        recipe=f"{provenance}; torch {torch.__version__}, {torch.get_num_threads()} threads".lstrip("; "),
+        pixel_size_nm=recipe.pixel_size_nm,
+        training_data=lesson.seen + _inherited(recipe, library),
+        recipe=f"{provenance}; {machine}".lstrip("; "),
         seed=recipe.fit.seed,
         limits=recipe.limits,
     )
-    return Pretrained(result.module, card, result.losses)
+    return Pretrained(module, card, result)
 
 
 def _start(recipe: PretrainRecipe, library: Library) -> nn.Module:
@@ -100,21 +113,3 @@ def _inherited(recipe: PretrainRecipe, library: Library) -> tuple[TrainingData, 
         item.model_copy(update={"source": f"{item.source} (through {card.id} {card.version})"})
         for item in card.training_data
     )
-
-
-def _pairs(recipe: PretrainRecipe, data: Path | None) -> tuple[PairSource, tuple[TrainingData, ...]]:
-    rng = np.random.default_rng([recipe.fit.seed, 1])
-    specimens = simulated(recipe.specimens, rng)
-    seen = simulated_data(recipe.specimens)
-    if recipe.label is not None:
-        missing = [specimen for specimen in specimens if recipe.label not in specimen.labels]
-        if missing:
-            raise RecipeError(
-                f"{recipe.id}: expected specimens with a mask '{recipe.label}', found one with "
-                f"{', '.join(missing[0].labels) or 'none'}; correct label or kinds"
-            )
-        labelled = [(item.intensity, item.labels[recipe.label].astype(np.float32)) for item in specimens]
-        return LabelledPairs(labelled, recipe.variations), (seen,)
-    squares, real = micrographs(recipe.micrographs, data, recipe.specimens.side_px)
-    pool = [*(item.intensity for item in specimens), *squares]
-    return DegradedPairs(pool, recipe.variations), (seen, *real)

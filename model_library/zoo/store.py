@@ -11,6 +11,10 @@ from model_library.images.durable import write_durably
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, assemble, read_card
 from model_library.signing.digests import sha256_bytes, sha256_file
 
+GAIN = "_gain"
+"""Ends the name of a metric that is the paired difference to the best classical algorithm."""
+_SHORT_OF = "Not certainly better than the best tuned classical algorithm,"
+
 
 def weights_bytes(module: nn.Module) -> bytes:
     """Pack the weights of a module as a safetensors file; equal weights give equal bytes."""
@@ -49,7 +53,9 @@ def save_network(folder: Path, module: nn.Module, card: NetworkCard) -> NetworkC
 
 
 def save_scores(folder: Path, scores: tuple[CardScore, ...]) -> NetworkCard:
-    """Replace the scores on a card; the weights must be those of the card.
+    """Replace the scores on a card, and say among its limits where a classical algorithm may be as good.
+
+    The weights must be those of the card.
 
     Raises
     ------
@@ -62,9 +68,20 @@ def save_scores(folder: Path, scores: tuple[CardScore, ...]) -> NetworkCard:
         raise CardError(
             f"{folder}: expected weights {card.weights_sha256}, found {found}; scores belong to other weights"
         )
-    final = card.model_copy(update={"scores": scores})
+    limits = tuple(limit for limit in card.limits if not limit.startswith(_SHORT_OF))
+    final = card.model_copy(update={"scores": scores, "limits": limits + shortfalls(scores)})
     _write_card(folder, final)
     return final
+
+
+def shortfalls(scores: tuple[CardScore, ...]) -> tuple[str, ...]:
+    """Say of every paired gain whose interval reaches zero that it is none for certain."""
+    return tuple(
+        f"{_SHORT_OF} {score.best_classical}: {score.metric} {score.value:+.3f} "
+        f"[{score.ci95[0]:+.3f}, {score.ci95[1]:+.3f}] on {score.suite}."
+        for score in scores
+        if score.metric.endswith(GAIN) and score.ci95[0] <= 0
+    )
 
 
 def _write_card(folder: Path, card: NetworkCard) -> None:

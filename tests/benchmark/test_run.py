@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
@@ -11,17 +13,28 @@ from benchmark import assessment
 from benchmark.assessment import assess
 from benchmark.baselines import classical_methods
 from benchmark.baselines.denoise import GAUSSIAN, MEDIAN
+from benchmark.baselines.threshold import OTSU
 from benchmark.card_scores import measure
-from benchmark.cases import Case, Labels, Truth
+from benchmark.cases import Case, Instances, Labels, Truth
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.micrographs import Degrading, cases_of, read_folder, split_cases
+from benchmark.rims import Grown, object_rows
+from benchmark.slices import InStack, slice_cases
 from benchmark.suite import HELD_OUT_SEED_OFFSET, scored_cases, tuning_cases
+from model_library.cards.card import NetworkCard
 from model_library.images.frame import Frame
+from model_library.images.intensity import Scaling
 from model_library.images.writers import encode_acquisition
+from model_library.inference.weights import LoadedNetwork
+from model_library.measurement.borders import bordered
+from model_library.networks.config import UNetConfig
+from model_library.networks.facts import facts
+from model_library.wire.tasks import Segment
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import LabelledStack
 
 FIELDS = 7
 
@@ -160,3 +173,80 @@ def test_a_card_is_measured_against_the_best_tuned_classical_algorithm(monkeypat
     assert value.fields == 4
     assert value.command == "synoptic benchmark card unet-denoise-shot --images 4"
     assert found.rows[0].metric is Metric.PSNR
+
+
+def test_a_card_of_labelled_micrographs_is_scored_on_specimens_held_out(monkeypatch, tmp_path):
+    """Spots 6 and 7 are held out by the recipe; classical algorithms are tuned on spots that training saw."""
+    spots = tmp_path / "em_mat_superalloy_nasa" / "spots"
+    for kind in ("images", "labels"):
+        (spots / kind).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("spot1_0d_0", "spot1_0d_1", "spot2_0d_0", "spot6_0d_2", "spot7_0d_5", "spot7_180d_3"):
+        mask = gaussian_filter(rng.standard_normal((96, 96)), 6) > 0
+        grey = 150 - 60 * gaussian_filter(mask.astype(float), 1) + rng.normal(0, 8, mask.shape)
+        Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(spots / f"images/{name}.png")
+        Image.fromarray(mask.astype(np.uint8)).save(spots / f"labels/{name}.png")
+    recipe = read_recipe(recipe_path("unet-segment-superalloy"))
+    tuning, scored = tuning_cases(recipe, 2, tmp_path), scored_cases(recipe, 9, tmp_path)
+    assert [case.name for case in tuning] == ["spot1_0d_0", "spot2_0d_0"]
+    assert [case.name for case in scored] == ["spot6_0d_2", "spot7_0d_5", "spot7_180d_3"]
+    monkeypatch.setattr(assessment, "classical_methods", lambda _: (OTSU,))
+    scores, _ = measure(Library(), "unet-segment-superalloy", images=9, data=tmp_path, tuning_images=2)
+    assert [score.metric for score in scores] == ["dice", "dice_gain"]
+    assert scores[0].fields == 3
+    assert "spot6, spot7" in scores[0].suite
+    assert scores[0].command.endswith("--images 9 --data DATA")
+    assert scores[0].value > 0.7
+
+
+class _BrightAbove(torch.nn.Module):
+    """Calls a pixel an edge where the slice above is bright."""
+
+    def forward(self, slices):
+        return torch.cat([0.5 - slices[:, 2:], slices[:, 2:] - 0.5], dim=1)
+
+
+def test_a_network_of_slices_takes_the_neighbours_along_and_knows_its_stack_only():
+    config = UNetConfig(widths=(4, 6), in_channels=3, channels="slices", out_channels=2, residual=False)
+    card = NetworkCard(
+        id="slices", version="1", purpose="test", task=Segment(classes=("background", "edge")), config=config,
+        facts=facts(config), weights_sha256="0" * 64,
+    )  # fmt: skip
+    stack = np.random.default_rng(0).random((9, 33, 40)).astype(np.float32)
+    loaded = LoadedNetwork(card, _BrightAbove())
+    found = InStack(loaded, stack)(stack[4])
+    assert np.array_equal(found > 0, Scaling.of(stack[3:6]).apply(stack[5]) > 0.5)
+    last = InStack(loaded, stack)(stack[8])
+    assert np.array_equal(last > 0, Scaling.of(stack[[7, 8, 8]]).apply(stack[8]) > 0.5)
+    with pytest.raises(BenchmarkError, match="its own stack"):
+        InStack(loaded, stack)(stack[4] + 1)
+    scored = slice_cases(LabelledStack(90, stack, stack > 0.5, ("",) * 9), at_most=2)
+    assert [case.name for case in scored] == ["slice 92", "slice 96"]
+
+
+def test_objects_grow_from_the_cores_that_a_network_finds_and_are_scored_as_objects():
+    config = UNetConfig(widths=(4, 6), out_channels=3, residual=False)
+    task = Segment(classes=("background", "particle", "rim"))
+    card = NetworkCard(
+        id="rims", version="1", purpose="test", task=task, config=config, facts=facts(config),
+        weights_sha256="0" * 64,
+    )  # fmt: skip
+    cases = []
+    for shift in (0, 3, 6):
+        truth = np.zeros((64, 96), dtype=np.int32)
+        truth[10:40, 10 + shift : 40 + shift], truth[10:40, 40 + shift : 60 + shift] = 2, 1
+        grey = bordered(truth, 2).astype(np.float32)
+        cases.append(Case(f"field {shift}", f"field {shift}", grey, Instances(truth)))
+    network = LoadedNetwork(card, _GreyIsClass())
+    found = Grown(network)(cases[0].input)
+    assert (found.max(), (found == 1).sum(), (found == 2).sum()) == (2, 900, 600)
+    own, rival = object_rows(network, cases[:1], cases[1:], seed=0)
+    assert own.value == 1.0
+    assert rival.method == "parted-objects"
+
+
+class _GreyIsClass(torch.nn.Module):
+    """Takes the grey value, which 0, 0.5 and 1 on the unit scale stand for, as the class."""
+
+    def forward(self, image):
+        return torch.cat([-torch.abs(2 * image - number) for number in range(3)], dim=1)

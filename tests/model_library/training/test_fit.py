@@ -1,3 +1,5 @@
+import copy
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +10,9 @@ from torch import Tensor
 from model_library.errors import RecipeError
 from model_library.networks.build import build
 from model_library.networks.config import ResidualDenoiserConfig, UNetConfig
+from model_library.networks.normalisation import NormedConv
 from model_library.specimens import SpecimenKind, render
-from model_library.training.fit import FitConfig, FitProgress, fit, learning_rate_at
+from model_library.training.fit import FitConfig, FitProgress, fit
 from model_library.training.losses import loss_of
 from model_library.training.pairs import DegradedPairs
 from model_library.training.variations import Variations
@@ -86,18 +89,72 @@ def test_a_loss_that_is_no_number_ends_the_training():
         fit(module(), Diverging(), short())
 
 
-def test_the_learning_rate_rises_then_falls_to_zero():
-    config = FitConfig(steps=100, learning_rate=1e-3)
-    rates = [learning_rate_at(step, config) for step in range(100)]
-    assert max(rates) == pytest.approx(1e-3)
-    assert rates[:5] == sorted(rates[:5])
-    assert rates[5:] == sorted(rates[5:], reverse=True)
-    assert rates[-1] < 1e-5
+def written_out(start: torch.nn.Module, pairs: DegradedPairs, config: FitConfig) -> torch.nn.Module:
+    """Adam, warm-up and cosine, clipping and averaging of the defaults, as plainly as can be."""
+    rng = np.random.default_rng(config.seed)
+    trained = copy.deepcopy(start).to(memory_format=torch.channels_last).train()
+    averaged = copy.deepcopy(trained).requires_grad_(False)
+    optimiser = torch.optim.Adam(trained.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+    for step in range(config.steps):
+        share = (step - 1) / (config.steps - 1)
+        rate = 1 if step < 1 else 0.5 * (1 + math.cos(math.pi * share))
+        optimiser.param_groups[0]["lr"] = config.learning_rate * rate
+        inputs, targets = pairs.batch(config.batch, config.patch_px, rng)
+        optimiser.zero_grad()
+        torch.nn.functional.l1_loss(trained(inputs), targets).backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimiser.step()
+        for mean, current in zip(averaged.parameters(), trained.parameters(), strict=True):
+            mean.lerp_(current.detach(), 1 - min(config.ema, (1 + step) / (10 + step)))
+    return averaged
 
 
-def test_a_segmentation_loss_is_small_where_every_pixel_is_right():
-    classes = torch.zeros(1, 1, 4, 4)
-    classes[..., :2] = 1
-    right = torch.cat([1 - classes, classes], dim=1) * 40 - 20
-    assert float(loss_of("cross_entropy", right, classes)) < 1e-6
-    assert float(loss_of("cross_entropy", -right, classes)) > 10
+def test_the_defaults_are_the_plain_loop_bit_for_bit():
+    made = fit(module(), specimens(1), short(steps=8)).module
+    assert weights_bytes(made) == weights_bytes(written_out(module(), specimens(1), short(steps=8)))
+
+
+def test_without_a_bound_gradients_are_as_they_are():
+    free, bounded, tight = (
+        weights_bytes(fit(module(), specimens(1), short(clip_norm=norm)).module) for norm in (None, 1e9, 1e-3)
+    )
+    assert free == bounded
+    assert free != tight
+
+
+class Dropping(torch.nn.Module):
+    """Draws from torch's own generator, as dropout and Mask R-CNN do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.nn.functional.dropout(self.convolution(image), training=self.training)
+
+
+def test_chance_inside_a_module_is_seeded_and_that_outside_left_alone():
+    torch.manual_seed(3)
+    start, before = Dropping(), torch.get_rng_state()
+    first = weights_bytes(fit(start, specimens(1), short()).module)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(4)
+    assert weights_bytes(fit(start, specimens(1), short()).module) == first
+
+
+def normalised() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(NormedConv(1, 1, 3, normalisation="batch"))
+
+
+def test_statistics_of_batch_normalisation_are_averaged_with_the_weights():
+    made = fit(normalised(), specimens(1), short(steps=10)).module.state_dict()
+    assert made["0.norm.running_mean"].abs() > 1e-3
+
+
+def test_frozen_statistics_stay_as_they_were():
+    start = normalised()
+    made = fit(start, specimens(1), short(freeze_statistics=True)).module.state_dict()
+    for key in ("0.norm.running_mean", "0.norm.running_var"):
+        assert torch.equal(made[key], start.state_dict()[key])
+    assert not torch.equal(made["0.norm.weight"], start.state_dict()["0.norm.weight"])

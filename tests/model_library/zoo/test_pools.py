@@ -39,3 +39,13 @@ def test_a_pool_may_ask_for_one_contrast(name: str, sign: int):
 def test_a_contrast_that_never_occurs_is_refused():
     with pytest.raises(RecipeError, match="only_dark"):
         simulated(pool(images=1, only_dark="no such mask"), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", ["particles", "dislocations"])
+@pytest.mark.parametrize("zoom", [(0.5, 0.5), (1.0, 1.0), (1.9, 1.9)])
+def test_objects_are_magnified_with_their_mask(kind: str, zoom: tuple[float, float]):
+    for specimen in simulated(pool(kinds=[kind], images=3, side_px=96, zoom=zoom), np.random.default_rng(5)):
+        for name, layers in specimen.instances.items():
+            assert layers.shape[1:] == (96, 96)
+            assert np.array_equal((layers > 0).any(axis=0), specimen.labels[name])
+            assert set(np.unique(layers)) - {0} == set(range(1, layers.max() + 1))

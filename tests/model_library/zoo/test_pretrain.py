@@ -79,7 +79,7 @@ def test_a_segmenting_network_learns_from_labels(write_recipe: Callable[..., Pat
     made = pretrain(
         read_recipe(write_recipe(**SEGMENT, top='label = "precipitate"')), library=library, data=None
     )
-    assert len(made.losses) == 3
+    assert len(made.result.losses) == 3
 
 
 def test_a_label_that_specimens_lack_is_refused(write_recipe: Callable[..., Path], library: Library):
@@ -107,7 +107,7 @@ def test_starting_from_an_unknown_network_is_refused(write_recipe: Callable[...,
     "contradiction",
     [
         {"network": 'kind = "edsr"\nblocks = 1\nwidth = 4\nscale = 2'},
-        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2'},
+        {"network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 2\nresidual = false'},
         {"loss": "cross_entropy"},
         {"top": 'label = "precipitate"'},
         SEGMENT,
@@ -125,3 +125,76 @@ def test_a_malformed_recipe_is_refused(text: str, tmp_path: Path):
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(RecipeError, match="expected a recipe"):
         read_recipe(tmp_path / "bad.toml")
+
+
+RIMS = {
+    "task": 'kind = "segment"\nclasses = ["background", "particle", "rim"]',
+    "network": 'kind = "unet"\nwidths = [4, 6]\nout_channels = 3\nresidual = false',
+    "loss": "cross_entropy",
+}
+LABELLED = """[[labelled]]
+folder = "alloy"
+images = "*_grey.png"
+labels = "{stem}_mask.png"
+specimen = "s[0-9]"
+held_out = ["s2"]
+terms = "MIT"
+side_px = 32
+"""
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "alloy"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("s1_a", "s1_b", "s2_a"):
+        mask = np.zeros((64, 64), dtype=np.uint8)
+        mask[20:40, 20:40] = 1
+        grey = (100 + 80 * mask + rng.normal(0, 5, mask.shape)).astype(np.uint8)
+        Image.fromarray(grey).save(folder / f"{name}_grey.png")
+        Image.fromarray(mask).save(folder / f"{name}_grey_mask.png")
+    return folder
+
+
+def test_labelled_micrographs_of_specimens_that_are_not_held_out_are_learned_from(
+    write_recipe: Callable[..., Path], library: Library, labelled: Path
+):
+    recipe = read_recipe(write_recipe(**SEGMENT, top='label = "precipitate"', micrographs=LABELLED))
+    made = pretrain(recipe, library=library, data=labelled.parent)
+    drawn, real = made.card.training_data
+    assert (drawn.simulated, real.simulated) == (True, False)
+    assert real.source == "alloy, labelled, specimens s1"
+    assert real.digests == tuple(sha256_file(labelled / f"{name}_grey.png") for name in ("s1_a", "s1_b"))
+
+
+def test_a_recipe_may_do_without_specimens_but_not_without_anything(
+    write_recipe: Callable[..., Path], library: Library, labelled: Path
+):
+    path = write_recipe(**SEGMENT, top='label = "precipitate"', micrographs=LABELLED)
+    text = path.read_text()
+    start, end = text.index("[specimens]"), text.index("[[labelled]]")
+    path.write_text(text[:start] + text[end:])
+    made = pretrain(read_recipe(path), library=library, data=labelled.parent)
+    assert [item.simulated for item in made.card.training_data] == [False]
+    path.write_text(text[:start] + text[text.index("[variations]") :])
+    with pytest.raises(RecipeError, match="found neither"):
+        read_recipe(path)
+
+
+def test_rims_of_simulated_objects_are_a_class_of_their_own(
+    write_recipe: Callable[..., Path], library: Library
+):
+    top = 'label = "particle"\nborder_px = 2'
+    path = write_recipe(**RIMS, top=top)
+    path.write_text(path.read_text().replace('"precipitates"', '"particles"'))
+    assert len(pretrain(read_recipe(path), library=library, data=None).result.losses) == 3
+    path.write_text(path.read_text().replace("border_px = 2\n", ""))
+    with pytest.raises(RecipeError, match="three with border_px"):
+        read_recipe(path)
+
+
+def test_rims_of_a_structure_without_objects_are_refused(write_recipe: Callable[..., Path], library: Library):
+    path = write_recipe(**RIMS, top='label = "precipitate"\nborder_px = 2')
+    with pytest.raises(RecipeError, match="told apart"):
+        pretrain(read_recipe(path), library=library, data=None)

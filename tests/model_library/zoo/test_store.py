@@ -68,6 +68,17 @@ def test_scores_are_written_without_touching_the_weights(library: Library):
     assert (after.scores, after.weights_sha256) == ((SCORE,), before)
 
 
+def test_a_gain_that_may_be_none_is_among_the_limits(library: Library):
+    loses = SCORE.model_copy(
+        update={"metric": "psnr_gain", "value": 0.1, "ci95": (-0.2, 0.4), "best_classical": "tv"}
+    )
+    wins = loses.model_copy(update={"ci95": (0.05, 0.4)})
+    card = save_scores(library.path("b-net"), (SCORE, loses))
+    (limit,) = card.limits
+    assert "tv: psnr_gain +0.100 [-0.200, +0.400]" in limit
+    assert save_scores(library.path("b-net"), (SCORE, wins)).limits == ()
+
+
 def test_scores_of_other_weights_are_refused(library: Library):
     path = library.path("b-net") / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
