@@ -29,6 +29,10 @@ class NonFinitePixels(ImageError):
     """The image holds NaN or infinite grey values."""
 
 
+class MissingReader(ImageError):
+    """The image is of a format whose library is an optional extra that is not installed."""
+
+
 class RecipeError(SynopticError):
     """A degradation or training recipe contradicts itself or the images it is used on."""
 

@@ -12,11 +12,21 @@ from model_library.errors import NotAnImage, TruncatedImage, UnsupportedImage
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, SAMPLE_FORMAT = 256, 257, 258, 259, 262, 277, 339
 STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES = 273, 279, 324, 325
+ROWS_PER_STRIP, TILE_WIDTH, TILE_HEIGHT, SUBFILE_TYPE = 278, 322, 323, 254
 
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _SIZES = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
 _WANTED = {WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, SAMPLE_FORMAT} | {
-    *(STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES)
+    *(
+        STRIP_OFFSETS,
+        STRIP_BYTES,
+        TILE_OFFSETS,
+        TILE_BYTES,
+        ROWS_PER_STRIP,
+        TILE_WIDTH,
+        TILE_HEIGHT,
+        SUBFILE_TYPE,
+    )
 }
 _MAX_SEGMENTS = 1 << 20
 _UNCOMPRESSED = 1
@@ -37,6 +47,19 @@ class Directory:
     def shape(self) -> tuple[int, int]:
         """[Y, X] in pixels."""
         return self.first(HEIGHT, 0), self.first(WIDTH, 0)
+
+    @property
+    def segment_shape(self) -> tuple[int, int]:
+        """[Y, X] of a strip or tile, which a decoder needs memory for."""
+        height, width = self.shape
+        if TILE_OFFSETS in self.tags:
+            return self.first(TILE_HEIGHT, 0), self.first(TILE_WIDTH, 0)
+        return min(height, self.first(ROWS_PER_STRIP, height)), width
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all its strips or tiles, as stored."""
+        return sum(self.tags.get(TILE_BYTES) or self.tags.get(STRIP_BYTES, ()))
 
 
 @dataclass(frozen=True, slots=True)

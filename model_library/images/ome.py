@@ -8,13 +8,12 @@ import re
 import xml.etree.ElementTree as ET
 
 from model_library.errors import NotAnImage, UnsupportedImage
+from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize, nanometres
 
 OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 ACQUISITION = "synoptic/acquisition"
 PROVENANCE = "synoptic/provenance"
 
-_NANOMETRES = {"m": 1e9, "mm": 1e6, "um": 1e3, "\u00b5m": 1e3, "\u03bcm": 1e3, "nm": 1.0, "pm": 1e-3}
-_NANOMETRES |= {"\u00c5": 0.1, "\u212b": 0.1, "micron": 1e3, "microns": 1e3, "\\u00B5m": 1e3}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TYPES = {"uint8": "uint8", "uint16": "uint16", "float32": "float"}
 
@@ -25,23 +24,20 @@ class OmeFacts:
 
     Attributes
     ----------
-    pixel_size_nm
-        Side of a pixel in nanometres; None where unknown.
+    pixel_size
+        Size of a pixel along y, x and z.
     field
         Stage label; None where there is none.
     pairs
         Namespace -> key -> value.
+    planes
+        How its planes follow one another, the slowest first: axis (T, Z or C) and length.
     """
 
-    pixel_size_nm: float | None = None
+    pixel_size: PixelSize = UNKNOWN_SIZE
     field: str | None = None
     pairs: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-
-
-def nanometres(value: float, unit: str) -> float | None:
-    """Convert a length; None where the unit is unknown or the length is not positive and finite."""
-    factor = _NANOMETRES.get(unit.strip())
-    return value * factor if factor is not None and 0 < value < float("inf") else None
+    planes: tuple[tuple[str, int], ...] = ()
 
 
 def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts) -> str:
@@ -67,10 +63,9 @@ def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts) -> str:
         ET.SubElement(image, "StageLabel", {"Name": _carried(facts.field)})
     attributes = {"ID": "Pixels:0", "DimensionOrder": "XYCZT", "Type": _TYPES[dtype]}
     attributes |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": "1", "SizeT": "1"}
-    if facts.pixel_size_nm is not None:
-        for axis in "XY":
-            attributes |= {f"PhysicalSize{axis}": repr(float(facts.pixel_size_nm))}
-            attributes |= {f"PhysicalSize{axis}Unit": "nm"}
+    for axis, size in (("X", facts.pixel_size.x_nm), ("Y", facts.pixel_size.y_nm)):
+        if size is not None:
+            attributes |= {f"PhysicalSize{axis}": repr(float(size)), f"PhysicalSize{axis}Unit": "nm"}
     pixels = ET.SubElement(image, "Pixels", attributes)
     ET.SubElement(pixels, "Channel", {"ID": "Channel:0:0", "SamplesPerPixel": "1"})
     ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": "1"})
@@ -109,10 +104,8 @@ def read_ome(description: str, name: str) -> OmeFacts | None:
         space = {"ome": root.tag[1:].partition("}")[0]}
         pixels = root.find("ome:Image/ome:Pixels", space)
         stage = root.find("ome:Image/ome:StageLabel", space)
-        size = None
-        if pixels is not None and "PhysicalSizeX" in pixels.attrib:
-            unit = pixels.get("PhysicalSizeXUnit", "\u00b5m")
-            size = nanometres(float(pixels.attrib["PhysicalSizeX"]), unit)
+        attributes = {} if pixels is None else pixels.attrib
+        size, planes = _pixel_size(attributes), _planes(attributes)
         pairs: dict[str, dict[str, str]] = {}
         for annotation in root.iterfind("ome:StructuredAnnotations/ome:MapAnnotation", space):
             table = pairs.setdefault(annotation.get("Namespace", ""), {})
@@ -120,7 +113,24 @@ def read_ome(description: str, name: str) -> OmeFacts | None:
                 table[pair.get("K", "")] = pair.text or ""
     except (ET.ParseError, ValueError, SyntaxError) as error:
         raise NotAnImage(f"{name}: expected OME-XML, found {error}; export the image again") from error
-    return OmeFacts(size, stage.get("Name") if stage is not None else None, pairs)
+    return OmeFacts(size, stage.get("Name") if stage is not None else None, pairs, planes)
+
+
+def _pixel_size(attributes: dict[str, str]) -> PixelSize:
+    sizes = {
+        axis: nanometres(
+            float(attributes[f"PhysicalSize{axis}"]), attributes.get(f"PhysicalSize{axis}Unit", "\u00b5m")
+        )
+        for axis in "YXZ"
+        if f"PhysicalSize{axis}" in attributes
+    }
+    return PixelSize.of(sizes.get("Y"), sizes.get("X"), sizes.get("Z"))
+
+
+def _planes(attributes: dict[str, str]) -> tuple[tuple[str, int], ...]:
+    order = attributes.get("DimensionOrder", "")
+    # The schema names the fastest axis first.
+    return tuple((axis, int(attributes.get(f"Size{axis}", "1"))) for axis in reversed(order) if axis in "TZC")
 
 
 def _annotation(name: str, namespace: str, pairs: dict[str, str]) -> ET.Element:

@@ -1,61 +1,73 @@
-"""The side of a pixel, from the several places in which instruments write it into a TIFF."""
+"""The size of a pixel: lengths as microscope software writes them, in nanometres along each axis."""
 
-import json
-import re
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from model_library.images.ome import nanometres
-
-LARGEST_NM = 10_000.0
-"""Resolution tags that mean larger pixels are those of printers and screens (72, 300 dpi)."""
-
-_CENTIMETRES = {2: 2.54, 3: 1.0}
-
-
-def from_vendor(fei: Mapping[str, Any] | None, zeiss: Mapping[str, Any] | None) -> float | None:
-    """Pixel side in nm from the private tags of FEI/Thermo Fisher or Zeiss SEM."""
-    if fei:
-        width = fei.get("Scan", {}).get("PixelWidth")
-        if isinstance(width, int | float):
-            return nanometres(float(width), "m")
-    if zeiss:
-        entry = zeiss.get("ap_image_pixel_size") or zeiss.get("ap_pixel_size")
-        if isinstance(entry, tuple) and len(entry) >= 3 and isinstance(entry[1], int | float):
-            return nanometres(float(entry[1]), str(entry[2]))
-    return None
+_UNITS = {
+    1e9: ("m", "meter", "metre"),
+    1e7: ("cm", "centimeter"),
+    1e6: ("mm", "millimeter"),
+    # Micro sign, Greek mu, ImageJ's escape of the first; Berkeley EMD writes [u_m] and [n_m].
+    1e3: ("um", "\u00b5m", "\u03bcm", "\\u00B5m", "micron", "microns", "micrometer", "u_m", "[u_m]"),
+    1.0: ("nm", "n_m", "[n_m]", "nanometer"),
+    0.1: ("A", "\u00c5", "\u212b", "angstrom", "Angstrom", "angstroms"),
+    1e-3: ("pm", "picometer"),
+}
+_NANOMETRES = {unit: factor for factor, units in _UNITS.items() for unit in units}
+_SQUARE_WITHIN = 0.01
 
 
-def from_description(description: str, resolution: tuple[int, int] | None) -> float | None:
-    """Pixel side in nm from a JSON description (`pixel_size_nm`) or an ImageJ one (`unit=`).
+def nanometres(value: float, unit: str) -> float | None:
+    """Convert a length.
 
-    Parameters
-    ----------
-    description
-        ImageDescription of the page.
-    resolution
-        XResolution tag: pixels per unit, as a ratio.
+    None where the unit is unknown or no length (`1/nm` of a diffraction pattern, `px`), or the
+    value is not positive and finite.
     """
-    text = description.strip("\0 \r\n")
-    if text.startswith("{"):
-        try:
-            value = json.loads(text).get("pixel_size_nm")
-        except (ValueError, RecursionError):
-            return None
-        return nanometres(float(value), "nm") if isinstance(value, int | float) else None
-    unit = re.search(r"^unit=(.+)$", text, re.MULTILINE)
-    if text.startswith("ImageJ=") and unit and resolution and all(resolution):
-        return nanometres(resolution[1] / resolution[0], unit.group(1))
-    return None
+    factor = _NANOMETRES.get(unit.strip("\0 "))
+    return value * factor if factor is not None and 0 < value < float("inf") else None
 
 
-def from_resolution(resolution: tuple[int, int] | None, unit: int) -> float | None:
-    """Pixel side in nm from the resolution tags (TIFF 6.0: 2 inch, 3 centimetre).
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """Distances between neighbouring pixels, in nanometres; None along an axis means unknown."""
 
-    None for resolutions of paper and screens, which say nothing of the specimen.
-    """
-    centimetres = _CENTIMETRES.get(unit)
-    if resolution is None or centimetres is None or not all(resolution):
-        return None
-    size = centimetres * 1e7 * resolution[1] / resolution[0]
-    return size if size <= LARGEST_NM else None
+    y_nm: float | None = None
+    x_nm: float | None = None
+    z_nm: float | None = None
+
+    @classmethod
+    def square(cls, side_nm: float | None) -> "PixelSize":
+        """Give y and x the same size."""
+        return cls(side_nm, side_nm)
+
+    @classmethod
+    def of(cls, y_nm: float | None, x_nm: float | None, z_nm: float | None = None) -> "PixelSize":
+        """Take a file at its word; one that tells only y or only x means square pixels."""
+        return cls(x_nm if y_nm is None else y_nm, y_nm if x_nm is None else x_nm, z_nm)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether y and x are both known."""
+        return self.y_nm is not None and self.x_nm is not None
+
+    @property
+    def is_square(self) -> bool:
+        """Whether y and x are known and agree within 1 %."""
+        if self.y_nm is None or self.x_nm is None:
+            return False
+        return abs(self.y_nm - self.x_nm) <= _SQUARE_WITHIN * self.x_nm
+
+    @property
+    def side_nm(self) -> float | None:
+        """Side of the square pixel; None where it is unknown or not square."""
+        return self.x_nm if self.is_square else None
+
+    def __str__(self) -> str:
+        if not self.is_known:
+            return "unknown"
+        depth = "" if self.z_nm is None else f", z {self.z_nm:.6g} nm"
+        return (
+            f"{self.x_nm:.6g} nm" if self.is_square else f"y {self.y_nm:.6g}, x {self.x_nm:.6g} nm"
+        ) + depth
+
+
+UNKNOWN_SIZE = PixelSize()

@@ -19,8 +19,21 @@ def is_raster(head: bytes) -> bool:
     return head.startswith((_PNG, _JPEG))
 
 
+def is_jpeg(head: bytes) -> bool:
+    """Whether the first bytes are those of a JPEG, which changes grey values."""
+    return head.startswith(_JPEG)
+
+
 def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
     """Decode a PNG or JPEG to one grey channel; axes [Y, X], uint8 or uint16.
+
+    Parameters and refusals as in `read_raster`; colour channels that differ are unsupported too.
+    """
+    return _one_channel(read_raster(content, name, max_pixels), name)
+
+
+def read_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
+    """Decode a PNG or JPEG; axes [Y, X] or [Y, X, S], uint8 or uint16.
 
     Parameters
     ----------
@@ -38,7 +51,7 @@ def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
     NotAnImage
         It does not decode.
     UnsupportedImage
-        Too large, or colour channels that differ.
+        Too large.
     """
     png = content.startswith(_PNG)
     if (_PNG_END if png else _JPEG_END) not in content[-1024:]:
@@ -54,7 +67,7 @@ def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
         raise NotAnImage(
             f"{name}: expected a picture that decodes, found {error}; export it again"
         ) from error
-    return _one_channel(pixels, name)
+    return pixels
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

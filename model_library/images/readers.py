@@ -4,14 +4,19 @@ Size, pages and the place of every strip are checked before a decoder sees the f
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from model_library.errors import NotAnImage, UnsupportedImage
+from model_library.images.data_bar import data_bar
 from model_library.images.frame import Frame
+from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
 from model_library.images.ome import PROVENANCE
 from model_library.images.raster import decode_raster, is_raster
-from model_library.images.tiff_pages import DEFAULT_LIMITS, ReadLimits, TiffPages, read_head
+from model_library.images.tiff_pages import TiffPages, read_head
 
 __all__ = ["ReadLimits", "read_frame", "read_micrograph", "read_provenance", "read_stack"]
 
@@ -29,8 +34,9 @@ def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
     Returns
     -------
     Frame
-        Pixels as stored; pixel size from OME-XML, vendor tags, description or resolution tags;
-        field from the OME stage label; metadata from pairs in our acquisition namespace.
+        Pixels as stored, less the rows of a data bar; pixel size from OME-XML, vendor tags,
+        description or resolution tags; field from the OME stage label; metadata from pairs in our
+        acquisition namespace.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
                 f"{path.name}: expected one page, found {len(pages)} (a stack, or a thumbnail beside the "
                 "image); export the image alone"
             )
-        return pages.frame(0)
+        return _without_data_bar(pages.frame(0), pages.image_rows(0))
 
 
 def read_stack(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[Frame]:
@@ -70,7 +76,7 @@ def read_micrograph(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
     """
     if not is_raster(read_head(path)):
         return read_frame(path, limits)
-    return Frame(decode_raster(path.read_bytes(), path.name, limits.max_pixels))
+    return _without_data_bar(Frame(decode_raster(path.read_bytes(), path.name, limits.max_pixels)), None)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -86,3 +92,11 @@ def read_provenance(path: Path) -> dict[str, Any]:
     if PROVENANCE not in pairs:
         raise NotAnImage(f"{path.name}: expected provenance, found none; choose a result of Synoptic")
     return {key: json.loads(value) for key, value in pairs[PROVENANCE].items()}
+
+
+def _without_data_bar(frame: Frame, image_rows: int | None) -> Frame:
+    height = frame.pixels.shape[0]
+    rows = data_bar(frame.pixels) if image_rows is None else height - image_rows
+    if not rows:
+        return frame
+    return replace(frame, pixels=np.ascontiguousarray(frame.pixels[: height - rows]), data_bar_rows=rows)

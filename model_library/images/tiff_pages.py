@@ -1,7 +1,7 @@
 """The pages of a TIFF: checked first, then decoded one by one."""
 
 import logging
-from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from model_library.errors import EmptyImage, ImageError, NotAnImage, UnsupportedImage
-from model_library.images import directory, pixel_size
+from model_library.errors import EmptyImage, NotAnImage, UnsupportedImage
+from model_library.images import directory
 from model_library.images.directory import Directory, is_tiff, read_directories
 from model_library.images.frame import Frame
 from model_library.images.intensity import refuse_non_finite
-from model_library.images.ome import ACQUISITION, OmeFacts, read_ome
+from model_library.images.limits import ReadLimits, refuse_oversized_page
+from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.raster import is_raster
+from model_library.images.tiff_facts import image_rows, page_facts, undecodable
 
 # Oddities in vendors' private tags are logged as errors; those that matter raise.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -23,26 +25,6 @@ logging.getLogger("tifffile").propagate = False
 
 _GREY, _PALETTE = 1, 3
 _DTYPES = {(8, 1): "uint8", (16, 1): "uint16", (32, 3): "float32"}
-_X_RESOLUTION, _RESOLUTION_UNIT = 282, 296
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLimits:
-    """What is refused before decoding.
-
-    Attributes
-    ----------
-    max_pixels
-        Pixels of one page.
-    max_pages
-        Pages of one file.
-    """
-
-    max_pixels: int = 1 << 28
-    max_pages: int = 4096
-
-
-DEFAULT_LIMITS = ReadLimits()
 
 
 class TiffPages:
@@ -57,7 +39,7 @@ class TiffPages:
     def __init__(self, path: Path, limits: ReadLimits) -> None:
         head = read_head(path)
         if not is_tiff(head):
-            raise NotAnImage(f"{path.name}: expected a TIFF, found {_described(head)}; export it as TIFF")
+            raise NotAnImage(f"{path.name}: expected a TIFF, found {described(head[:16])}; export it as TIFF")
         self._name = path.name
         with path.open("rb") as file:
             self._directories = read_directories(file, path.name, limits.max_pages)
@@ -66,7 +48,7 @@ class TiffPages:
         try:
             self._tiff = tifffile.TiffFile(path)
         except Exception as error:
-            raise _undecodable(path.name, error) from error
+            raise undecodable(path.name, error) from error
 
     def __enter__(self) -> "TiffPages":
         return self
@@ -79,41 +61,40 @@ class TiffPages:
 
     def facts(self, index: int) -> OmeFacts:
         """Pixel size, stage label and pairs of a page."""
+        return page_facts(self._tiff, index, self._name)
+
+    def image_rows(self, index: int) -> int | None:
+        """Rows above the data bar, where the instrument tells them."""
         try:
-            page: Any = self._tiff.pages[index]
-            description = str(page.description)
-            ome = read_ome(description, self._name) or OmeFacts()
-            size = ome.pixel_size_nm or _size_from_tags(self._tiff, page, description)
-        except ImageError:
-            raise
+            return image_rows(self._tiff, index)
         except Exception as error:
-            raise _undecodable(self._name, error) from error
-        return OmeFacts(size, ome.field, ome.pairs)
+            raise undecodable(self._name, error) from error
 
     def frame(self, index: int) -> Frame:
         """Decode a page."""
         facts = self.facts(index)
+        expected = self._directories[index].shape
         try:
             page: Any = self._tiff.pages[index]
-            pixels: NDArray[Any] = page.asarray(maxworkers=1)
-            coloured = page.photometric == _PALETTE and not _is_grey_ramp(page.colormap)
+            # Other tags than the directory's (depth of a volume) may ask for more memory.
+            pixels: NDArray[Any] | None = page.asarray(maxworkers=1) if page.size == prod(expected) else None
+            coloured = page.photometric == _PALETTE and not is_grey_ramp(page.colormap)
         except Exception as error:
-            raise _undecodable(self._name, error) from error
+            raise undecodable(self._name, error) from error
         if coloured:
             raise UnsupportedImage(f"{self._name}: expected grey, found a colour palette; export it as grey")
-        expected = self._directories[index].shape
-        if pixels.shape != expected:
+        if pixels is None or pixels.shape != expected:
             raise UnsupportedImage(
-                f"{self._name}: expected axes [Y, X] of shape {expected}, found {pixels.shape}; "
+                f"{self._name}: expected axes [Y, X] of shape {expected}, found {page.shape}; "
                 "export one grey image"
             )
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
         refuse_non_finite(pixels, self._name)
-        return Frame(pixels, facts.pixel_size_nm, facts.field, dict(facts.pairs.get(ACQUISITION, {})))
+        return Frame(pixels, facts.pixel_size.side_nm, facts.field, dict(facts.pairs.get(ACQUISITION, {})))
 
 
 def read_head(path: Path) -> bytes:
-    """First 16 bytes of a file.
+    """First 256 bytes of a file.
 
     Raises
     ------
@@ -121,18 +102,14 @@ def read_head(path: Path) -> bytes:
         There are none.
     """
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(256)
     if not head:
         raise EmptyImage(f"{path.name}: expected an image, found a file of 0 bytes; copy the file again")
     return head
 
 
 def _refuse_unsupported(page: Directory, name: str, limits: ReadLimits) -> None:
-    height, width = page.shape
-    if height * width > limits.max_pixels:
-        raise UnsupportedImage(
-            f"{name}: expected at most {limits.max_pixels} pixels, found {height} x {width}; crop the image"
-        )
+    refuse_oversized_page(page, name, limits)
     samples, photometric = page.first(directory.SAMPLES, 1), page.first(directory.PHOTOMETRIC, _GREY)
     if samples != 1 or photometric not in (_GREY, _PALETTE):
         raise UnsupportedImage(
@@ -147,16 +124,7 @@ def _refuse_unsupported(page: Directory, name: str, limits: ReadLimits) -> None:
         )
 
 
-def _size_from_tags(tiff: Any, page: Any, description: str) -> float | None:  # noqa: ANN401
-    resolution = page.tags.valueof(_X_RESOLUTION)
-    return (
-        pixel_size.from_vendor(tiff.fei_metadata, tiff.sem_metadata)
-        or pixel_size.from_description(description, resolution)
-        or pixel_size.from_resolution(resolution, int(page.tags.valueof(_RESOLUTION_UNIT, 2)))
-    )
-
-
-def _is_grey_ramp(colours: NDArray[Any] | None) -> bool:
+def is_grey_ramp(colours: NDArray[Any] | None) -> bool:
     """Whether nearly all entries of a palette [3, values], 16 bit, are the grey of their index.
 
     Zeiss SmartSEM keeps every ninth entry for the colours of overlays, yet its indices are grey values.
@@ -168,13 +136,8 @@ def _is_grey_ramp(colours: NDArray[Any] | None) -> bool:
     return bool(grey.all(axis=0).mean() > 0.8)
 
 
-def _described(head: bytes) -> str:
+def described(head: bytes) -> str:
+    """First bytes of an unknown file in words."""
     if is_raster(head):
         return "a PNG or JPEG picture"
     return "text" if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head) else f"bytes {head[:8]!r}"
-
-
-def _undecodable(name: str, error: Exception) -> NotAnImage:
-    return NotAnImage(
-        f"{name}: expected a TIFF that decodes, found {type(error).__name__}: {str(error)[:99]}; export again"
-    )

@@ -15,6 +15,7 @@ from model_library.images.durable import write_durably
 from model_library.images.frame import Frame
 from model_library.images.intensity import PIXEL_DTYPES, refuse_non_finite
 from model_library.images.ome import ACQUISITION, PROVENANCE, OmeFacts, write_ome
+from model_library.images.pixel_size import PixelSize
 
 _STRIP_BYTES = 1 << 16
 
@@ -43,7 +44,9 @@ def write_result(
         A pixel is NaN or infinite.
     """
     pairs = {key: json.dumps(value, allow_nan=False) for key, value in provenance.items()}
-    write_durably(path, _encode(pixels, OmeFacts(pixel_size_nm, None, {PROVENANCE: pairs}), path.name))
+    write_durably(
+        path, _encode(pixels, OmeFacts(PixelSize.square(pixel_size_nm), pairs={PROVENANCE: pairs}), path.name)
+    )
 
 
 def encode_acquisition(frame: Frame) -> bytes:
@@ -53,7 +56,11 @@ def encode_acquisition(frame: Frame) -> bytes:
     last byte (`completeness.is_complete`).
     """
     pairs = {ACQUISITION: dict(frame.metadata)} if frame.metadata else {}
-    return _encode(frame.pixels, OmeFacts(frame.pixel_size_nm, frame.field, pairs), frame.field or "frame")
+    return _encode(
+        frame.pixels,
+        OmeFacts(PixelSize.square(frame.pixel_size_nm), frame.field, pairs),
+        frame.field or "frame",
+    )
 
 
 def _encode(pixels: NDArray[Any], facts: OmeFacts, name: str) -> bytes:
@@ -64,7 +71,8 @@ def _encode(pixels: NDArray[Any], facts: OmeFacts, name: str) -> bytes:
         )
     refuse_non_finite(pixels, name)
     height, width = pixels.shape
-    per_centimetre = 1e7 / facts.pixel_size_nm if facts.pixel_size_nm else 0.0
+    side_nm = facts.pixel_size.side_nm
+    per_centimetre = 1e7 / side_nm if side_nm else 0.0
     # The tag is a ratio of 32-bit integers: where it cannot hold the value, only OME-XML tells it.
     told = 1e-3 < per_centimetre < 2**32 - 1
     buffer = io.BytesIO()
