@@ -18,7 +18,7 @@ from benchmark.real.rows import CaseResult, RealRow, difference_of
 from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
 from benchmark.real.table import Labelled, RealCase
-from benchmark.real.tuned import TuneConfig, tuned_network
+from benchmark.real.tuned import TuneConfig, can_be_tuned, tuned_network
 from benchmark.scores import Scores, method_key
 from model_library.cards.card import NetworkCard
 from model_library.wire.tasks import Segment
@@ -122,7 +122,7 @@ def _admitted(case: RealCase, terms: Terms, tuning: Sequence[Case]) -> _Field:
             contest.refused.append(_refused(case, key, saw, refusal(card, digests)))
             continue
         contest.saw[key] = saw
-        contest.networks.append(contestant(terms.library.load(card.id), case, tuning))
+        contest.networks.append(contestant(terms.library.load(card.id), case, tuning, terms.data))
     if terms.tune is not None and contest.networks:
         _add_tuned(contest, case, terms, tuning, tuple(sorted(digests.tuning)))
     return contest
@@ -133,15 +133,18 @@ def _add_tuned(
 ) -> None:
     """Fine-tune those networks that do best on the tuning images; what is scored plays no part."""
     assert terms.tune is not None
-    for method in _best_first(contest.networks, tuning, case.metrics[0])[: terms.tune.networks]:
+    able = [method for method in contest.networks if can_be_tuned(terms.library.card(method.ref.id))]
+    for method in _best_first(able, tuning, case.metrics[0])[: terms.tune.networks]:
         network = terms.library.load(method.ref.id)
         better = tuned_network(network, case, terms.data, terms.tune, digests)
-        entrant = contestant(better, case, tuning)
+        entrant = contestant(better, case, tuning, terms.data)
         contest.saw[method_key(entrant.ref)] = Seen.TUNING
         contest.tuned.append(entrant)
 
 
 def _best_first(methods: Sequence[Method], tuning: Sequence[Case], metric: Metric) -> list[Method]:
+    if len(methods) < 2:
+        return list(methods)
     scores = evaluate_all(methods, tuning, (metric,))[metric]
     sign = 1 if metric.higher_is_better else -1
     means = [(scores.mean(method_key(method.ref)), method) for method in methods]

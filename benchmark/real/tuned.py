@@ -16,7 +16,7 @@ from benchmark.real.build import build_cases
 from benchmark.real.contestants import class_index
 from benchmark.real.sources import Part
 from benchmark.real.table import Coarse, Labelled, PlantedNoise, RealCase, SecondFrame
-from model_library.cards.card import Lineage, TrainingData
+from model_library.cards.card import Lineage, NetworkCard, TrainingData
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 from model_library.inference.weights import LoadedNetwork
@@ -26,6 +26,7 @@ from model_library.training.labelled import AnnotatedPairs
 from model_library.training.losses import LossName
 from model_library.training.pairs import Pair, PairSource, cut_batch
 from model_library.wire.base import Message
+from model_library.wire.tasks import Segment
 from model_library.zoo.store import weights_bytes
 
 MOST_IMAGES = 20
@@ -45,6 +46,12 @@ class TuneConfig(Message):
     batch: int = Field(default=12, ge=1)
     learning_rate: float = Field(default=6e-4, gt=0)
     seed: int = 0
+
+
+def can_be_tuned(card: NetworkCard) -> bool:
+    """Whether a case's tuning images teach a network: not those that see slices, or classes of their own."""
+    classes = len(card.task.classes) if isinstance(card.task, Segment) else 0
+    return card.config.channels == "grey" and classes in (0, 2)
 
 
 def tuned_network(
@@ -141,7 +148,7 @@ def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> Pai
 
 
 def _labelled(case: RealCase, how: Labelled, data: Path, seed: int, network: LoadedNetwork) -> AnnotatedPairs:
-    index = class_index(network.card, how.target)
+    index = class_index(network.card, how)
     assert index is not None
     cases = build_cases(case, data, Part.TUNING, seed)
     return AnnotatedPairs(

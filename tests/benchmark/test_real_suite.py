@@ -10,6 +10,7 @@ from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.real import command, contestants, suite
+from benchmark.real.contestants import contestant
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.rows import CaseResult, RealRow, pooled
@@ -17,6 +18,8 @@ from benchmark.real.seen import Seen, case_digests, page_digest, seen_by
 from benchmark.real.sources import FIB25_STACK
 from benchmark.real.suite import run_suite
 from benchmark.real.table import CASES, Form, Labelled, RealCase
+from benchmark.real.tuned import TuneConfig
+from benchmark.rims import Grown
 from model_library.cards.card import TrainingData
 from model_library.images.readers import read_stack
 from model_library.signing.digests import sha256_file
@@ -161,6 +164,55 @@ def test_objects_and_cells_come_from_a_probability_that_is_tuned_like_an_image(
         "parted-objects" if form is Form.OBJECTS else "grown-cells",
     }
     assert all(row.value is not None for row in found.rows)
+
+
+def test_a_network_with_a_class_of_rims_tells_objects_apart_by_itself(
+    superalloy, precipitate_case, small_library
+):
+    case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
+    library = small_library(task=Segment(classes=("background", "precipitate", "rim")))
+    found = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
+    assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects"}
+    method = contestant(library.load("small"), case, (), superalloy)
+    assert isinstance(method, Grown)
+
+
+def stack_case(folder, form):
+    """A stack whose slices are all alike but for noise, cut by one membrane."""
+    import tifffile
+
+    source = FIB25_STACK.model_copy(update={"tuning_pages": (0, 1), "scored_pages": (5, 6)})
+    (folder / source.folder).mkdir()
+    numbers = np.repeat(np.array([1, 2], np.uint16), 32)[None, None].repeat(64, 1).repeat(8, 0)
+    rng = np.random.default_rng(0)
+    volume = 150 - 100 * (np.abs(np.arange(64) - 31.5) < 2) + rng.integers(0, 20, (8, 64, 64))
+    for name, pixels in (("raw", volume.astype(np.uint8)), ("neuron_instances", numbers)):
+        tifffile.imwrite(folder / source.folder / f"{name}_z000-119.tif", pixels, photometric="minisblack")
+    return RealCase(
+        name="stack",
+        source=source,
+        task=Segment(classes=("background", "membrane")),
+        how=Labelled(target="membrane", also=("cell-border",), form=form),
+        crop_px=64,
+        tuning_px=64,
+    )
+
+
+@pytest.mark.parametrize("form", [Form.CELLS, Form.MASK])
+def test_networks_of_slices_take_part_where_there_is_a_stack_and_nowhere_else(
+    tmp_path, superalloy, precipitate_case, small_library, form
+):
+    borders = Segment(classes=("background", "cell-border"))
+    small_library("stack", task=borders, in_channels=5, channels="slices")
+    small_library("flat", task=Segment(classes=("background", "membrane")))
+    library = small_library("of-slices", task=SEGMENT, in_channels=3, channels="slices")
+    found = run_suite([stack_case(tmp_path, form)], Terms(tmp_path, library), Finished(None), quiet)
+    networks = {row.method for row in found.rows if row.kind == "network" and row.value is not None}
+    assert networks == {"stack@1.0.0", "flat@1.0.0"}
+    if form is Form.CELLS:
+        assert next(row.value for row in found.rows if row.kind == "classical") > 0.95
+    elsewhere = run_suite([precipitate_case], Terms(superalloy, library), Finished(None), quiet)
+    assert not [row for row in elsewhere.rows if row.kind == "network"]
 
 
 def row(case, method, difference):
