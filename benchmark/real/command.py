@@ -60,6 +60,7 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
         library=library,
         networks=asked.networks,
         tune=asked.tune,
+        work=asked.work,
         seed=asked.seed,
     )
     finished = Finished(asked.work)

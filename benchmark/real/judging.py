@@ -39,12 +39,15 @@ class Terms:
         Ids to which they are restricted; empty for all.
     tune
         How networks are fine-tuned besides; None not at all.
+    work
+        Folder in which an interrupted fine-tuning goes on; None to begin anew.
     """
 
     data: Path
     library: Library
     networks: tuple[str, ...] = ()
     tune: TuneConfig | None = None
+    work: Path | None = None
     seed: int = 0
 
 
@@ -136,7 +139,7 @@ def _add_tuned(
     able = [method for method in contest.networks if can_be_tuned(terms.library.card(method.ref.id))]
     for method in _best_first(able, tuning, case.metrics[0])[: terms.tune.networks]:
         network = terms.library.load(method.ref.id)
-        better = tuned_network(network, case, terms.data, terms.tune, digests)
+        better = tuned_network(network, case, terms.data, terms.tune, digests, terms.work)
         entrant = contestant(better, case, tuning, terms.data)
         contest.saw[method_key(entrant.ref)] = Seen.TUNING
         contest.tuned.append(entrant)

@@ -21,6 +21,7 @@ from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 from model_library.inference.weights import LoadedNetwork
 from model_library.signing.digests import sha256_bytes
+from model_library.training.checkpoint import Checkpointing
 from model_library.training.fit import FitConfig, fit
 from model_library.training.labelled import AnnotatedPairs
 from model_library.training.losses import LossName
@@ -55,9 +56,14 @@ def can_be_tuned(card: NetworkCard) -> bool:
 
 
 def tuned_network(
-    network: LoadedNetwork, case: RealCase, data: Path, how: TuneConfig, digests: tuple[str, ...]
+    network: LoadedNetwork,
+    case: RealCase,
+    data: Path,
+    how: TuneConfig,
+    digests: tuple[str, ...],
+    work: Path | None = None,
 ) -> LoadedNetwork:
-    """Fine-tune a network on the tuning images of a case.
+    """Fine-tune a network on the tuning images of a case; with `work`, an interrupted training goes on.
 
     Planted degradations are drawn anew in every batch; of repeated frames, one is the target of the other;
     of labelled images, the labels are. The card tells the digests of what it saw.
@@ -71,9 +77,11 @@ def tuned_network(
         learning_rate=how.learning_rate,
         seed=how.seed,
         loss=_loss(case),
+        precision="auto",
     )
     start = copy.deepcopy(network.module).requires_grad_(True)
-    module = fit(start, pairs, config).module.requires_grad_(False)
+    kept = _checkpointing(work, network.card, wide, config, digests)
+    module = fit(start, pairs, config, checkpointing=kept).module.requires_grad_(False)
     seen = TrainingData(
         source=case.source.folder,
         terms=case.source.terms,
@@ -155,6 +163,17 @@ def _labelled(case: RealCase, how: Labelled, data: Path, seed: int, network: Loa
         [each.input for each in cases],
         [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases],
     )
+
+
+def _checkpointing(
+    work: Path | None, card: NetworkCard, case: RealCase, config: FitConfig, digests: tuple[str, ...]
+) -> Checkpointing | None:
+    """Keep a training in a folder of its own for everything that it depends on."""
+    if work is None:
+        return None
+    terms = "\n".join((card.weights_sha256, case.model_dump_json(), config.model_dump_json(), *digests))
+    digest = sha256_bytes(terms.encode())
+    return Checkpointing(work / "tuning" / f"{case.name}-{card.id}-{digest[:12]}", digest, every_s=30.0)
 
 
 def _other(reference: Reference) -> Grey:
