@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from benchmark.cases import Instances, Labels, OtherFrame, Partition, Reference
+from benchmark.cases import Instances, Labels, OtherFrame, Partition, Reference, target_of
 from benchmark.real.acquired import Planted, clean_windows, degrade
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import class_index
 from benchmark.real.sources import Part
-from benchmark.real.table import Coarse, Labelled, PlantedNoise, RealCase, SecondFrame
+from benchmark.real.table import Coarse, Form, Labelled, PlantedNoise, RealCase, SecondFrame
 from model_library.cards.card import Lineage, NetworkCard, TrainingData
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 from model_library.inference.weights import LoadedNetwork
 from model_library.signing.digests import sha256_bytes
+from model_library.training.borders import border_weights
 from model_library.training.checkpoint import Checkpointing
 from model_library.training.fit import FitConfig, fit
 from model_library.training.labelled import AnnotatedPairs
@@ -159,10 +160,13 @@ def _labelled(case: RealCase, how: Labelled, data: Path, seed: int, network: Loa
     index = class_index(network.card, how)
     assert index is not None
     cases = build_cases(case, data, Part.TUNING, seed)
-    return AnnotatedPairs(
-        [each.input for each in cases],
-        [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases],
-    )
+    images = [each.input for each in cases]
+    classes = [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases]
+    if how.form is not Form.CELLS:
+        return AnnotatedPairs(images, classes)
+    cells = [target_of(each.reference) for each in cases]
+    weights = [border_weights(mask, apart) for mask, apart in zip(classes, cells, strict=True)]
+    return AnnotatedPairs(images, classes, weights)
 
 
 def _checkpointing(
@@ -195,8 +199,13 @@ def _inside(reference: Reference) -> NDArray[np.bool_]:
 
 
 def _loss(case: RealCase) -> LossName:
-    """Squared error for restoration: the figures are PSNR, and the other frame is itself noisy."""
-    return "cross_entropy" if isinstance(case.how, Labelled) else "mse"
+    """Squared error for restoration: the figures are PSNR, and the other frame is itself noisy.
+
+    Cells that leak into each other cost the most: pixels between near ones weigh more (U-Net).
+    """
+    if not isinstance(case.how, Labelled):
+        return "mse"
+    return "border_cross_entropy" if case.how.form is Form.CELLS else "cross_entropy"
 
 
 def _patch_px(case: RealCase) -> int:
