@@ -215,10 +215,10 @@ def _segmentation() -> tuple[RealCase, ...]:
     table: tuple[tuple[str, Source, str, Form, int, int], ...] = (
         ("isbi2012-membranes", ISBI, "membrane", Form.CELLS, 512, 320),
         ("fib25-membranes", FIB25_STACK, "membrane", Form.CELLS, 250, 250),
-        ("axons-axon", AXONS, "axon", Form.MASK, 512, 256),
+        ("axons-axon", AXONS, "axon", Form.MASK, 2048, 256),
         ("superalloy-precipitates", SUPERALLOY, "precipitate", Form.MASK, 512, 256),
-        ("oxide-cracks", OXIDE, "crack", Form.MASK, 512, 320),
-        ("powder-particles", POWDER, "particle", Form.OBJECTS, 768, 512),
+        ("oxide-cracks", OXIDE, "crack", Form.MASK, 1024, 320),
+        ("powder-particles", POWDER, "particle", Form.OBJECTS, 1536, 512),
     )
     return tuple(
         RealCase(
@@ -228,7 +228,6 @@ def _segmentation() -> tuple[RealCase, ...]:
             how=Labelled(target=target, also=_ALSO.get(target, ()), form=form),
             crop_px=crop_px,
             tuning_px=tuning_px,
-            windows=2 if form is Form.OBJECTS else 1,
         )
         for name, source, target, form, crop_px, tuning_px in table
     )

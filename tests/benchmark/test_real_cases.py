@@ -221,6 +221,17 @@ def test_labels_are_found_where_each_source_keeps_them(tmp_path, layout):
             assert set(np.unique(labels[10:30, 20:50])) == {0}
 
 
+def test_for_tuning_the_square_with_most_of_a_rare_target_is_taken(tmp_path):
+    labels = np.ones((128, 192), np.uint8)
+    labels[70:90, 135:180] = 2
+    write(tmp_path / OXIDE.folder / "images/S879_a.png", np.arange(128 * 192).reshape(128, 192) % 251)
+    write(tmp_path / OXIDE.folder / "labels/S879_a.png", labels)
+    case = segmentation(OXIDE, "crack").model_copy(update={"tuning_px": 64})
+    (found,) = build_cases(case, tmp_path, Part.TUNING)
+    assert found.reference.mask.sum() == 20 * 45
+    assert found.input.shape == (64, 64)
+
+
 def test_pages_of_a_stack_are_fields_of_their_own(tmp_path):
     import tifffile
 
