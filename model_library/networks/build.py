@@ -6,6 +6,7 @@ from torch import nn
 
 from model_library.networks.config import (
     EDSRConfig,
+    MaskRCNNConfig,
     MDSRConfig,
     NetworkConfig,
     PSSRUNetConfig,
@@ -23,8 +24,8 @@ from model_library.networks.unet import UNet, unet_radius, unet_stride
 def build(config: NetworkConfig) -> nn.Module:
     """Make a freshly initialised module: [N, in_channels, Y, X] -> [N, C, scale * Y, scale * X], unit scaled.
 
-    Its attribute `config` is the configuration. Initial weights come from torch's global generator:
-    seed it (`torch.manual_seed`) first.
+    Mask R-CNN gives instances instead. The attribute `config` is the configuration. Initial weights
+    come from torch's global generator: seed it (`torch.manual_seed`) first.
     """
     match config:
         case UNetConfig():
@@ -37,6 +38,11 @@ def build(config: NetworkConfig) -> nn.Module:
             return MDSR(config)
         case PSSRUNetConfig():
             return PSSRUNet(config)
+        case MaskRCNNConfig():
+            # torchvision takes seconds to load, and only this network needs it.
+            from model_library.networks.mask_rcnn import MaskRCNN
+
+            return MaskRCNN(config)
         case _:
             assert_never(config)
 
@@ -54,7 +60,7 @@ def stride(config: NetworkConfig) -> int:
             return unet_stride(config)
         case PSSRUNetConfig():
             return pssr_unet_stride(config)
-        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig() | MaskRCNNConfig():
             return 1
         case _:
             assert_never(config)
@@ -73,6 +79,10 @@ def receptive_radius(config: NetworkConfig) -> int:
             return mdsr_radius(config)
         case PSSRUNetConfig():
             return pssr_unet_radius(config)
+        case MaskRCNNConfig():
+            from model_library.networks.mask_rcnn import mask_rcnn_radius
+
+            return mask_rcnn_radius(config)
         case _:
             assert_never(config)
 
@@ -82,7 +92,7 @@ def scale(config: NetworkConfig) -> int:
     match config:
         case EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
             return config.scale
-        case UNetConfig() | ResidualDenoiserConfig():
+        case UNetConfig() | ResidualDenoiserConfig() | MaskRCNNConfig():
             return 1
         case _:
             assert_never(config)
@@ -95,7 +105,15 @@ def in_channels(config: NetworkConfig) -> int:
 
 def out_channels(config: NetworkConfig) -> int:
     """Channels of the output: 1 (RGB: 3) for restoration, the number of classes for segmentation."""
-    return config.out_channels if isinstance(config, UNetConfig) else restored_channels(config)
+    match config:
+        case UNetConfig():
+            return config.out_channels
+        case MaskRCNNConfig():
+            return config.classes
+        case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig() | PSSRUNetConfig():
+            return restored_channels(config)
+        case _:
+            assert_never(config)
 
 
 def exact_tiling(config: NetworkConfig) -> bool:
@@ -105,5 +123,7 @@ def exact_tiling(config: NetworkConfig) -> bool:
             return config.normalisation in ("none", "batch")
         case ResidualDenoiserConfig() | EDSRConfig() | MDSRConfig():
             return True
+        case MaskRCNNConfig():
+            return False
         case _:
             assert_never(config)

@@ -125,8 +125,28 @@ class PSSRUNetConfig(_Architecture):
     normalisation: Normalisation = "none"
 
 
+class MaskRCNNConfig(_Architecture):
+    """Mask R-CNN (He et al. 2017) on a feature pyramid of a ResNet, as torchvision has it.
+
+    It finds instances at the sampling of the image, which is never resized. `classes` counts the
+    background; `width` are the channels of pyramid and heads (256 as published, then the heads are
+    torchvision's); `anchors_px` are the sides of the boxes that the five levels propose, finest
+    first; `proposals` is how many boxes of an image are looked at, `detections` how many can be
+    found. Without group normalisation a ResNet is hard to train from nothing.
+    """
+
+    kind: Literal["mask_rcnn"] = "mask_rcnn"
+    classes: int = Field(default=2, ge=2)
+    backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    normalisation: Literal["none", "group"] = "group"
+    width: int = Field(default=256, ge=1)
+    anchors_px: tuple[int, int, int, int, int] = (16, 32, 64, 128, 256)
+    proposals: int = Field(default=512, ge=1)
+    detections: int = Field(default=256, ge=1)
+
+
 NetworkConfig = Annotated[
-    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig,
+    UNetConfig | ResidualDenoiserConfig | EDSRConfig | MDSRConfig | PSSRUNetConfig | MaskRCNNConfig,
     Field(discriminator="kind"),
 ]
 
@@ -141,7 +161,8 @@ class NetworkFacts(Message):
 
     `receptive_field_px` is the side of the square of input pixels that an output pixel can depend
     on (an upper bound); `flops_per_pixel` are the floating-point operations of all convolutions per
-    input pixel, two per multiply-add; `exact_tiling` says that windows with a halo of the
+    input pixel, two per multiply-add (of Mask R-CNN those of its feature pyramid, for an image of
+    256 x 256; its heads work per instance); `exact_tiling` says that windows with a halo of the
     receptive radius give what the whole image gives.
     """
 

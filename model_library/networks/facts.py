@@ -1,20 +1,28 @@
 """Figures that follow from an architecture alone; cards state them, tests recompute them."""
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
 from model_library.networks.build import build, exact_tiling, receptive_radius, stride
-from model_library.networks.config import NetworkConfig, NetworkFacts
+from model_library.networks.config import MaskRCNNConfig, NetworkConfig, NetworkFacts
+
+_DETECTOR_SIDE = 256
 
 
+@cache
 def facts(config: NetworkConfig) -> NetworkFacts:
     """Compute the facts of an architecture, without allocating its weights."""
     with torch.device("meta"):
         module = build(config)
+    pixelwise, side = module, 8 * stride(config)
+    if isinstance(config, MaskRCNNConfig):
+        pixelwise, side = module.get_submodule("network.backbone"), _DETECTOR_SIDE
     return NetworkFacts(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         receptive_field_px=2 * receptive_radius(config) + 1,
-        flops_per_pixel=_flops_per_pixel(module, config.in_channels, side=8 * stride(config)),
+        flops_per_pixel=_flops_per_pixel(pixelwise, config.in_channels, side),
         exact_tiling=exact_tiling(config),
     )
 

@@ -79,6 +79,8 @@ def joined() -> Iterator[Team]:
     if "RANK" not in os.environ:
         yield Team()
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group(_BACKENDS if torch.cuda.is_available() else "gloo")
     try:
         yield Team.current()

@@ -24,9 +24,9 @@ class AnnotatedPairs:
     Attributes
     ----------
     images
-        float32 [Y, X], counts.
+        float32 [Y, X], or [C, Y, X] of neighbouring slices or colours, counts.
     classes
-        Class indices uint8 [Y, X], of the same shapes; `losses.UNKNOWN_CLASS` where nobody labelled.
+        Class indices uint8 [Y, X], of the same sides; `losses.UNKNOWN_CLASS` where nobody labelled.
     weights
         Of each pixel, float32 [Y, X], for the loss that wants them (`borders.border_weights`).
     """
@@ -36,7 +36,7 @@ class AnnotatedPairs:
     weights: Sequence[Grey] | None = None
 
     def __post_init__(self) -> None:
-        shapes = [image.shape for image in self.images], [labels.shape for labels in self.classes]
+        shapes = [image.shape[-2:] for image in self.images], [labels.shape for labels in self.classes]
         if not self.images or shapes[0] != shapes[1]:
             raise RecipeError(
                 f"expected images and labels of equal shapes, found {shapes[0]} and {shapes[1]}; "
@@ -67,7 +67,7 @@ class AnnotatedPairs:
 
 
 def jittered(unit: Grey, rng: np.random.Generator) -> Grey:
-    """Change contrast, brightness and gamma of an image [Y, X] on the unit scale a little; order is kept."""
+    """Change contrast, brightness and gamma of an image on the unit scale a little; order is kept."""
     gamma, gain, offset = rng.uniform(*_GAMMA), rng.uniform(*_GAIN), rng.uniform(*_OFFSET)
     # Values outside [0, 1] are the tails beyond the percentiles: gamma acts on their distance from 0.
     bent = np.sign(unit) * np.abs(unit) ** np.float32(gamma)

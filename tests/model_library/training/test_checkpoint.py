@@ -108,6 +108,13 @@ def test_killed_at_any_step_it_ends_as_if_undisturbed(
     assert outcome(train(tmp_path)) == undisturbed
 
 
+@pytest.mark.parametrize("changes", [{"precision": "bf16"}, {"schedule": "one_cycle", "clip_norm": None}])
+def test_in_any_configuration_it_ends_as_if_undisturbed(changes: dict[str, object], tmp_path: Path):
+    with pytest.raises(Killed):
+        fit(module(), OBJECTIVE, config(**changes), progress=die_after(6), checkpointing=keeping(tmp_path))
+    assert outcome(train(tmp_path, **changes)) == outcome(train(**changes))
+
+
 def test_a_training_that_was_stopped_goes_on(undisturbed: tuple[object, ...], tmp_path: Path):
     asked: list[None] = []
 

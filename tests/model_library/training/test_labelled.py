@@ -39,6 +39,24 @@ def test_the_same_chance_gives_the_same_batch():
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+def test_slices_and_weights_are_cut_and_turned_with_the_labels():
+    image, classes = squares(0)
+    weights = classes.astype(np.float32) * 3 + 1
+    stack = np.stack([image, image + 1, image + 2])
+    inputs, targets = AnnotatedPairs([stack], [classes], [weights]).batch(8, 32, np.random.default_rng(0))
+    assert (inputs.shape, targets.shape) == ((8, 3, 32, 32), (8, 2, 32, 32))
+    assert torch.equal(targets[:, 1], targets[:, 0] * 3 + 1)
+    for slices, labels in zip(inputs, targets[:, 0], strict=True):
+        if 0 < labels.mean() < 1:
+            assert all(each[labels > 0].mean() > each[labels == 0].mean() + 0.2 for each in slices)
+
+
+def test_weights_of_another_size_are_refused():
+    image, classes = squares(0)
+    with pytest.raises(RecipeError, match="weights of the shapes"):
+        AnnotatedPairs([image], [classes], [np.ones((3, 3), np.float32)])
+
+
 def test_jitter_keeps_the_order_of_grey_values():
     unit = np.linspace(-0.2, 1.2, 200, dtype=np.float32).reshape(10, 20)
     rng = np.random.default_rng(1)
