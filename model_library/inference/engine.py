@@ -4,38 +4,59 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_library.errors import NonFinitePixels
+from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
 from model_library.images.tiling import plan_tiles
+from model_library.inference.instances import instances
+from model_library.inference.one_kernel import OneKernel
+from model_library.inference.self_ensemble import Channels, over_dihedral
 from model_library.inference.weights import LoadedNetwork, load_network
-from model_library.networks.build import out_channels, receptive_radius, scale, stride
+from model_library.networks.build import in_channels, out_channels, receptive_radius, scale, stride
+from model_library.networks.config import MaskRCNNConfig
 from model_library.wire.methods import NetworkRef
+from model_library.wire.tasks import Segment
 
-__all__ = ["LoadedNetwork", "NetworkMethod", "load_network", "segment"]
+__all__ = ["LoadedNetwork", "NetworkMethod", "forward_tiled", "load_network", "restore", "segment"]
 
 TILE_PX = 512
 
 
 class NetworkMethod:
-    """A restoring network behind the port `benchmark.method.Method`.
+    """A restoring network of grey images behind the port `benchmark.method.Method`.
 
     Parameters
     ----------
     network
-        With one output channel.
+        With one input and one output channel.
     tile_px
         Side of a window in input pixels; larger ones waste less on halos and need more memory.
         Enlarged where a network's receptive field leaves no core.
+    self_ensemble
+        Average over the eight ways to turn and mirror the image: better by a little, eight times
+        as slow.
     threads
         For torch in this process from now on; None leaves its setting as it is.
     """
 
-    def __init__(self, network: LoadedNetwork, *, tile_px: int = TILE_PX, threads: int | None = None) -> None:
-        if out_channels(network.card.config) != 1:
-            raise ValueError(f"{network.card.id} segments: use `segment`, which gives labels")
+    def __init__(
+        self,
+        network: LoadedNetwork,
+        *,
+        tile_px: int = TILE_PX,
+        self_ensemble: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        card = network.card
+        if isinstance(card.task, Segment):
+            raise ValueError(f"{card.id} segments: use `segment`, which gives labels")
+        if in_channels(card.config) != 1 or out_channels(card.config) != 1:
+            raise ValueError(
+                f"{card.id} works on {card.config.channels}: use `restore_rgb` or `restore_stack` instead"
+            )
         self._network = network
         self._tile_px = tile_px
+        self._self_ensemble = self_ensemble
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -58,66 +79,149 @@ class NetworkMethod:
         NonFinitePixels
             The image, or what the network makes of it, holds NaN or infinity.
         """
-        refuse_non_finite(pixels, "image")
-        scaling = Scaling.of(pixels)
-        restored = forward_tiled(self._network, scaling.apply(pixels), tile_px=self._tile_px)[0]
-        return scaling.invert(restored)
+        restored = restore(
+            pixels[None], self._network, tile_px=self._tile_px, self_ensemble=self._self_ensemble
+        )
+        return restored[0]
 
 
-def segment(pixels: Grey, network: LoadedNetwork, *, tile_px: int = TILE_PX) -> NDArray[np.uint8]:
-    """Give each pixel the class of the highest score.
+def restore(
+    channels: Channels,
+    network: LoadedNetwork,
+    *,
+    scaling: Scaling | None = None,
+    tile_px: int = TILE_PX,
+    self_ensemble: bool = False,
+) -> Channels:
+    """Restore an image of one or more channels.
+
+    Parameters
+    ----------
+    channels
+        float32 [C, Y, X], counts.
+    network
+        With this many input channels.
+    scaling
+        From counts to the unit scale, one for all channels; None takes that of this image.
+    tile_px, self_ensemble
+        See `NetworkMethod`.
+
+    Returns
+    -------
+    float32 [1 or 3, Y * scale, X * scale], counts.
+
+    Raises
+    ------
+    NonFinitePixels
+        The image, or what the network makes of it, holds NaN or infinity.
+    UnsupportedImage
+        It has another number of channels.
+    """
+    refuse_non_finite(channels, "image")
+    scaling = scaling or Scaling.of(channels)
+    unit = scaling.apply(channels)
+    return scaling.invert(forward_tiled(network, unit, tile_px=tile_px, self_ensemble=self_ensemble))
+
+
+def segment(
+    pixels: NDArray[np.float32],
+    network: LoadedNetwork,
+    *,
+    scaling: Scaling | None = None,
+    tile_px: int = TILE_PX,
+    self_ensemble: bool = False,
+) -> NDArray[np.uint8]:
+    """Give each pixel the class of the highest score, or of the instance that it belongs to.
 
     Parameters
     ----------
     pixels
-        float32 [Y, X], counts.
+        float32 [Y, X] or [C, Y, X], counts.
     network
-        With one output channel per class.
-    tile_px
-        Side of a window.
+        With one output channel per class, or Mask R-CNN.
+    scaling, tile_px, self_ensemble
+        See `restore`; Mask R-CNN takes the image in one piece and as it is.
 
     Returns
     -------
     uint8 [Y, X], class indices.
+
+    Raises
+    ------
+    NonFinitePixels, UnsupportedImage
+        See `restore`.
     """
-    refuse_non_finite(pixels, "image")
-    scores = forward_tiled(network, Scaling.of(pixels).apply(pixels), tile_px=tile_px)
+    channels = pixels if pixels.ndim == 3 else pixels[None]
+    if isinstance(network.card.config, MaskRCNNConfig):
+        found = instances(channels, network, scaling=scaling)
+        return np.concatenate([np.zeros(1, np.uint8), found.classes.astype(np.uint8)])[found.labels]
+    refuse_non_finite(channels, "image")
+    unit = (scaling or Scaling.of(channels)).apply(channels)
+    scores = forward_tiled(network, unit, tile_px=tile_px, self_ensemble=self_ensemble)
     labels: NDArray[np.uint8] = scores.argmax(axis=0).astype(np.uint8)
     return labels
 
 
-def forward_tiled(network: LoadedNetwork, image: Grey, *, tile_px: int) -> NDArray[np.float32]:
-    """Apply a network to a unit-scaled image [Y, X] -> [C, Y * scale, X * scale].
+def forward_tiled(
+    network: LoadedNetwork, image: Channels, *, tile_px: int = TILE_PX, self_ensemble: bool = False
+) -> Channels:
+    """Apply a network to a unit-scaled image [C, Y, X] -> [C', Y * scale, X * scale].
 
     Windows overlap by the receptive radius rounded up to the stride and start on the pooling grid,
-    so that each kept pixel is what the whole image in one piece would have given. Sides that are
-    no multiples of the stride are extended by their edge pixels, and cut back.
+    so that each kept pixel is, bit for bit, what the whole image in one piece would have given
+    (where the facts on the card say `exact_tiling`). Sides that are no multiples of the stride are
+    extended by their edge pixels, and cut back.
+
+    Raises
+    ------
+    UnsupportedImage
+        The image has another number of channels than the network, or the network gives no image.
+    NonFinitePixels
+        The network gives NaN or infinity.
     """
-    config = network.card.config
-    step, factor = stride(config), scale(config)
-    height, width = image.shape
-    padded = np.pad(image, ((0, -height % step), (0, -width % step)), mode="edge")
-    halo = _round_up(receptive_radius(config), step)
-    side = max(_round_up(tile_px, step), 2 * halo + 4 * step)
-    shape = (out_channels(config), padded.shape[0] * factor, padded.shape[1] * factor)
-    output = np.empty(shape, np.float32)
-    for tile in plan_tiles((padded.shape[0], padded.shape[1]), side, halo, step):
-        result = _forward(network, padded[tile.window])
-        coarse = tile.scaled(factor)
-        output[(slice(None), *coarse.core)] = result[(slice(None), *coarse.inner)]
+    card = network.card
+    if isinstance(card.config, MaskRCNNConfig) or image.shape[0] != in_channels(card.config):
+        raise UnsupportedImage(
+            f"expected an image of {in_channels(card.config)} channels ({card.config.channels}) and a "
+            f"network that gives one, found {image.shape[0]} channels and {card.id}, a {card.config.kind}; "
+            "choose a network for such images, and `instances` for instances"
+        )
+
+    def apply(channels: Channels) -> Channels:
+        return _in_windows(network, channels, tile_px)
+
+    output = over_dihedral(apply, image) if self_ensemble else apply(image)
     if not np.isfinite(output).all():
         raise NonFinitePixels(
-            f"expected finite grey values from {network.card.id} {network.card.version}, "
+            f"expected finite grey values from {card.id} {card.version}, "
             "found NaN or infinity; do not use this network on this image"
         )
+    return output
+
+
+def _in_windows(network: LoadedNetwork, image: Channels, tile_px: int) -> Channels:
+    config = network.card.config
+    step, factor = stride(config), scale(config)
+    height, width = image.shape[1:]
+    padded = np.pad(image, ((0, 0), (0, -height % step), (0, -width % step)), mode="edge")
+    halo = _round_up(receptive_radius(config), step)
+    side = max(_round_up(tile_px, step), 2 * halo + 4 * step)
+    shape = (out_channels(config), padded.shape[1] * factor, padded.shape[2] * factor)
+    output = np.empty(shape, np.float32)
+    for tile in plan_tiles((padded.shape[1], padded.shape[2]), side, halo, step):
+        result = _forward(network, padded[(slice(None), *tile.window)])
+        coarse = tile.scaled(factor)
+        output[(slice(None), *coarse.core)] = result[(slice(None), *coarse.inner)]
     return output[:, : height * factor, : width * factor]
 
 
 @torch.inference_mode()
-def _forward(network: LoadedNetwork, window: Grey) -> NDArray[np.float32]:
-    tensor = torch.from_numpy(np.ascontiguousarray(window))[None, None]
-    scores = network.module(tensor.contiguous(memory_format=torch.channels_last))
-    result: NDArray[np.float32] = scores[0].numpy()
+def _forward(network: LoadedNetwork, window: Channels) -> Channels:
+    # Contiguous first: strides of a single channel would otherwise depend on where it was cut from.
+    tensor = torch.from_numpy(np.ascontiguousarray(window))[None]
+    with OneKernel():
+        scores = network.module(tensor.contiguous(memory_format=torch.channels_last))
+    result: Channels = scores[0].numpy()
     return result
 
 

@@ -21,7 +21,7 @@ def _compiled_operators_load() -> bool:
     folders = [] if spec is None else spec.submodule_search_locations or []
     for library in (path for folder in folders for path in Path(folder).glob("_C.*")):
         try:
-            torch.ops.load_library(library)
+            torch.ops.load_library(library)  # type: ignore[no-untyped-call]
         except OSError:
             continue
         return True
@@ -33,10 +33,10 @@ COMPILED = _compiled_operators_load()
 
 if not COMPILED:
     # torchvision describes these two to the compiler when it is imported, and fails without them.
-    _operators = torch.library.Library("torchvision", "DEF")
-    _operators.define(_SUPPRESS)
-    _operators.define(_QUANTISED)
-    _operators.impl("nms", suppress, "CompositeExplicitAutograd")
+    _operators = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    _operators.define(_SUPPRESS)  # type: ignore[no-untyped-call]
+    _operators.define(_QUANTISED)  # type: ignore[no-untyped-call]
+    _operators.impl("nms", suppress, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
 
 import torchvision  # type: ignore[import-untyped]  # noqa: E402
 

@@ -1,0 +1,35 @@
+"""The mean over the eight ways to turn and mirror an image (Lim et al. 2017, section 3.4)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Channels = NDArray[np.float32]
+"""float32 [C, Y, X]."""
+
+
+def over_dihedral(apply: Callable[[Channels], Channels], image: Channels) -> Channels:
+    """Apply a function to all turned and mirrored images, turn its results back and average them.
+
+    Parameters
+    ----------
+    apply
+        From [C, Y, X] to [C', s Y, s X].
+    image
+        [C, Y, X].
+
+    Returns
+    -------
+    [C', s Y, s X]; turning the image turns the result, but for rounding.
+    """
+    total: NDArray[np.float32] | None = None
+    for turns in range(4):
+        for mirrored in (False, True):
+            turned = np.rot90(image, turns, axes=(1, 2))
+            result = apply(np.ascontiguousarray(turned[..., ::-1] if mirrored else turned))
+            back = np.rot90(result[..., ::-1] if mirrored else result, -turns, axes=(1, 2))
+            total = back.copy() if total is None else total + back
+    assert total is not None
+    mean: NDArray[np.float32] = total / np.float32(8)
+    return mean
