@@ -6,7 +6,8 @@ from scipy.special import softmax
 from benchmark.method import Method
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
-from model_library.inference.engine import TILE_PX, NetworkMethod, forward_tiled, segment
+from model_library.inference.engine import NetworkMethod, forward_tiled, segment
+from model_library.inference.instances import instances
 from model_library.inference.weights import LoadedNetwork
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
@@ -60,6 +61,31 @@ class ClassProbability:
     def __call__(self, pixels: Grey) -> Grey:
         """Give each pixel [Y, X] the probability of the class, in [0, 1]."""
         refuse_non_finite(pixels, "image")
-        scores = forward_tiled(self._network, Scaling.of(pixels).apply(pixels), tile_px=TILE_PX)
+        scores = forward_tiled(self._network, Scaling.of(pixels).apply(pixels)[None])
         share: Grey = softmax(scores, axis=0)[self._index].astype(np.float32)
         return share
+
+
+class Detecting:
+    """Mask R-CNN as a `Method` whose result is numbers of objects of one class, the most certain number 1."""
+
+    def __init__(self, network: LoadedNetwork, index: int) -> None:
+        self._network, self._index = network, index
+
+    @property
+    def ref(self) -> NetworkRef:
+        """Id, version and weights digest."""
+        return SegmentingMethod(self._network).ref
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel: 1."""
+        return 1
+
+    def __call__(self, pixels: Grey) -> Grey:
+        """Give each pixel [Y, X] the number of its object, as float32; 0 for none."""
+        found = instances(pixels, self._network)
+        wanted = found.classes == self._index
+        numbers = np.zeros(len(wanted) + 1, dtype=np.float32)
+        numbers[1:][wanted] = 1 + np.arange(int(wanted.sum()))
+        return numbers[found.labels]

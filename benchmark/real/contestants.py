@@ -11,7 +11,7 @@ from benchmark.baselines import ClassicalMethod, Family, classical_methods, tune
 from benchmark.baselines.objects import CELLS, OBJECTS
 from benchmark.cases import Case
 from benchmark.method import Method
-from benchmark.networks import ClassProbability, as_method
+from benchmark.networks import ClassProbability, Detecting, as_method
 from benchmark.real.sources import Part
 from benchmark.real.table import Form, Labelled, RealCase
 from benchmark.rims import Grown
@@ -20,6 +20,7 @@ from model_library.cards.card import NetworkCard
 from model_library.images.frame import Grey
 from model_library.images.readers import read_stack
 from model_library.inference.weights import LoadedNetwork
+from model_library.networks.config import MaskRCNNConfig
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
 from model_library.zoo.registry import Library
@@ -42,7 +43,8 @@ def families(case: RealCase) -> tuple[Family, ...]:
 def entrants(case: RealCase, library: Library) -> tuple[NetworkCard, ...]:
     """Cards of the networks that can do a case: its very task, or a segmentation that knows the target.
 
-    A network of neighbouring slices needs a stack, one of colours finds none here.
+    A network of neighbouring slices needs a stack, one of colours finds none here, and one that detects
+    objects is asked for objects alone.
     """
     inputs = {"grey", "slices"} if case.source.scored_pages else {"grey"}
     cards = [library.card(network_id) for network_id in library.ids()]
@@ -58,9 +60,10 @@ def class_index(card: NetworkCard, how: Labelled) -> int | None:
 
 
 def _fits(card: NetworkCard, case: RealCase) -> bool:
-    if isinstance(case.how, Labelled):
-        return class_index(card, case.how) is not None
-    return card.task == case.task
+    if not isinstance(case.how, Labelled):
+        return card.task == case.task
+    detects = isinstance(card.config, MaskRCNNConfig)
+    return class_index(card, case.how) is not None and (case.how.form is Form.OBJECTS or not detects)
 
 
 def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], data: Path) -> Method:
@@ -74,6 +77,8 @@ def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], d
     index = class_index(network.card, case.how)
     assert index is not None
     assert isinstance(network.card.task, Segment)
+    if isinstance(network.card.config, MaskRCNNConfig):
+        return Detecting(network, index)
     if case.how.form is Form.OBJECTS and RIM in network.card.task.classes:
         return Grown(network)
     stacked = network.card.config.channels == "slices"

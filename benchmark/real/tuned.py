@@ -20,6 +20,7 @@ from model_library.cards.card import Lineage, NetworkCard, TrainingData
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 from model_library.inference.weights import LoadedNetwork
+from model_library.networks.config import MaskRCNNConfig
 from model_library.signing.digests import sha256_bytes
 from model_library.training.borders import border_weights
 from model_library.training.checkpoint import Checkpointing
@@ -51,9 +52,10 @@ class TuneConfig(Message):
 
 
 def can_be_tuned(card: NetworkCard) -> bool:
-    """Whether a case's tuning images teach a network: not those that see slices, or classes of their own."""
+    """Whether a case's tuning images teach a network: not one of slices, of rims, or that detects objects."""
     classes = len(card.task.classes) if isinstance(card.task, Segment) else 0
-    return card.config.channels == "grey" and classes in (0, 2)
+    pixelwise = not isinstance(card.config, MaskRCNNConfig)
+    return pixelwise and card.config.channels == "grey" and classes in (0, 2)
 
 
 def tuned_network(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmark import networks
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.real import command, contestants, suite
-from benchmark.real.contestants import contestant
+from benchmark.real.contestants import contestant, entrants
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.rows import CaseResult, RealRow, pooled
@@ -22,6 +23,8 @@ from benchmark.real.tuned import TuneConfig
 from benchmark.rims import Grown
 from model_library.cards.card import TrainingData
 from model_library.images.readers import read_stack
+from model_library.inference.instances import Instances
+from model_library.networks.config import MaskRCNNConfig
 from model_library.signing.digests import sha256_file
 from model_library.wire.tasks import Segment
 
@@ -175,6 +178,24 @@ def test_a_network_with_a_class_of_rims_tells_objects_apart_by_itself(
     assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects"}
     method = contestant(library.load("small"), case, (), superalloy)
     assert isinstance(method, Grown)
+
+
+def test_a_detector_is_asked_for_objects_alone_and_ranks_them(
+    superalloy, precipitate_case, small_library, monkeypatch
+):
+    library = small_library(task=SEGMENT, config=MaskRCNNConfig(width=8, proposals=16, detections=8))
+    case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
+    assert [card.id for card in entrants(case, library)] == ["small"]
+    assert not entrants(precipitate_case, library)
+    labels = np.zeros((64, 64), np.int32)
+    labels[:9], labels[20:29], labels[40:] = 1, 2, 3
+    found = Instances(labels, np.array([1, 2, 1], np.uint8), np.array([0.9, 0.8, 0.7], np.float32))
+    monkeypatch.setattr(networks, "instances", lambda pixels, network: found)
+    method = contestant(library.load("small"), case, (), superalloy)
+    numbers = method(np.zeros((64, 64), np.float32))
+    assert [numbers[y, 0] for y in (0, 25, 50, 15)] == [1, 0, 2, 0]
+    result = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
+    assert {row.method for row in result.rows} == {"small@1.0.0", "parted-objects"}
 
 
 def stack_case(folder, form):
