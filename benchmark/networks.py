@@ -43,10 +43,10 @@ def as_method(network: LoadedNetwork) -> Method:
 
 
 class ClassProbability:
-    """A segmenting network as a `Method` whose result is the probability of one class."""
+    """A segmenting network as a `Method` whose result is the probability of a class, or of one of several."""
 
-    def __init__(self, network: LoadedNetwork, index: int) -> None:
-        self._network, self._index = network, index
+    def __init__(self, network: LoadedNetwork, *indices: int) -> None:
+        self._network, self._indices = network, list(indices)
 
     @property
     def ref(self) -> NetworkRef:
@@ -59,10 +59,10 @@ class ClassProbability:
         return 1
 
     def __call__(self, pixels: Grey) -> Grey:
-        """Give each pixel [Y, X] the probability of the class, in [0, 1]."""
+        """Give each pixel [Y, X] the probability that it has one of the classes, in [0, 1]."""
         refuse_non_finite(pixels, "image")
         scores = forward_tiled(self._network, Scaling.of(pixels).apply(pixels)[None])
-        share: Grey = softmax(scores, axis=0)[self._index].astype(np.float32)
+        share: Grey = softmax(scores, axis=0)[self._indices].sum(axis=0).astype(np.float32)
         return share
 
 

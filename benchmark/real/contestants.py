@@ -10,11 +10,13 @@ from scipy.special import softmax
 from benchmark.baselines import ClassicalMethod, Family, classical_methods, tune
 from benchmark.baselines.objects import CELLS, OBJECTS
 from benchmark.cases import Case
+from benchmark.evaluate import evaluate
 from benchmark.method import Method
 from benchmark.networks import ClassProbability, Detecting, as_method
 from benchmark.real.sources import Part
 from benchmark.real.table import Form, Labelled, RealCase
 from benchmark.rims import Grown
+from benchmark.scores import method_key
 from benchmark.slices import InStack
 from model_library.cards.card import NetworkCard
 from model_library.images.frame import Grey
@@ -70,7 +72,9 @@ def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], d
     """Make a network give what the case asks for.
 
     Where cells or objects are asked for, what follows the network (smoothing, level, least size) is tuned on
-    the tuning cases, as it is for the classical algorithms; a network with a class of rims needs nothing.
+    the tuning cases, as it is for the classical algorithms. Of a network with a class of rims there are two
+    readings, objects that grow from their cores and objects parted where they are narrow; the one that does
+    better on the tuning cases is taken.
     """
     if not isinstance(case.how, Labelled):
         return as_method(network)
@@ -80,14 +84,24 @@ def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], d
     if isinstance(network.card.config, MaskRCNNConfig):
         return Detecting(network, index)
     if case.how.form is Form.OBJECTS and RIM in network.card.task.classes:
-        return Grown(network)
+        whole_objects = ClassProbability(network, index, network.card.task.classes.index(RIM))
+        return _better(Grown(network), _refined(whole_objects, case, tuning), tuning)
     stacked = network.card.config.channels == "slices"
-    whole = InStack(network, _stack(case, data)) if stacked else None
+    in_stack = InStack(network, _stack(case, data)) if stacked else None
     if case.how.form is Form.MASK:
-        return OneClass(whole or as_method(network), index)
-    probability = StackProbability(whole, index) if whole else ClassProbability(network, index)
+        return OneClass(in_stack or as_method(network), index)
+    probability = StackProbability(in_stack, index) if in_stack else ClassProbability(network, index)
+    return _refined(probability, case, tuning)
+
+
+def _refined(probability: Method, case: RealCase, tuning: Sequence[Case]) -> Method:
     seen = [replace(each, input=probability(each.input)) for each in tuning]
     return Refined(probability, tune(families(case)[0], seen))
+
+
+def _better(one: Method, other: Method, tuning: Sequence[Case]) -> Method:
+    first, second = (evaluate((method,), tuning).mean(method_key(method.ref)) for method in (one, other))
+    return other if (second or 0.0) > (first or 0.0) else one
 
 
 def _stack(case: RealCase, data: Path) -> Grey:

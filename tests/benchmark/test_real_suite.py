@@ -11,12 +11,13 @@ from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.real import command, contestants, suite
-from benchmark.real.contestants import contestant, entrants
+from benchmark.real.build import build_cases
+from benchmark.real.contestants import Refined, contestant, entrants
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.rows import CaseResult, RealRow, pooled
 from benchmark.real.seen import Seen, case_digests, page_digest, seen_by
-from benchmark.real.sources import FIB25_STACK
+from benchmark.real.sources import FIB25_STACK, Part
 from benchmark.real.suite import run_suite
 from benchmark.real.table import CASES, Form, Labelled, RealCase
 from benchmark.real.tuned import TuneConfig
@@ -169,15 +170,20 @@ def test_objects_and_cells_come_from_a_probability_that_is_tuned_like_an_image(
     assert all(row.value is not None for row in found.rows)
 
 
-def test_a_network_with_a_class_of_rims_tells_objects_apart_by_itself(
-    superalloy, precipitate_case, small_library
+def test_a_network_with_a_class_of_rims_is_read_as_does_better_on_the_tuning_images(
+    superalloy, precipitate_case, small_library, monkeypatch
 ):
     case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
     library = small_library(task=Segment(classes=("background", "precipitate", "rim")))
     found = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
     assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects"}
-    method = contestant(library.load("small"), case, (), superalloy)
-    assert isinstance(method, Grown)
+    tuning = build_cases(case, superalloy, Part.TUNING)
+    true = {each.input.tobytes(): each.reference.labels.astype(np.float32) for each in tuning}
+    monkeypatch.setattr(Grown, "__call__", lambda self, pixels: true[pixels.tobytes()])
+    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Grown)
+    monkeypatch.setattr(Grown, "__call__", lambda self, pixels: np.zeros_like(pixels))
+    monkeypatch.setattr(Refined, "__call__", lambda self, pixels: true[pixels.tobytes()])
+    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Refined)
 
 
 def test_a_detector_is_asked_for_objects_alone_and_ranks_them(
