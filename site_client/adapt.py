@@ -14,7 +14,8 @@ from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.errors import WeightsError
 from model_library.images.frame import Grey
-from model_library.networks.build import build, out_channels, scale
+from model_library.networks.build import build, in_channels, out_channels, scale
+from model_library.networks.normalisation import freeze_statistics
 from model_library.training.fit import FitConfig, FitProgress, fit
 from model_library.training.pairs import RecorruptedPairs
 from model_library.wire.tasks import Segment
@@ -106,11 +107,11 @@ def adapt(
     """
     if (
         isinstance(plan.task, Segment)
-        or out_channels(plan.config) != 1
+        or (in_channels(plan.config), out_channels(plan.config)) != (1, 1)
         or scale(plan.config) != plan.task.scale
     ):
         raise AdaptationRefused(
-            f"expected a restoring network for its own task, found {plan.config.kind} for {plan.task}; "
+            f"expected a restoring network of grey images for its own task, found {plan.config.kind} for {plan.task}; "
             "without labels nothing else can be trained"
         )
     frames = [frame for frame in material.frames if min(frame.pixels.shape) >= plan.patch_px]
@@ -177,4 +178,5 @@ def _module(weights: Weights, plan: AdaptationPlan) -> nn.Module:
             raise WeightsError(f"expected finite float32 weights, found others in {key}")
     state = {key: torch.from_numpy(values.copy()) for key, values in weights.items()}
     module.load_state_dict(state, strict=True, assign=True)
-    return module.requires_grad_(True)
+    # Statistics of one site are those of no other: what travels and is averaged leaves them alone.
+    return freeze_statistics(module.requires_grad_(True))

@@ -79,10 +79,10 @@ class NetworkMethod:
         NonFinitePixels
             The image, or what the network makes of it, holds NaN or infinity.
         """
-        restored = restore(
+        restored: Grey = restore(
             pixels[None], self._network, tile_px=self._tile_px, self_ensemble=self._self_ensemble
-        )
-        return restored[0]
+        )[0]
+        return restored
 
 
 def restore(

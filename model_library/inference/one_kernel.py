@@ -31,7 +31,8 @@ class OneKernel(TorchFunctionMode):
 
 def _serves(args: tuple[Any, ...]) -> bool:
     """Whether the arguments are those of `nn.Conv2d`, for which oneDNN has a kernel here."""
-    if len(args) != 7 or isinstance(args[4], str) or not torch.backends.mkldnn.is_available():
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if len(args) != 7 or isinstance(args[4], str) or not available:
         return False
     image: Tensor = args[0]
     return (

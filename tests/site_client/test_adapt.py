@@ -102,6 +102,16 @@ def test_a_super_resolving_network_is_adapted_at_the_sampling_of_the_frames() ->
     assert update.keys() == weights_of(config).keys()
 
 
+def test_the_statistics_of_batch_normalisation_are_left_as_they_came() -> None:
+    config = UNetConfig(widths=(4, 8), normalisation="batch")
+    weights = weights_of(config)
+    update, _ = adapted(weights=weights, plan=plan_of(config=config))
+    statistics = {key for key in weights if "running" in key}
+    assert len(statistics) == 2 * 6
+    assert not any(update[key].any() for key in statistics)
+    assert any(update[key].any() for key in weights.keys() - statistics)
+
+
 def test_it_stops_when_time_is_up_and_says_how_far_it_came() -> None:
     asked = itertools.count()
     _, report = adapted(plan=plan_of(steps=1000), stop=lambda: next(asked) >= 3)
@@ -155,6 +165,7 @@ def test_weights_of_another_architecture_are_refused(spoil) -> None:
         (Segment(classes=("background", "cell")), UNetConfig(widths=(4, 8), out_channels=2, residual=False)),
         (SuperResolve(scale=2), CONFIG),
         (Denoise(), EDSRConfig(blocks=1, width=4, scale=2)),
+        (Denoise(), UNetConfig(widths=(4, 8), in_channels=3, channels="slices")),
     ],
 )
 def test_a_network_for_another_task_is_refused(task, config) -> None:
