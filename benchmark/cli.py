@@ -138,6 +138,9 @@ def run(
         int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
     ] = 0,
     tune_steps: Annotated[int, typer.Option(min=1, help="Suite: training steps of --tune.")] = 300,
+    self_ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Suite: networks average over eight turned images.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")] = None,
@@ -163,6 +166,7 @@ def run(
             cases=tuple(cases or ()),
             work=work,
             tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
+            self_ensemble=self_ensemble,
             seed=seed,
         )
         run_real(asked, json_file, report)

@@ -16,8 +16,8 @@ from model_library.wire.tasks import Segment
 class SegmentingMethod:
     """A segmenting network as a `Method` whose result is class numbers."""
 
-    def __init__(self, network: LoadedNetwork) -> None:
-        self._network = network
+    def __init__(self, network: LoadedNetwork, *, self_ensemble: bool = False) -> None:
+        self._network, self._self_ensemble = network, self_ensemble
 
     @property
     def ref(self) -> NetworkRef:
@@ -32,21 +32,21 @@ class SegmentingMethod:
 
     def __call__(self, pixels: Grey) -> Grey:
         """Give each pixel [Y, X] the number of its class, as float32."""
-        return segment(pixels, self._network).astype(np.float32)
+        return segment(pixels, self._network, self_ensemble=self._self_ensemble).astype(np.float32)
 
 
-def as_method(network: LoadedNetwork) -> Method:
+def as_method(network: LoadedNetwork, *, self_ensemble: bool = False) -> Method:
     """Put a loaded network behind the port that fits its task."""
     if isinstance(network.card.task, Segment):
-        return SegmentingMethod(network)
-    return NetworkMethod(network)
+        return SegmentingMethod(network, self_ensemble=self_ensemble)
+    return NetworkMethod(network, self_ensemble=self_ensemble)
 
 
 class ClassProbability:
     """A segmenting network as a `Method` whose result is the probability of a class, or of one of several."""
 
-    def __init__(self, network: LoadedNetwork, *indices: int) -> None:
-        self._network, self._indices = network, list(indices)
+    def __init__(self, network: LoadedNetwork, *indices: int, self_ensemble: bool = False) -> None:
+        self._network, self._indices, self._self_ensemble = network, list(indices), self_ensemble
 
     @property
     def ref(self) -> NetworkRef:
@@ -61,7 +61,8 @@ class ClassProbability:
     def __call__(self, pixels: Grey) -> Grey:
         """Give each pixel [Y, X] the probability that it has one of the classes, in [0, 1]."""
         refuse_non_finite(pixels, "image")
-        scores = forward_tiled(self._network, Scaling.of(pixels).apply(pixels)[None])
+        unit = Scaling.of(pixels).apply(pixels)[None]
+        scores = forward_tiled(self._network, unit, self_ensemble=self._self_ensemble)
         share: Grey = softmax(scores, axis=0)[self._indices].sum(axis=0).astype(np.float32)
         return share
 

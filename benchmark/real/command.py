@@ -40,6 +40,7 @@ class SuiteRun:
     cases: tuple[str, ...]
     work: Path | None
     tune: TuneConfig | None
+    self_ensemble: bool
     seed: int
 
 
@@ -61,6 +62,7 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
         networks=asked.networks,
         tune=asked.tune,
         work=asked.work,
+        self_ensemble=asked.self_ensemble,
         seed=asked.seed,
     )
     finished = Finished(asked.work)

@@ -68,7 +68,14 @@ def _fits(card: NetworkCard, case: RealCase) -> bool:
     return class_index(card, case.how) is not None and (case.how.form is Form.OBJECTS or not detects)
 
 
-def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], data: Path) -> Method:
+def contestant(
+    network: LoadedNetwork,
+    case: RealCase,
+    tuning: Sequence[Case],
+    data: Path,
+    *,
+    self_ensemble: bool = False,
+) -> Method:
     """Make a network give what the case asks for.
 
     Where cells or objects are asked for, what follows the network (smoothing, level, least size) is tuned on
@@ -77,21 +84,23 @@ def contestant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], d
     better on the tuning cases is taken.
     """
     if not isinstance(case.how, Labelled):
-        return as_method(network)
+        return as_method(network, self_ensemble=self_ensemble)
     index = class_index(network.card, case.how)
     assert index is not None
     assert isinstance(network.card.task, Segment)
     if isinstance(network.card.config, MaskRCNNConfig):
         return Detecting(network, index)
     if case.how.form is Form.OBJECTS and RIM in network.card.task.classes:
-        whole_objects = ClassProbability(network, index, network.card.task.classes.index(RIM))
+        both = (index, network.card.task.classes.index(RIM))
+        whole_objects = ClassProbability(network, *both, self_ensemble=self_ensemble)
         return _better(Grown(network), _refined(whole_objects, case, tuning), tuning)
     stacked = network.card.config.channels == "slices"
     in_stack = InStack(network, _stack(case, data)) if stacked else None
     if case.how.form is Form.MASK:
-        return OneClass(in_stack or as_method(network), index)
-    probability = StackProbability(in_stack, index) if in_stack else ClassProbability(network, index)
-    return _refined(probability, case, tuning)
+        return OneClass(in_stack or as_method(network, self_ensemble=self_ensemble), index)
+    if in_stack:
+        return _refined(StackProbability(in_stack, index), case, tuning)
+    return _refined(ClassProbability(network, index, self_ensemble=self_ensemble), case, tuning)
 
 
 def _refined(probability: Method, case: RealCase, tuning: Sequence[Case]) -> Method:

@@ -21,6 +21,7 @@ from benchmark.real.table import Labelled, RealCase
 from benchmark.real.tuned import TuneConfig, can_be_tuned, tuned_network
 from benchmark.scores import Scores, method_key
 from model_library.cards.card import NetworkCard
+from model_library.inference.weights import LoadedNetwork
 from model_library.wire.tasks import Segment
 from model_library.zoo.registry import Library
 
@@ -41,6 +42,8 @@ class Terms:
         How networks are fine-tuned besides; None not at all.
     work
         Folder in which an interrupted fine-tuning goes on; None to begin anew.
+    self_ensemble
+        Whether networks average over the eight ways to turn and mirror an image.
     """
 
     data: Path
@@ -48,6 +51,7 @@ class Terms:
     networks: tuple[str, ...] = ()
     tune: TuneConfig | None = None
     work: Path | None = None
+    self_ensemble: bool = False
     seed: int = 0
 
 
@@ -125,7 +129,7 @@ def _admitted(case: RealCase, terms: Terms, tuning: Sequence[Case]) -> _Field:
             contest.refused.append(_refused(case, key, saw, refusal(card, digests)))
             continue
         contest.saw[key] = saw
-        contest.networks.append(contestant(terms.library.load(card.id), case, tuning, terms.data))
+        contest.networks.append(_entrant(terms.library.load(card.id), case, tuning, terms))
     if terms.tune is not None and contest.networks:
         _add_tuned(contest, case, terms, tuning, tuple(sorted(digests.tuning)))
     return contest
@@ -140,9 +144,13 @@ def _add_tuned(
     for method in _best_first(able, tuning, case.metrics[0])[: terms.tune.networks]:
         network = terms.library.load(method.ref.id)
         better = tuned_network(network, case, terms.data, terms.tune, digests, terms.work)
-        entrant = contestant(better, case, tuning, terms.data)
+        entrant = _entrant(better, case, tuning, terms)
         contest.saw[method_key(entrant.ref)] = Seen.TUNING
         contest.tuned.append(entrant)
+
+
+def _entrant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], terms: Terms) -> Method:
+    return contestant(network, case, tuning, terms.data, self_ensemble=terms.self_ensemble)
 
 
 def _best_first(methods: Sequence[Method], tuning: Sequence[Case], metric: Metric) -> list[Method]:

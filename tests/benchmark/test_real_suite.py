@@ -134,6 +134,18 @@ def test_a_run_goes_on_where_it_was_until_something_changes(
     assert len(judged) == 2
 
 
+def test_self_ensembles_are_other_results_and_said_so(superalloy, noise_case, small_library, tmp_path):
+    library, finished = small_library(), Finished(tmp_path / "work")
+    plain, turned = (
+        run_suite([noise_case], Terms(superalloy, library, self_ensemble=each), finished, quiet)
+        for each in (False, True)
+    )
+    assert (plain.self_ensemble, turned.self_ensemble) == (False, True)
+    one, other = (next(row.value for row in found.rows if row.kind == "network") for found in (plain, turned))
+    assert one != other
+    assert one == pytest.approx(other, abs=1)
+
+
 def test_a_case_without_its_files_is_skipped_and_the_others_run(superalloy, noise_case, small_library):
     absent = next(case for case in CASES if case.source.id == "oxide")
     found = run_suite([absent, noise_case], Terms(superalloy, small_library()), Finished(None), quiet)
