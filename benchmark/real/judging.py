@@ -218,8 +218,3 @@ def _gains(scores: Scores, contest: _Field, best: str) -> dict[str, tuple[float,
         if own is not None and rival is not None:
             gains[key] = tuple(paired_differences(own, rival).tolist())
     return gains
-
-
-def leading_metric(result: CaseResult) -> Metric | None:
-    """Metric that decides a case; None where nothing has a score."""
-    return result.rows[0].metric if result.rows else None
