@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from benchmark.cases import Instances, Labels, OtherFrame, Partition, Reference, target_of
+from benchmark.cases import Case, Instances, Labels, OtherFrame, Partition, Reference, target_of
 from benchmark.real.acquired import Planted, clean_windows, degrade
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import class_index
 from benchmark.real.sources import Part
 from benchmark.real.table import Coarse, Form, Labelled, PlantedNoise, RealCase, SecondFrame
+from benchmark.real.windows import spread
 from model_library.cards.card import Lineage, NetworkCard, TrainingData
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
@@ -69,10 +70,12 @@ def tuned_network(
     """Fine-tune a network on the tuning images of a case; with `work`, an interrupted training goes on.
 
     Planted degradations are drawn anew in every batch; of repeated frames, one is the target of the other;
-    of labelled images, the labels are. The card tells the digests of what it saw.
+    of labelled images, the labels are. The images on which what follows the network is tuned are left out
+    where there are others: a network is too sure of those that it learned from. The card tells the digests.
     """
     wide = case.model_copy(update={"tuning_images": how.images, "tuning_px": max(case.tuning_px, 256)})
-    pairs = _pairs(wide, data, how.seed, network)
+    reserved = frozenset(each.field for each in _after_the_network(case, data, how.seed))
+    pairs = _pairs(wide, data, how.seed, network, reserved)
     config = FitConfig(
         steps=how.steps,
         batch=how.batch,
@@ -145,7 +148,16 @@ class FramePairs:
         return cut_batch(draw, size, patch_px, 1, rng)
 
 
-def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> PairSource:
+def _after_the_network(case: RealCase, data: Path, seed: int) -> tuple[Case, ...]:
+    """Cases on which what makes cells or objects of a probability is tuned."""
+    if not isinstance(case.how, Labelled) or case.how.form is Form.MASK:
+        return ()
+    return build_cases(case, data, Part.TUNING, seed)
+
+
+def _pairs(
+    case: RealCase, data: Path, seed: int, network: LoadedNetwork, reserved: frozenset[str]
+) -> PairSource:
     rng = np.random.default_rng(seed)
     match case.how:
         case PlantedNoise() | Coarse():
@@ -155,13 +167,15 @@ def _pairs(case: RealCase, data: Path, seed: int, network: LoadedNetwork) -> Pai
             cases = build_cases(case, data, Part.TUNING, seed)
             return FramePairs([(each.input, _other(each.reference)) for each in cases])
         case Labelled():
-            return _labelled(case, case.how, data, seed, network)
+            every = case.model_copy(update={"tuning_images": case.tuning_images + len(reserved)})
+            cases = build_cases(every, data, Part.TUNING, seed)
+            free = [each for each in cases if each.field not in reserved]
+            return _labelled(spread(free or cases, case.tuning_images), case.how, network)
 
 
-def _labelled(case: RealCase, how: Labelled, data: Path, seed: int, network: LoadedNetwork) -> AnnotatedPairs:
+def _labelled(cases: Sequence[Case], how: Labelled, network: LoadedNetwork) -> AnnotatedPairs:
     index = class_index(network.card, how)
     assert index is not None
-    cases = build_cases(case, data, Part.TUNING, seed)
     images = [each.input for each in cases]
     classes = [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases]
     if how.form is not Form.CELLS:

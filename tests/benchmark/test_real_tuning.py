@@ -90,6 +90,26 @@ def test_an_interrupted_tuning_goes_on_in_the_folder_of_work(
     assert len(drawn) == 4
 
 
+def test_images_on_which_the_last_step_is_tuned_are_not_learned_from(
+    superalloy, precipitate_case, small_library, monkeypatch
+):
+    case = precipitate_case.model_copy(
+        update={"how": Labelled(target="precipitate", form=Form.CELLS), "tuning_images": 2}
+    )
+    library = small_library(task=Segment(classes=("background", "precipitate")))
+    learned = []
+    genuine = tuned.AnnotatedPairs
+    monkeypatch.setattr(
+        tuned, "AnnotatedPairs", lambda images, *rest: learned.extend(images) or genuine(images, *rest)
+    )
+    tune(case, superalloy, library, TUNE.model_copy(update={"steps": 1}))
+    assert len(learned) == 3
+    reserved = build_cases(case, superalloy, Part.TUNING)
+    whole = build_cases(case.model_copy(update={"tuning_images": 5}), superalloy, Part.TUNING)
+    names = {each.field for each in whole} - {each.field for each in reserved}
+    assert len(names) == 3
+
+
 @pytest.mark.parametrize("form", list(Form))
 def test_labels_of_every_form_are_learned_from(superalloy, precipitate_case, small_library, form):
     case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=form)})
