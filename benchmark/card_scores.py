@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from benchmark.assessment import Assessment, Row, assess
+from benchmark.held_out import held_out_cases, holds_out, seen_cases, told
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
+from benchmark.rims import object_rows
 from benchmark.slices import InStack
 from benchmark.suite import scored_cases, tuning_cases
 from model_library.cards.card import CardScore
@@ -63,15 +65,25 @@ def measure(
         metrics=metrics,
         seed=recipe.fit.seed,
     )
-    command = f"synoptic benchmark card {network_id} --images {images}"
-    if _is_real(recipe):
-        command += " --data DATA"
+    about = (SIMULATED, f"synoptic benchmark card {network_id} --images {images}")
+    if holds_out(recipe):
+        about = (f"{REAL}: {told(recipe)}", f"{about[1]} --data DATA")
     scores: list[CardScore] = []
     for row in assessment.rows:
         if row.method in assessment.failures or row.ref != method.ref:
             continue
-        about = (_suite(recipe), command)
-        scores += _card_scores(row, assessment, about, gain=row.metric is metrics[0])
+        rival = next(
+            one
+            for one in assessment.rows
+            if one.method == assessment.best_classical and one.metric is row.metric
+        )
+        scores += _card_scores(row, rival, about, gain=row.metric is metrics[0])
+    if recipe.border_px is not None and recipe.labelled:
+        cases = (
+            seen_cases(recipe, tuning_images, data, objects=True),
+            held_out_cases(recipe, images, data, objects=True),
+        )
+        scores += _card_scores(*object_rows(network, *cases, seed=recipe.fit.seed), about, gain=True)
     return tuple(scores), assessment
 
 
@@ -81,27 +93,8 @@ def _method(network: LoadedNetwork, recipe: PretrainRecipe, data: Path | None) -
     return InStack(network, labelled_stack(recipe.stack, data, held_out=True).pixels)
 
 
-def _is_real(recipe: PretrainRecipe) -> bool:
-    return bool(recipe.labelled) or recipe.stack is not None
-
-
-def _suite(recipe: PretrainRecipe) -> str:
-    if recipe.stack is not None:
-        first, last = recipe.stack.held_out
-        return f"{REAL}: {recipe.stack.folder}/{recipe.stack.image}, every fourth slice of {first} to {last}"
-    if not recipe.labelled:
-        return SIMULATED
-    told = (
-        f"{source.folder}, specimens {', '.join(source.held_out)}, binned {source.bin} x {source.bin}"
-        for source in recipe.labelled
-    )
-    return f"{REAL}: {'; '.join(told)}"
-
-
-def _card_scores(row: Row, assessment: Assessment, about: tuple[str, str], *, gain: bool) -> list[CardScore]:
-    rival = next(
-        one for one in assessment.rows if one.method == assessment.best_classical and one.metric is row.metric
-    )
+def _card_scores(row: Row, rival: Row, about: tuple[str, str], *, gain: bool) -> list[CardScore]:
+    """Tell of one row; `about` is the suite and the command."""
     if row.value is None or row.ci95 is None:
         return []
     score = CardScore(

@@ -1,11 +1,15 @@
 """`synoptic benchmark`: scores of networks against classical algorithms."""
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from benchmark.options import LibraryOption
+from benchmark.speedup.cli import speedup
 
 if TYPE_CHECKING:
     from model_library.wire.tasks import Task
@@ -14,6 +18,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Score networks against classical algorithms.",
     epilog="Example: synoptic benchmark card unet-denoise-shot",
+)
+app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
+    speedup
 )
 
 
@@ -38,22 +45,10 @@ class TaskName(StrEnum):
                 return SuperResolve(scale=4)
 
 
-class QualityName(StrEnum):
-    """Figures of merit in which a restored image may equal a full acquisition."""
-
-    PSNR = "psnr"
-    SSIM = "ssim"
-
-
 class SuiteName(StrEnum):
     """Suites that ship."""
 
     REAL = "real"
-
-
-LibraryOption = Annotated[
-    Path | None, typer.Option("--library", help="Another library than the one that ships.")
-]
 
 
 @app.command(epilog="Example: synoptic benchmark card unet-denoise-shot --images 24 --json")
@@ -140,9 +135,12 @@ def run(
         typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
     ] = None,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Suite: also fine-tune every network on the tuning images.")
-    ] = False,
+        int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
+    ] = 0,
     tune_steps: Annotated[int, typer.Option(min=1, help="Suite: training steps of --tune.")] = 300,
+    self_ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="Suite: networks average over eight turned images.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")] = None,
@@ -159,6 +157,7 @@ def run(
         raise typer.BadParameter("give --images or --suite, and not both")
     if suite is not None:
         from benchmark.real.command import SuiteRun, run_real
+        from benchmark.real.tuned import TuneConfig
 
         asked = SuiteRun(
             data=data,
@@ -166,7 +165,8 @@ def run(
             networks=tuple(networks or ()),
             cases=tuple(cases or ()),
             work=work,
-            tune_steps=tune_steps if tune else None,
+            tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
+            self_ensemble=self_ensemble,
             seed=seed,
         )
         run_real(asked, json_file, report)
@@ -190,44 +190,27 @@ def run(
     run_folder(folder, json_file, report)
 
 
-@app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")
-def speedup(
-    network: Annotated[str, typer.Option(help="Id of a restoring network of the library.")],
-    images: Annotated[
+@app.command(epilog="Example: synoptic benchmark resolution first.tif second.tif")
+def resolution(
+    first: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A micrograph as acquired.")],
+    second: Annotated[
         Path | None,
-        typer.Option(exists=True, file_okay=False, help="Clean micrographs; they are binned 2 x 2."),
+        typer.Argument(exists=True, dir_okay=False, help="A second acquisition of the same place."),
     ] = None,
-    simulated: Annotated[
-        int, typer.Option(min=2, help="Without --images: so many simulated specimens.")
-    ] = 12,
-    electrons_per_pixel: Annotated[
-        float, typer.Option(min=0.1, help="Of the full acquisition, at unit intensity.")
-    ] = 300.0,
-    read_electrons: Annotated[
-        float, typer.Option(min=0.0, help="Standard deviation of the read noise, in electrons per pixel.")
-    ] = 1.0,
-    metric: Annotated[QualityName, typer.Option(help="What counts as quality.")] = QualityName.PSNR,
-    library: LibraryOption = None,
-    seed: Annotated[int, typer.Option(help="Draws specimens and noise.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the curves as PNG.")] = None,
+    half_bit: Annotated[
+        bool, typer.Option("--half-bit", help="With two: the half-bit threshold instead of 1/7.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Find how many times fewer electrons a restored image needs to equal the full acquisition.
+    """Measure the resolution of an acquisition by Fourier ring correlation.
 
-    Fewer electrons are a lower dose or a shorter dwell time; for a network that enlarges, also pixels
-    that are not acquired. Exit code 1 if the network or the images are refused.
+    Exit code 1 if the images are too small or do not fit each other.
     """
-    from benchmark.metrics import Metric
-    from benchmark.speedup.command import SpeedupRun, run_speedup
-    from benchmark.speedup.measure import FullAcquisition
+    from benchmark.resolving import resolve
 
-    asked = SpeedupRun(
-        network=network,
-        library=library,
-        images=images,
-        specimens=simulated,
-        full=FullAcquisition(electrons_per_pixel=electrons_per_pixel, read_electrons=read_electrons),
-        metric=Metric(metric.value),
-        seed=seed,
-    )
-    run_speedup(asked, json_file, plot)
+    found = resolve(first, second, by_half_bit=half_bit)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+        return
+    metric = f" = {found.period_nm:.2f} nm" if found.period_nm is not None else ""
+    typer.echo(f"{found.period_px:.2f} px{metric} ({found.how})")

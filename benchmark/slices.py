@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
@@ -43,7 +44,12 @@ class InStack:
         return 1
 
     def __call__(self, pixels: Grey) -> Grey:
-        """Give each pixel [Y, X] of a slice the number of its class, as float32.
+        """Give each pixel [Y, X] of a slice the number of its class, as float32; refusals as in `scores`."""
+        classes: Grey = self.scores(pixels).argmax(axis=0).astype(np.float32)
+        return classes
+
+    def scores(self, pixels: Grey) -> NDArray[np.float32]:
+        """Give each pixel [Y, X] of a slice a score per class, float32 [C, Y, X].
 
         Raises
         ------
@@ -61,9 +67,8 @@ class InStack:
             Scaling.of(seen).apply(seen), ((0, 0), (0, -height % step), (0, -width % step)), mode="edge"
         )
         with torch.inference_mode():
-            scores = self._network.module(torch.from_numpy(padded)[None])[0]
-        classes: Grey = scores.argmax(dim=0).numpy().astype(np.float32)[:height, :width]
-        return classes
+            scores: NDArray[np.float32] = self._network.module(torch.from_numpy(padded)[None])[0].numpy()
+        return scores[:, :height, :width]
 
 
 def slice_cases(stack: LabelledStack, at_most: int) -> tuple[Case, ...]:

@@ -1,16 +1,13 @@
 """Held-out specimens, simulated or real: what the scores on a card are measured on."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmark.cases import Case, Labels, Truth
-from benchmark.slices import slice_cases
-from model_library.zoo.labelled import labelled_micrographs
+from benchmark.held_out import held_out_cases, holds_out, seen_cases
 from model_library.zoo.pools import simulated
-from model_library.zoo.stacks import labelled_stack
 
 if TYPE_CHECKING:
     from model_library.zoo.recipe import PretrainRecipe
@@ -19,52 +16,17 @@ HELD_OUT_SEED_OFFSET = 1_000_000
 """Added to the recipe's seed, so that no specimen here was ever trained on: training draws its
 specimens from the seed itself."""
 
-TUNING_PIXELS = 1_500_000
-"""Classical algorithms are tried dozens of times on every real image."""
-
 _TUNING, _SCORED = 2, 3
 
 
 def tuning_cases(recipe: "PretrainRecipe", images: int, data: Path | None = None) -> tuple[Case, ...]:
-    """Specimens to tune classical algorithms on; real ones are those that the network learned from.
-
-    Of these as many as `TUNING_PIXELS` allow, specimens in turn.
-    """
-    if recipe.stack is not None:
-        cases = slice_cases(labelled_stack(recipe.stack, data, held_out=False), at_most=10**6)
-        return cases[:: -(-len(cases) // images)]
-    if not recipe.labelled:
-        return _simulated(recipe, images, _TUNING)
-    seen: Counter[str] = Counter()
-    turns: list[tuple[int, Case]] = []
-    for case in _real(recipe, data, held_out=False):
-        specimen = case.field.partition(":")[0]
-        seen[specimen] += 1
-        turns.append((seen[specimen], case))
-    chosen: list[Case] = []
-    for _, case in sorted(turns, key=lambda turn: turn[0])[:images]:
-        if sum(each.input.size for each in chosen) < TUNING_PIXELS:
-            chosen.append(case)
-    return tuple(chosen)
+    """Specimens to tune classical algorithms on; real ones are those that the network learned from."""
+    return seen_cases(recipe, images, data) if holds_out(recipe) else _simulated(recipe, images, _TUNING)
 
 
 def scored_cases(recipe: "PretrainRecipe", images: int, data: Path | None = None) -> tuple[Case, ...]:
     """Specimens to score on, others than the tuning ones; real ones if the recipe holds some out."""
-    if recipe.stack is not None:
-        return slice_cases(labelled_stack(recipe.stack, data, held_out=True), images)
-    if recipe.labelled:
-        return _real(recipe, data, held_out=True)[:images]
-    return _simulated(recipe, images, _SCORED)
-
-
-def _real(recipe: "PretrainRecipe", data: Path | None, *, held_out: bool) -> tuple[Case, ...]:
-    """Labelled micrographs at the first sampling of each folder, each a field."""
-    first = {source.folder: source for source in reversed(recipe.labelled)}
-    return tuple(
-        Case(f"{image.specimen}:{image.path.stem}", image.path.stem, image.pixels, Labels(image.mask))
-        for source in first.values()
-        for image in labelled_micrographs(source, recipe.label or "", data, held_out=held_out)
-    )
+    return held_out_cases(recipe, images, data) if holds_out(recipe) else _simulated(recipe, images, _SCORED)
 
 
 def _simulated(recipe: "PretrainRecipe", images: int, purpose: int) -> tuple[Case, ...]:

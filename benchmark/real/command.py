@@ -30,8 +30,8 @@ class SuiteRun:
         To which the run is restricted; empty for all.
     work
         Folder of finished cases.
-    tune_steps
-        Steps of fine-tuning; None for none.
+    tune
+        How networks are fine-tuned; None not at all.
     """
 
     data: Path | None
@@ -39,7 +39,8 @@ class SuiteRun:
     networks: tuple[str, ...]
     cases: tuple[str, ...]
     work: Path | None
-    tune_steps: int | None
+    tune: TuneConfig | None
+    self_ensemble: bool
     seed: int
 
 
@@ -59,7 +60,9 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
         data=data_folder(asked.data),
         library=library,
         networks=asked.networks,
-        tune=TuneConfig(steps=asked.tune_steps, seed=asked.seed) if asked.tune_steps else None,
+        tune=asked.tune,
+        work=asked.work,
+        self_ensemble=asked.self_ensemble,
         seed=asked.seed,
     )
     finished = Finished(asked.work)

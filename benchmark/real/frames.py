@@ -14,10 +14,11 @@ from benchmark.real.sources import Part
 from benchmark.real.table import Pairing, RealCase, SecondFrame
 from benchmark.real.windows import windows
 from model_library.degradation.noise import estimate_noise
+from model_library.images.contents import read_recording
 from model_library.images.frame import Grey
-from model_library.images.readers import read_micrograph, read_stack
+from model_library.images.readers import read_micrograph
 
-_SMOOTHING_PX = 2.0
+_SMOOTHING_PX, _SHADING_PX = 2.0, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,8 @@ def frame_pairs(case: RealCase, how: SecondFrame, data: Path, part: Part) -> Ite
             yield from _both_ways([read_micrograph(path).grey for path in files], case.source.id)
         case Pairing.PAGES:
             for path in files:
-                pages = [frame.grey for frame in read_stack(path)]
-                yield from _both_ways(_aligned(pages, how.shifts_px), path.stem)
+                pages = [frame.grey for frame in read_recording(path).frames()]
+                yield from _both_ways(_aligned(pages, how.drift_px), path.stem)
 
 
 def _both_ways(frames: list[Grey], name: str) -> Iterator[FramePair]:
@@ -94,17 +95,31 @@ def _both_ways(frames: list[Grey], name: str) -> Iterator[FramePair]:
         yield FramePair(f"{name}:{number + 1}-{number}", b, a, alike=True)
 
 
-def _aligned(pages: list[Grey], shifts_px: tuple[tuple[int, int], ...]) -> list[Grey]:
+def _aligned(pages: list[Grey], drift_px: int) -> list[Grey]:
     """Move pages by whole pixels onto page 0, and cut to what all of them show."""
-    if not shifts_px:
+    if not drift_px:
         return pages
-    if len(shifts_px) != len(pages):
-        raise BenchmarkError(f"expected {len(shifts_px)} pages, found {len(pages)}; correct shifts_px")
-    margin = max(abs(step) for shift in shifts_px for step in shift)
-    inner = slice(margin, -margin or None)
+    shifts = [shift_onto(pages[0], page, drift_px) for page in pages]
+    inner = slice(drift_px, -drift_px)
     return [
-        np.roll(page, shift, axis=(0, 1))[inner, inner] for page, shift in zip(pages, shifts_px, strict=True)
+        np.roll(page, shift, axis=(0, 1))[inner, inner] for page, shift in zip(pages, shifts, strict=True)
     ]
+
+
+def shift_onto(fixed: Grey, moving: Grey, most_px: int) -> tuple[int, int]:
+    """Find the shift (y, x) by whole pixels that brings one image [Y, X] onto another.
+
+    The maximum of the cross-correlation of both, smoothed against noise and rid of slow shading, within
+    `most_px` along each axis.
+    """
+    spectra = [
+        np.fft.rfft2(gaussian_filter(each, _SMOOTHING_PX) - gaussian_filter(each, _SHADING_PX))
+        for each in (fixed, moving)
+    ]
+    found = np.fft.irfft2(spectra[0] * np.conj(spectra[1]), fixed.shape)
+    reach = np.arange(-most_px, most_px + 1)
+    y, x = np.unravel_index(int(np.argmax(found[np.ix_(reach, reach)])), (len(reach), len(reach)))
+    return int(reach[y]), int(reach[x])
 
 
 def _with_long_exposure(path: Path) -> FramePair:
@@ -122,10 +137,9 @@ def _with_long_exposure(path: Path) -> FramePair:
 
 def _stained(path: Path) -> Grey:
     """Read a picture of one dye, shown in false colour: its only channel that is not empty, [Y, X]."""
-    from skimage.io import imread
-
-    pixels = np.asarray(imread(path), dtype=np.float32)
-    return pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=-1)
+    found = read_recording(path)
+    pixels = found.pixels.astype(np.float32)
+    return pixels[..., :3].max(axis=-1) if found.axes.endswith("S") else pixels
 
 
 def _noise_variance(first: Grey, second: Grey, alike: bool) -> float:

@@ -15,10 +15,10 @@ from benchmark.metrics import Metric
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import contestant, entrants, families
 from benchmark.real.rows import CaseResult, RealRow, difference_of
-from benchmark.real.seen import CaseDigests, Seen, case_digests, refusal, seen_by
+from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
 from benchmark.real.table import Labelled, RealCase
-from benchmark.real.tuned import TuneConfig, tuned_network
+from benchmark.real.tuned import TuneConfig, can_be_tuned, tuned_network
 from benchmark.scores import Scores, method_key
 from model_library.cards.card import NetworkCard
 from model_library.inference.weights import LoadedNetwork
@@ -40,12 +40,18 @@ class Terms:
         Ids to which they are restricted; empty for all.
     tune
         How networks are fine-tuned besides; None not at all.
+    work
+        Folder in which an interrupted fine-tuning goes on; None to begin anew.
+    self_ensemble
+        Whether networks average over the eight ways to turn and mirror an image.
     """
 
     data: Path
     library: Library
     networks: tuple[str, ...] = ()
     tune: TuneConfig | None = None
+    work: Path | None = None
+    self_ensemble: bool = False
     seed: int = 0
 
 
@@ -122,24 +128,39 @@ def _admitted(case: RealCase, terms: Terms, tuning: Sequence[Case]) -> _Field:
         if saw is Seen.SCORED:
             contest.refused.append(_refused(case, key, saw, refusal(card, digests)))
             continue
-        network = terms.library.load(card.id)
         contest.saw[key] = saw
-        contest.networks.append(contestant(network, case, tuning))
-        if terms.tune is not None:
-            _add_tuned(contest, case, terms, network, digests)
+        contest.networks.append(_entrant(terms.library.load(card.id), case, tuning, terms))
+    if terms.tune is not None and contest.networks:
+        _add_tuned(contest, case, terms, tuning, tuple(sorted(digests.tuning)))
     return contest
 
 
 def _add_tuned(
-    contest: _Field, case: RealCase, terms: Terms, network: LoadedNetwork, digests: CaseDigests
+    contest: _Field, case: RealCase, terms: Terms, tuning: Sequence[Case], digests: tuple[str, ...]
 ) -> None:
+    """Fine-tune those networks that do best on the tuning images; what is scored plays no part."""
     assert terms.tune is not None
-    better = tuned_network(network, case, terms.data, terms.tune, tuple(sorted(digests.tuning)))
-    if better is None:
-        return
-    method = contestant(better, case, build_cases(case, terms.data, Part.TUNING, terms.seed))
-    contest.saw[method_key(method.ref)] = Seen.TUNING
-    contest.tuned.append(method)
+    able = [method for method in contest.networks if can_be_tuned(terms.library.card(method.ref.id))]
+    for method in _best_first(able, tuning, case.metrics[0])[: terms.tune.networks]:
+        network = terms.library.load(method.ref.id)
+        better = tuned_network(network, case, terms.data, terms.tune, digests, terms.work)
+        entrant = _entrant(better, case, tuning, terms)
+        contest.saw[method_key(entrant.ref)] = Seen.TUNING
+        contest.tuned.append(entrant)
+
+
+def _entrant(network: LoadedNetwork, case: RealCase, tuning: Sequence[Case], terms: Terms) -> Method:
+    return contestant(network, case, tuning, terms.data, self_ensemble=terms.self_ensemble)
+
+
+def _best_first(methods: Sequence[Method], tuning: Sequence[Case], metric: Metric) -> list[Method]:
+    if len(methods) < 2:
+        return list(methods)
+    scores = evaluate_all(methods, tuning, (metric,))[metric]
+    sign = 1 if metric.higher_is_better else -1
+    means = [(scores.mean(method_key(method.ref)), method) for method in methods]
+    known = [(sign * mean, method) for mean, method in means if mean is not None]
+    return [method for _, method in sorted(known, key=lambda pair: -pair[0])]
 
 
 def _refused(case: RealCase, key: str, saw: Seen, why: str) -> RealRow:
@@ -197,8 +218,3 @@ def _gains(scores: Scores, contest: _Field, best: str) -> dict[str, tuple[float,
         if own is not None and rival is not None:
             gains[key] = tuple(paired_differences(own, rival).tolist())
     return gains
-
-
-def leading_metric(result: CaseResult) -> Metric | None:
-    """Metric that decides a case; None where nothing has a score."""
-    return result.rows[0].metric if result.rows else None

@@ -11,7 +11,7 @@ from benchmark.cases import Case, Instances, Labels, Partition, Reference
 from benchmark.errors import BenchmarkError
 from benchmark.real.sources import AXONS, ISBI, OXIDE, POWDER, SUPERALLOY, Part
 from benchmark.real.table import Form, Labelled, RealCase
-from benchmark.real.windows import spread, windows
+from benchmark.real.windows import Window, spread, windows
 from model_library.annotations.cvat import read_cvat
 from model_library.annotations.maps import instance_map
 from model_library.annotations.shapes import AnnotatedImage
@@ -25,6 +25,8 @@ def labelled_cases(
     case: RealCase, how: Labelled, data: Path, part: Part, rng: np.random.Generator
 ) -> tuple[Case, ...]:
     """Cut images and their labels; files without labels for the target are left out.
+
+    For tuning the richest square of each image is used: where a target is rare, most hold nothing of it.
 
     Raises
     ------
@@ -43,10 +45,17 @@ def labelled_cases(
                 f"{name}: expected labels of shape {frame.pixels.shape}, found {numbers.shape}"
             )
         shape = (numbers.shape[0], numbers.shape[1])
-        for number, window in enumerate(windows(shape, side, count, rng)):
+        chosen = (_richest(numbers, side, rng),) if tuning else windows(shape, side, count, rng)
+        for number, window in enumerate(chosen):
             reference = reference_of(numbers[window], how.form)
             cases.append(Case(f"{part}:{name}", f"{name}#{number}", frame.grey[window], reference))
     return tuple(cases)
+
+
+def _richest(numbers: Numbers, side_px: int, rng: np.random.Generator) -> Window:
+    """Find the square of a grid that holds most labelled pixels; the first of equal ones."""
+    every = windows((numbers.shape[0], numbers.shape[1]), side_px, numbers.size, rng)
+    return max(every, key=lambda window: int(np.count_nonzero(numbers[window])))
 
 
 def reference_of(numbers: Numbers, form: Form) -> Reference:

@@ -39,6 +39,7 @@ class SuiteResult(Message):
     skipped: dict[str, str]
     seconds: float
     seed: int
+    self_ensemble: bool = False
 
 
 def run_suite(cases: Sequence[RealCase], terms: Terms, finished: Finished, tell: Tell) -> SuiteResult:
@@ -53,6 +54,7 @@ def run_suite(cases: Sequence[RealCase], terms: Terms, finished: Finished, tell:
         skipped={result.case: result.skipped for result in results if result.skipped is not None},
         seconds=sum(result.seconds for result in results),
         seed=terms.seed,
+        self_ensemble=terms.self_ensemble,
     )
 
 
@@ -67,6 +69,7 @@ def fingerprint(case: RealCase, terms: Terms) -> str:
         *(f"{card.id}@{card.version} {card.weights_sha256}" for card in allowed(case, terms)),
         terms.tune.model_dump_json() if terms.tune is not None else "",
         str(terms.seed),
+        *(["self-ensemble"] if terms.self_ensemble else []),
     ]
     return sha256_bytes("\n".join(parts).encode())
 

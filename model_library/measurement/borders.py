@@ -31,14 +31,31 @@ def bordered(objects: NDArray[np.int32], border_px: int) -> NDArray[np.uint8]:
     return np.where(core, CORE, np.where(inside, RIM, 0)).astype(np.uint8)
 
 
-def objects_of(classes: NDArray[Any]) -> NDArray[np.int32]:
-    """Give numbers to the objects of classes [Y, X]: each core, and the rim pixels that are nearest to it.
+def objects_of(classes: NDArray[Any], apart_px: float = 0.0) -> NDArray[np.int32]:
+    """Give numbers to the objects of classes [Y, X]: each core, and the pixels that are nearest to it.
 
-    Rims without any core are no objects.
+    Parameters
+    ----------
+    classes
+        0 outside, 1 core, 2 rim. Rims without any core are no objects.
+    apart_px
+        A core is parted where it is narrower than twice this: there a rim was missed in part.
     """
-    found: tuple[Any, int] = ndimage.label(classes == CORE)
-    cores = np.asarray(found[0], dtype=np.int32)
-    if not found[1]:
-        return cores
-    rows, columns = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
-    return np.where(classes > 0, cores[rows, columns], 0).astype(np.int32)
+    core = np.asarray(classes == CORE)
+    depth = np.asarray(ndimage.distance_transform_edt(core))
+    seeds, count = _numbered(depth > apart_px)
+    whole, _ = _numbered(core)
+    # A core that is narrow throughout is an object of its own, not a bridge between two.
+    kept = np.zeros(int(whole.max()) + 1, dtype=bool)
+    kept[whole[seeds > 0]] = True
+    slight, _ = _numbered(core & ~kept[whole])
+    seeds = np.where(slight > 0, slight + count, seeds)
+    if not seeds.any():
+        return seeds
+    rows, columns = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
+    return np.where(classes > 0, seeds[rows, columns], 0).astype(np.int32)
+
+
+def _numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    found: tuple[Any, int] = ndimage.label(mask)
+    return np.asarray(found[0], dtype=np.int32), found[1]

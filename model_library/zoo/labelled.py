@@ -120,8 +120,9 @@ def labelled_micrographs(
 def training_data(source: LabelledSource, images: Sequence[LabelledMicrograph]) -> TrainingData:
     """Tell the card about labelled micrographs that training saw."""
     names = ", ".join(sorted({image.specimen for image in images}))
+    binned = f", binned {source.bin} x {source.bin}" if source.bin > 1 else ""
     return TrainingData(
-        source=f"{source.folder}, labelled, specimens {names}",
+        source=f"{source.folder}, labelled, specimens {names}{binned}",
         terms=source.terms,
         images=len(images),
         digests=tuple(sha256_file(image.path) for image in images),

@@ -62,10 +62,11 @@ def precipitate_case():
 def small_library(tmp_path):
     """Add an untrained network whose card names the digests that it saw; returns the library."""
 
-    def add(network_id="small", digests=(), task=None, seed=0):
+    def add(network_id="small", digests=(), task=None, seed=0, config=None, **inputs):
         task = task or Denoise()
         segments = isinstance(task, Segment)
-        config = UNetConfig(widths=(4, 8), out_channels=2 if segments else 1, residual=not segments)
+        channels = len(task.classes) if segments else 1
+        config = config or UNetConfig(widths=(4, 8), out_channels=channels, residual=not segments, **inputs)
         torch.manual_seed(seed)
         seen = TrainingData(source="here", terms="MIT", images=1, digests=tuple(digests), simulated=False)
         card = NetworkCard(

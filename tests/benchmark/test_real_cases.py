@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from benchmark.cases import Case, Instances, Labels, OtherFrame, Partition, Truth, score
@@ -9,6 +11,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.real.acquired import degrade
 from benchmark.real.build import build_cases
+from benchmark.real.frames import shift_onto
 from benchmark.real.labels import cells_apart, reference_of
 from benchmark.real.sources import AXONS, FIB25_STACK, ISBI, OXIDE, POWDER, Part, Source
 from benchmark.real.table import Coarse, Form, Labelled, Pairing, PlantedNoise, RealCase, SecondFrame
@@ -92,19 +95,29 @@ def test_the_risk_by_a_second_frame_is_the_squared_error_against_the_truth(repea
 PLACES = [(y, x) for y in (0, 64) for x in (128, 192)]
 
 
-def test_pages_are_moved_onto_each_other(tmp_path):
+def test_drifting_pages_are_moved_onto_each_other(tmp_path):
     import tifffile
 
     truth = gaussian_filter(np.random.default_rng(0).standard_normal((160, 160)), 2, mode="wrap")
     truth = (1000 + 500 * truth / truth.std()).astype(np.float32)
-    pages = np.stack([truth, np.roll(truth, (2, -3), (0, 1)), np.roll(truth, (-1, 4), (0, 1))])
+    pages = np.stack([truth, np.roll(truth, (2, -3), (0, 1)), np.roll(truth, (-5, 7), (0, 1))])
     (tmp_path / "repeats").mkdir()
     tifffile.imwrite(tmp_path / "repeats" / "stack.tif", pages, photometric="minisblack")
-    case = frames_case(Pairing.PAGES, shifts_px=((0, 0), (-2, 3), (1, -4)))
-    for each in build_cases(case, tmp_path, Part.SCORED):
+    for each in build_cases(frames_case(Pairing.PAGES, drift_px=8), tmp_path, Part.SCORED):
         assert np.array_equal(each.input, each.reference.pixels)
-    with pytest.raises(BenchmarkError, match="expected 2 pages, found 3"):
-        build_cases(frames_case(Pairing.PAGES, shifts_px=((0, 0), (1, 1))), tmp_path, Part.SCORED)
+    for each in build_cases(frames_case(Pairing.PAGES), tmp_path, Part.SCORED):
+        assert not np.array_equal(each.input, each.reference.pixels)
+
+
+@given(st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 9))
+def test_a_planted_drift_is_found_in_noise(y, x, seed):
+    rng = np.random.default_rng(seed)
+    truth = gaussian_filter(rng.standard_normal((96, 96)), 2, mode="wrap")
+    a, b = (
+        (each + truth.std() * rng.standard_normal(truth.shape)).astype(np.float32)
+        for each in (truth, np.roll(truth, (-y, -x), (0, 1)))
+    )
+    assert shift_onto(a, b, 9) == (y, x)
 
 
 def test_a_long_exposure_is_brought_to_the_grey_scale_of_the_short_one(tmp_path):
@@ -206,6 +219,17 @@ def test_labels_are_found_where_each_source_keeps_them(tmp_path, layout):
         case Partition(labels):
             assert labels.max() == 1
             assert set(np.unique(labels[10:30, 20:50])) == {0}
+
+
+def test_for_tuning_the_square_with_most_of_a_rare_target_is_taken(tmp_path):
+    labels = np.ones((128, 192), np.uint8)
+    labels[70:90, 135:180] = 2
+    write(tmp_path / OXIDE.folder / "images/S879_a.png", np.arange(128 * 192).reshape(128, 192) % 251)
+    write(tmp_path / OXIDE.folder / "labels/S879_a.png", labels)
+    case = segmentation(OXIDE, "crack").model_copy(update={"tuning_px": 64})
+    (found,) = build_cases(case, tmp_path, Part.TUNING)
+    assert found.reference.mask.sum() == 20 * 45
+    assert found.input.shape == (64, 64)
 
 
 def test_pages_of_a_stack_are_fields_of_their_own(tmp_path):

@@ -6,19 +6,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from benchmark import networks
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.real import command, contestants, suite
+from benchmark.real.build import build_cases
+from benchmark.real.contestants import Refined, contestant, entrants
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.rows import CaseResult, RealRow, pooled
 from benchmark.real.seen import Seen, case_digests, page_digest, seen_by
-from benchmark.real.sources import FIB25_STACK
+from benchmark.real.sources import FIB25_STACK, Part
 from benchmark.real.suite import run_suite
 from benchmark.real.table import CASES, Form, Labelled, RealCase
+from benchmark.real.tuned import TuneConfig
+from benchmark.rims import Grown
 from model_library.cards.card import TrainingData
 from model_library.images.readers import read_stack
+from model_library.inference.instances import Instances
+from model_library.networks.config import MaskRCNNConfig
 from model_library.signing.digests import sha256_file
 from model_library.wire.tasks import Segment
 
@@ -127,6 +134,18 @@ def test_a_run_goes_on_where_it_was_until_something_changes(
     assert len(judged) == 2
 
 
+def test_self_ensembles_are_other_results_and_said_so(superalloy, noise_case, small_library, tmp_path):
+    library, finished = small_library(), Finished(tmp_path / "work")
+    plain, turned = (
+        run_suite([noise_case], Terms(superalloy, library, self_ensemble=each), finished, quiet)
+        for each in (False, True)
+    )
+    assert (plain.self_ensemble, turned.self_ensemble) == (False, True)
+    one, other = (next(row.value for row in found.rows if row.kind == "network") for found in (plain, turned))
+    assert one != other
+    assert one == pytest.approx(other, abs=1)
+
+
 def test_a_case_without_its_files_is_skipped_and_the_others_run(superalloy, noise_case, small_library):
     absent = next(case for case in CASES if case.source.id == "oxide")
     found = run_suite([absent, noise_case], Terms(superalloy, small_library()), Finished(None), quiet)
@@ -161,6 +180,78 @@ def test_objects_and_cells_come_from_a_probability_that_is_tuned_like_an_image(
         "parted-objects" if form is Form.OBJECTS else "grown-cells",
     }
     assert all(row.value is not None for row in found.rows)
+
+
+def test_a_network_with_a_class_of_rims_is_read_as_does_better_on_the_tuning_images(
+    superalloy, precipitate_case, small_library, monkeypatch
+):
+    case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
+    library = small_library(task=Segment(classes=("background", "precipitate", "rim")))
+    found = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
+    assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects"}
+    tuning = build_cases(case, superalloy, Part.TUNING)
+    true = {each.input.tobytes(): each.reference.labels.astype(np.float32) for each in tuning}
+    monkeypatch.setattr(Grown, "__call__", lambda self, pixels: true[pixels.tobytes()])
+    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Grown)
+    monkeypatch.setattr(Grown, "__call__", lambda self, pixels: np.zeros_like(pixels))
+    monkeypatch.setattr(Refined, "__call__", lambda self, pixels: true[pixels.tobytes()])
+    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Refined)
+
+
+def test_a_detector_is_asked_for_objects_alone_and_ranks_them(
+    superalloy, precipitate_case, small_library, monkeypatch
+):
+    library = small_library(task=SEGMENT, config=MaskRCNNConfig(width=8, proposals=16, detections=8))
+    case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
+    assert [card.id for card in entrants(case, library)] == ["small"]
+    assert not entrants(precipitate_case, library)
+    labels = np.zeros((64, 64), np.int32)
+    labels[:9], labels[20:29], labels[40:] = 1, 2, 3
+    found = Instances(labels, np.array([1, 2, 1], np.uint8), np.array([0.9, 0.8, 0.7], np.float32))
+    monkeypatch.setattr(networks, "instances", lambda pixels, network: found)
+    method = contestant(library.load("small"), case, (), superalloy)
+    numbers = method(np.zeros((64, 64), np.float32))
+    assert [numbers[y, 0] for y in (0, 25, 50, 15)] == [1, 0, 2, 0]
+    result = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
+    assert {row.method for row in result.rows} == {"small@1.0.0", "parted-objects"}
+
+
+def stack_case(folder, form):
+    """A stack whose slices are all alike but for noise, cut by one membrane."""
+    import tifffile
+
+    source = FIB25_STACK.model_copy(update={"tuning_pages": (0, 1), "scored_pages": (5, 6)})
+    (folder / source.folder).mkdir()
+    numbers = np.repeat(np.array([1, 2], np.uint16), 32)[None, None].repeat(64, 1).repeat(8, 0)
+    rng = np.random.default_rng(0)
+    volume = 150 - 100 * (np.abs(np.arange(64) - 31.5) < 2) + rng.integers(0, 20, (8, 64, 64))
+    for name, pixels in (("raw", volume.astype(np.uint8)), ("neuron_instances", numbers)):
+        tifffile.imwrite(folder / source.folder / f"{name}_z000-119.tif", pixels, photometric="minisblack")
+    return RealCase(
+        name="stack",
+        source=source,
+        task=Segment(classes=("background", "membrane")),
+        how=Labelled(target="membrane", also=("cell-border",), form=form),
+        crop_px=64,
+        tuning_px=64,
+    )
+
+
+@pytest.mark.parametrize("form", [Form.CELLS, Form.MASK])
+def test_networks_of_slices_take_part_where_there_is_a_stack_and_nowhere_else(
+    tmp_path, superalloy, precipitate_case, small_library, form
+):
+    borders = Segment(classes=("background", "cell-border"))
+    small_library("stack", task=borders, in_channels=5, channels="slices")
+    small_library("flat", task=Segment(classes=("background", "membrane")))
+    library = small_library("of-slices", task=SEGMENT, in_channels=3, channels="slices")
+    found = run_suite([stack_case(tmp_path, form)], Terms(tmp_path, library), Finished(None), quiet)
+    networks = {row.method for row in found.rows if row.kind == "network" and row.value is not None}
+    assert networks == {"stack@1.0.0", "flat@1.0.0"}
+    if form is Form.CELLS:
+        assert next(row.value for row in found.rows if row.kind == "classical") > 0.95
+    elsewhere = run_suite([precipitate_case], Terms(superalloy, library), Finished(None), quiet)
+    assert not [row for row in elsewhere.rows if row.kind == "network"]
 
 
 def row(case, method, difference):

@@ -1,6 +1,7 @@
 """The table of the suite: names, splits and windows; no image serves two purposes."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +119,10 @@ def test_spread_items_keep_their_order_and_both_ends(number, most):
     assert sorted(set(chosen)) == list(chosen)
     if most > 1:
         assert (chosen[0], chosen[-1]) == (0, number - 1)
+
+
+def test_the_document_names_every_source_and_every_case_it_can_run():
+    document = (Path(__file__).parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert not [source.id for source in SOURCES if f"`{source.id}`" not in document]
+    assert not [case.name for case in CASES if f"`{case.name}`" not in document]
+    assert not [source.folder for source in SOURCES if source.folder not in document]

@@ -1,13 +1,21 @@
 """Ring correlation finds planted cut-offs, and one image says what two do."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
 
+from benchmark.cli import app
+from benchmark.errors import BenchmarkError
 from benchmark.metrics import frc_resolution, frc_resolution_single
 from benchmark.metrics.resolution import crossing, half_bit, ring_correlation
+from benchmark.resolving import resolve
+from model_library.images.frame import Frame
+from model_library.images.writers import encode_acquisition
 
 SIDE = 256
 
@@ -73,3 +81,35 @@ def test_of_an_oblong_the_middle_square_counts_and_small_images_are_refused():
     assert frc_resolution(*wide) == frc_resolution(a, b)
     with pytest.raises(ValueError, match="32 px a side"):
         frc_resolution(a[:20], b[:20])
+
+
+@pytest.fixture
+def acquisitions(tmp_path):
+    frames = repeats(lambda frequency: frequency <= 0.2, 3, 0.5)
+    for name, pixels in zip("ab", frames, strict=True):
+        stored = np.rint(2000 + 300 * pixels).astype(np.uint16)
+        (tmp_path / f"{name}.tif").write_bytes(encode_acquisition(Frame(stored, pixel_size_nm=3.0)))
+    return tmp_path / "a.tif", tmp_path / "b.tif"
+
+
+def test_files_are_resolved_in_pixels_and_nanometres(acquisitions):
+    first, second = acquisitions
+    done = CliRunner().invoke(app, ["resolution", str(first), str(second), "--json"])
+    found = json.loads(done.output)
+    assert found["period_px"] == pytest.approx(5.0, abs=0.3)
+    assert found["period_nm"] == pytest.approx(3 * found["period_px"])
+    assert resolve(first, second, by_half_bit=True).period_px == pytest.approx(5.0, abs=0.3)
+    assert "checkerboard" in resolve(first, None).how
+    assert "px = " in CliRunner().invoke(app, ["resolution", str(first)]).output
+
+
+def test_files_that_do_not_fit_are_refused(acquisitions, tmp_path):
+    first, _ = acquisitions
+    (tmp_path / "small.tif").write_bytes(encode_acquisition(Frame(np.ones((80, 80), np.uint8))))
+    (tmp_path / "tiny.tif").write_bytes(encode_acquisition(Frame(np.ones((8, 80), np.uint8))))
+    with pytest.raises(BenchmarkError, match="one shape"):
+        resolve(first, tmp_path / "small.tif")
+    with pytest.raises(BenchmarkError, match="larger image"):
+        resolve(tmp_path / "tiny.tif", None)
+    with pytest.raises(BenchmarkError, match="two acquisitions"):
+        resolve(first, None, by_half_bit=True)

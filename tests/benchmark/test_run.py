@@ -15,11 +15,12 @@ from benchmark.baselines import classical_methods
 from benchmark.baselines.denoise import GAUSSIAN, MEDIAN
 from benchmark.baselines.threshold import OTSU
 from benchmark.card_scores import measure
-from benchmark.cases import Case, Labels, Truth
+from benchmark.cases import Case, Instances, Labels, Truth
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.micrographs import Degrading, cases_of, read_folder, split_cases
+from benchmark.rims import Grown, object_rows
 from benchmark.slices import InStack, slice_cases
 from benchmark.suite import HELD_OUT_SEED_OFFSET, scored_cases, tuning_cases
 from model_library.cards.card import NetworkCard
@@ -27,6 +28,7 @@ from model_library.images.frame import Frame
 from model_library.images.intensity import Scaling
 from model_library.images.writers import encode_acquisition
 from model_library.inference.weights import LoadedNetwork
+from model_library.measurement.borders import bordered
 from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Segment
@@ -220,3 +222,31 @@ def test_a_network_of_slices_takes_the_neighbours_along_and_knows_its_stack_only
         InStack(loaded, stack)(stack[4] + 1)
     scored = slice_cases(LabelledStack(90, stack, stack > 0.5, ("",) * 9), at_most=2)
     assert [case.name for case in scored] == ["slice 92", "slice 96"]
+
+
+def test_objects_grow_from_the_cores_that_a_network_finds_and_are_scored_as_objects():
+    config = UNetConfig(widths=(4, 6), out_channels=3, residual=False)
+    task = Segment(classes=("background", "particle", "rim"))
+    card = NetworkCard(
+        id="rims", version="1", purpose="test", task=task, config=config, facts=facts(config),
+        weights_sha256="0" * 64,
+    )  # fmt: skip
+    cases = []
+    for shift in (0, 3, 6):
+        truth = np.zeros((64, 96), dtype=np.int32)
+        truth[10:40, 10 + shift : 40 + shift], truth[10:40, 40 + shift : 60 + shift] = 2, 1
+        grey = bordered(truth, 2).astype(np.float32)
+        cases.append(Case(f"field {shift}", f"field {shift}", grey, Instances(truth)))
+    network = LoadedNetwork(card, _GreyIsClass())
+    found = Grown(network)(cases[0].input)
+    assert (found.max(), (found == 1).sum(), (found == 2).sum()) == (2, 900, 600)
+    own, rival = object_rows(network, cases[:1], cases[1:], seed=0)
+    assert own.value == 1.0
+    assert rival.method == "parted-objects"
+
+
+class _GreyIsClass(torch.nn.Module):
+    """Takes the grey value, which 0, 0.5 and 1 on the unit scale stand for, as the class."""
+
+    def forward(self, image):
+        return torch.cat([-torch.abs(2 * image - number) for number in range(3)], dim=1)

@@ -55,3 +55,14 @@ def test_a_rim_without_a_core_is_no_object():
     assert not objects_of(classes).any()
     classes[7:10, 7:10] = CORE
     assert objects_of(classes).max() == 1
+
+
+def test_a_core_is_parted_where_a_rim_was_missed_and_a_slight_one_is_kept():
+    classes = np.zeros((40, 80), dtype=np.uint8)
+    classes[8:32, 4:30], classes[8:32, 34:60], classes[18:22, 30:34] = CORE, CORE, CORE
+    classes[10:14, 70:73] = CORE
+    assert objects_of(classes).max() == 2
+    found = objects_of(classes, apart_px=4)
+    assert found.max() == 3
+    assert found[20, 10] != found[20, 50]
+    assert np.array_equal(found > 0, classes > 0)
