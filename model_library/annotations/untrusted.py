@@ -13,7 +13,7 @@ import zlib
 from xml.parsers import expat
 
 from model_library.errors import AnnotationError
-from model_library.images.tiff_pages import DEFAULT_LIMITS
+from model_library.images.limits import DEFAULT_LIMITS
 
 LARGEST_SIDE_PX = 1 << 16
 

@@ -11,7 +11,6 @@ from model_library.errors import SynopticError
 from model_library.zoo import exchange_cli
 from model_library.zoo.annotations_cli import LINT_EXAMPLE, annotations_lint
 from model_library.zoo.degradation_cli import DEGRADATION_FIT_EXAMPLE, degradation_fit
-from model_library.zoo import images_cli
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard

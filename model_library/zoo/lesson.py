@@ -120,8 +120,9 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
 def _lesson_of_stack(recipe: PretrainRecipe, source: StackSource, data: Path | None) -> Lesson:
     stack = labelled_stack(source, data, held_out=False)
     judges = recipe.fit.early_stopping is not None
+    slices = range(len(stack.digests))
     learnt, judged = (
-        slice_pairs(stack, part.of(range(len(stack.digests))), recipe.network.in_channels, recipe.variations)
+        slice_pairs(stack, part.of(slices, [1] * len(slices)), recipe.network.in_channels, recipe.variations)
         for part in ((Part.LEARNT, Part.JUDGED) if judges else (Part.WHOLE, Part.WHOLE))
     )
     digest = _digest(recipe, _Pool([learnt.stack], [stack.membrane.astype(np.float32)], ()))
