@@ -67,7 +67,7 @@ def main() -> None:
         # A site installs only synoptic[site], a server only synoptic[coordinator].
         click.echo(
             f"Refused: expected the package {missing.name} for this command, found none; "
-            "install the extra that brings it: pip install 'synoptic[site,coordinator,benchmark]'",
+            "install the extra that brings it: pip install 'synoptic[site,coordinator,benchmark,exchange]'",
             err=True,
         )
         sys.exit(1)

@@ -31,13 +31,15 @@ def facts(config: NetworkConfig) -> NetworkFacts:
 def _flops_per_pixel(module: nn.Module, channels: int, side: int) -> int:
     total = 0
 
-    def count(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         assert isinstance(layer.weight, Tensor)
-        total += 2 * layer.weight[0].numel() * output.numel()
+        # A transposed convolution spreads each pixel of its input over a kernel.
+        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
+        total += 2 * layer.weight[0].numel() * places.numel()
 
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | MeanShift):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | MeanShift):
             layer.register_forward_hook(count)
     module(torch.empty(1, channels, side, side, device="meta"))
     return round(total / side**2)

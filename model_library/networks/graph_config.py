@@ -91,7 +91,7 @@ class Enlarge(Message):
 
     step: Literal["enlarge"] = "enlarge"
     source: Source
-    factor: int = Field(ge=2)
+    factor: int = Field(ge=2, le=16)
     mode: Literal["nearest", "linear"]
 
 
@@ -100,7 +100,7 @@ class Shuffle(Message):
 
     step: Literal["shuffle"] = "shuffle"
     source: Source
-    factor: int = Field(ge=2)
+    factor: int = Field(ge=2, le=16)
     order: Literal["crd", "dcr"] = "crd"
 
 

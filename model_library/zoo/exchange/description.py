@@ -83,7 +83,7 @@ def describe(card: NetworkCard, geometry: Geometry, digests: Mapping[str, str], 
         "format_version": FORMAT_VERSION,
         "type": "model",
         "name": f"Synoptic {card.id}",
-        "version": card.version,
+        "version": _version(card.version),
         "description": card.purpose,
         "authors": [{"name": "The contributors of Synoptic"}],
         "cite": _cite(card),
@@ -96,6 +96,12 @@ def describe(card: NetworkCard, geometry: Geometry, digests: Mapping[str, str], 
         "weights": {"onnx": {**file(ONNX_FILE), "opset_version": opset}},
         "config": {"bioimageio": _background(card), "synoptic": _own(card)},
     }
+
+
+def _version(version: str) -> str:
+    """Write a version as packaging tools do: after one plus sign, parts are parted by dots."""
+    release, plus, local = version.partition("+")
+    return f"{release}{plus}{local.replace('+', '.')}"
 
 
 def _input(geometry: Geometry, test_tensor: Content) -> Content:

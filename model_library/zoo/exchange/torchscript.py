@@ -5,10 +5,10 @@ is loaded only if every function that its code calls is one of arithmetic.
 """
 
 import ast
-import pickletools
 import warnings
 from collections.abc import Iterator, Mapping
 from io import BytesIO
+from pickletools import genops
 from zipfile import ZipFile
 
 import torch
@@ -152,7 +152,7 @@ def _bound(tree: ast.Module, functions: set[str]) -> set[str]:
 
 
 def _strange_globals(pickled: bytes) -> Iterator[str]:
-    for operation, argument, _ in pickletools.genops(pickled):
+    for operation, argument, _ in genops(pickled):
         if operation.name in ("GLOBAL", "STACK_GLOBAL", "INST"):
             name = str(argument)
             storage = name.startswith("torch ") and name.endswith("Storage")

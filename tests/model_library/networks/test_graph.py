@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from torch.utils.flop_counter import FlopCounterMode
 
 from model_library.networks.build import (
     build,
@@ -79,6 +80,10 @@ def test_facts_are_those_of_the_steps():
     assert (stride(U_SHAPE), scale(U_SHAPE), out_channels(U_SHAPE)) == (2, 1, 1)
     assert found.parameters == (9 * 4 + 4) + (9 * 4 * 8 + 8) + (4 * 8 * 4 + 4) + (9 * 8 + 1)
     assert found.exact_tiling
+    side = 8 * stride(U_SHAPE)
+    with FlopCounterMode(display=False) as counted, torch.device("meta"):
+        build(U_SHAPE)(torch.empty(1, 1, side, side))
+    assert found.flops_per_pixel == counted.get_total_flops() / side**2
     assert (stride(FINER), scale(FINER), receptive_radius(FINER)) == (1, 2, 3)
 
 

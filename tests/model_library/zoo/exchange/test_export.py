@@ -22,7 +22,8 @@ from model_library.networks.config import MaskRCNNConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Segment
 from model_library.zoo.exchange.archive import read_archive
-from model_library.zoo.exchange.export import export_package, package_files
+from model_library.zoo.exchange.description import describe
+from model_library.zoo.exchange.export import export_package, geometry, package_files
 from model_library.zoo.registry import Library
 
 IDS = ("denoiser", "edsr-x3", "pssr-rgb", "unet-slices")
@@ -94,6 +95,12 @@ def test_normalisation_is_that_of_the_engine(package_of: PackageOf):
     low, high = np.percentile(image, [step["kwargs"]["min_percentile"], step["kwargs"]["max_percentile"]])
     theirs = (image - low) / (high - low + step["kwargs"]["eps"])
     np.testing.assert_allclose(theirs, Scaling.of(image).apply(image), atol=1e-5)
+
+
+def test_a_version_that_was_tuned_twice_is_one_for_packaging_tools(library: Library):
+    card = library.card("denoiser").model_copy(update={"version": "1.2.0+c7+c8"})
+    digests = dict.fromkeys(("README.md", "weights.onnx", "test_input.npy", "test_output.npy"), "0" * 64)
+    assert describe(card, geometry(card.config), digests, 20)["version"] == "1.2.0+c7.c8"
 
 
 def test_channels_have_names(package_of: PackageOf):
