@@ -114,13 +114,8 @@ def adapt(
         or scale(plan.config) != plan.task.scale
     ):
         raise AdaptationRefused(
-<<<<<<< HEAD
-            "expected a restoring network of grey images for its own task, "
-            f"found {plan.config.kind} for {plan.task}; without labels nothing else can be trained"
-=======
             f"expected a restoring network of grey images for its own task, found {plan.config.kind} for "
             f"{plan.task}; without labels nothing else can be trained"
->>>>>>> networks
         )
     frames = [frame for frame in material.frames if min(frame.pixels.shape) >= plan.patch_px]
     frames = frames[: plan.most_frames]
