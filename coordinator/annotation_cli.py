@@ -28,8 +28,11 @@ def import_command(
     file: Annotated[Path, typer.Argument(metavar="CVAT", help="XML or zip, CVAT for images 1.1.")],
     data: Data,
     instrument: Who,
-    empty_is_background: Annotated[
-        bool, typer.Option(help="Images without any shape hold nothing, instead of being left out.")
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete", help="Every class was looked for on every image: what is not drawn is background."
+        ),
     ] = False,
     line_width_px: Annotated[float, typer.Option(min=0.1, help="Of polylines without width_px.")] = 1.0,
     as_json: AsJson = False,
@@ -40,7 +43,7 @@ def import_command(
 
     if not file.is_file():
         raise AnnotationError(f"expected a file of CVAT, found no {file}; export the task from CVAT")
-    options = ImportOptions(empty_is_background, line_width_px)
+    options = ImportOptions(complete, line_width_px)
     with _archive(data) as archive:
         who = find_instrument(archive.identities, instrument)
         done = import_labels(archive, who, file, time.time(), options)

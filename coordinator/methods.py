@@ -131,7 +131,7 @@ def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case,
     """Cases on the images of a split; the same ones at every call.
 
     For restoration they are one crop of each image and need no truth; for segmentation they are the
-    images that have labels.
+    images on which every class is labelled.
 
     Raises
     ------
@@ -144,7 +144,10 @@ def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case,
 
         cases = labelled_cases(place, images)
         if not cases:
-            message = f"expected labelled images in the {split} split, found none; label more fields"
+            message = (
+                f"expected images in the {split} split on which every class is labelled, found none; label "
+                "more fields, or import with --complete if what is not drawn is background"
+            )
             raise CannotAssess(message)
         return cases
     if not images:

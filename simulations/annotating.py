@@ -35,7 +35,7 @@ def label_and_import(site: SiteLook, workspace: Workspace, supervisor: Superviso
     file.parent.mkdir(parents=True, exist_ok=True)
     write_durably(file, annotate(masks, site.task.classes))
     # The annotator looked at every image: one without any object is background throughout.
-    arguments = ("--data", str(workspace.coordinator), "--instrument", site.name, "--empty-is-background")
+    arguments = ("--data", str(workspace.coordinator), "--instrument", site.name, "--complete")
     supervisor.run(
         f"annotations-{site.name}",
         synoptic("coordinator", "annotations", "import", str(file), *arguments),

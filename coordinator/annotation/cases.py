@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from coordinator.annotation.labels import Archive, drawing_of, labelled_images, segmenting
 from coordinator.errors import Unknown
 from coordinator.store.values import StoredImage
-from model_library.annotations.maps import class_map
+from model_library.annotations.targets import UNKNOWN, target_map
 from model_library.images.frame import Grey
 from model_library.images.readers import read_frame
 from model_library.wire.tasks import Segment
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Case, ...]":
-    """Make a case of each image that has labels; of equal contents one.
+    """Make a case of each image on which every class is known; of equal contents one.
 
     Whole images, because a network and an algorithm scale grey values by the whole image, and
     because a crop may hold no object at all. The mask is that of everything but the background.
@@ -29,26 +29,31 @@ def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Ca
     archive
         Usually the `Workplace`.
     images
-        Of one split; those without labels are left out.
+        Of one split. Those without labels are left out, and those on which a class was neither drawn
+        nor looked for: what a method finds there is neither right nor wrong.
     """
     from benchmark.cases import Case, Labels
 
     return tuple(
         Case(image.field, f"{image.sequence:06d}:{image.field}", pixels, Labels(classes > 0))
         for image, pixels, classes in labelled_pixels(archive, images)
+        if not (classes == UNKNOWN).any()
     )
 
 
 def labelled_pixels(
     archive: Archive, images: Sequence[StoredImage]
 ) -> tuple[tuple[StoredImage, Grey, NDArray[np.uint8]], ...]:
-    """Read the images that have labels: float32 [Y, X] in counts, and class indices uint8 [Y, X]."""
+    """Read the images that have labels: float32 [Y, X] in counts, and class indices uint8 [Y, X].
+
+    `UNKNOWN` stands where no class was drawn and not every class was looked for.
+    """
     read = []
     for image in labelled_images(archive, images):
         drawing = drawing_of(archive, image)
         assert drawing is not None
         pixels = read_frame(archive.objects.get(image.sha256)).grey
-        read.append((image, pixels, class_map(drawing, _task_of(archive, image).classes)))
+        read.append((image, pixels, target_map(drawing, _task_of(archive, image).classes)))
     return tuple(read)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -64,13 +64,15 @@ class ImportOptions:
 
     Attributes
     ----------
-    empty_is_background
-        An image without any shape was looked at and holds nothing; otherwise it was not labelled yet.
+    complete
+        Every class was looked for on every image: where nothing is drawn is background, also on an
+        image without any shape. Otherwise an image says nothing about a class that nobody drew on it,
+        and one without any shape was not labelled yet.
     line_width_px
         Width of polylines that do not tell their own.
     """
 
-    empty_is_background: bool = False
+    complete: bool = False
     line_width_px: float = 1.0
 
 
@@ -94,7 +96,9 @@ def import_labels(
     """
     task = segmenting(instrument)
     drawn = read_cvat(file.read_bytes(), file.name, line_width_px=options.line_width_px)
-    wanted = [image for image in drawn if image.annotations or options.empty_is_background]
+    if options.complete:
+        drawn = tuple(replace(image, searched=frozenset(task.classes[1:])) for image in drawn)
+    wanted = [image for image in drawn if image.known]
     known = _by_name(archive.images.of(instrument.id))
     kept = []
     for image in wanted:

@@ -73,7 +73,7 @@ def test_exactly_the_first_images_are_labelled_with_their_true_masks(
         np.testing.assert_array_equal(class_map(image, Tissue.task.classes), mask)
     (ran,) = supervisor.ran
     assert ran[0] == "annotations-tissue"
-    told = ("--data", str(workspace.coordinator), "--instrument", "tissue", "--empty-is-background")
+    told = ("--data", str(workspace.coordinator), "--instrument", "tissue", "--complete")
     assert ran[-9:] == ("coordinator", "annotations", "import", str(workspace.labels("tissue")), *told)
     assert is_handed_in(workspace, "tissue")
 
@@ -89,7 +89,7 @@ def test_refused_labels_are_not_handed_in(tmp_path: Path, masks: list[Any]) -> N
 
 
 def test_command_exists(tmp_path: Path) -> None:
-    words = ("coordinator", "annotations", "import", "--empty-is-background", "--help")
+    words = ("coordinator", "annotations", "import", "--complete", "--help")
     command = [sys.executable, "-c", "from model_library.cli import main; main()", *words]
     told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
 

@@ -29,6 +29,7 @@ from coordinator.settings import read_settings
 from model_library.annotations.cvat import read_cvat
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.shapes import AnnotatedImage, Annotation, Box
+from model_library.annotations.targets import UNKNOWN
 from model_library.errors import AnnotationError
 from model_library.images.frame import Frame
 from model_library.images.readers import read_micrograph
@@ -115,9 +116,24 @@ def test_an_image_without_shapes_is_background_only_where_that_is_said(archive, 
     file = written(tmp_path, drawing(voids("frame-1.tif")))
     import_labels(archive, tissue, file, NOW, PLAIN)
     assert labelled_cases(archive, [image]) == ()
-    import_labels(archive, tissue, file, NOW, ImportOptions(empty_is_background=True))
+    import_labels(archive, tissue, file, NOW, ImportOptions(complete=True))
     (case,) = labelled_cases(archive, [image])
     assert not case.reference.mask.any()
+
+
+def test_a_class_that_nobody_drew_is_unknown_unless_it_was_looked_for(archive, tmp_path):
+    alloy = enrol(archive, "alloy", Segment(classes=(*CLASSES, "crack")))
+    image = send(archive, tmp_path, alloy, 1)
+    file = written(tmp_path, drawing(voids("frame-1.tif", (0, 0, 9, 9)), labels=("void", "crack")))
+    import_labels(archive, alloy, file, NOW, PLAIN)
+    ((_, _, classes),) = labelled_pixels(archive, [image])
+    assert (classes[:9, :9] == 1).all()
+    assert (classes == UNKNOWN).sum() == 60 * 80 - 81
+    assert labelled_cases(archive, [image]) == ()
+    import_labels(archive, alloy, file, NOW, ImportOptions(complete=True))
+    ((_, _, classes),) = labelled_pixels(archive, [image])
+    assert set(np.unique(classes)) == {0, 1}
+    assert len(labelled_cases(archive, [image])) == 1
 
 
 def test_a_later_import_of_an_image_replaces_the_earlier_one(archive, tissue, tmp_path):
