@@ -213,7 +213,7 @@ def _second_frames() -> tuple[RealCase, ...]:
 
 def _segmentation() -> tuple[RealCase, ...]:
     table: tuple[tuple[str, Source, str, Form, int, int], ...] = (
-        ("isbi2012-membranes", ISBI, "membrane", Form.CELLS, 512, 320),
+        ("isbi2012-membranes", ISBI, "membrane", Form.CELLS, 512, 512),
         ("fib25-membranes", FIB25_STACK, "membrane", Form.CELLS, 250, 250),
         ("axons-axon", AXONS, "axon", Form.MASK, 2048, 256),
         ("superalloy-precipitates", SUPERALLOY, "precipitate", Form.MASK, 512, 256),
