@@ -13,10 +13,12 @@ from model_library.zoo.labelled import labelled_micrographs
 from model_library.zoo.pools import simulated
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import labelled_stack
 from model_library.zoo.store import shortfalls
 
 LIBRARY = Library()
 DENOISERS = [card.id for card in LIBRARY.for_task(Denoise())]
+STACK = "unet-segment-membranes-stack"
 every_network = pytest.mark.parametrize("network_id", LIBRARY.ids())
 NON_COMMERCIAL = ("isbi", "cdeep3m")
 # Nothing that restores has seen them (decision 5); what segments may learn from their labels (decision 12).
@@ -79,6 +81,14 @@ def test_no_image_that_a_card_is_scored_on_was_seen_in_training(network_id: str,
         assert not seen & {sha256_file(image.path) for image in kept}
     assert all("real micrographs" in score.suite and "--data" in score.command for score in card.scores)
     assert card.scores
+
+
+def test_no_slice_that_a_card_is_scored_on_was_seen_in_training(shared_data: Path):
+    card, recipe = LIBRARY.card(STACK), read_recipe(recipe_path(STACK))
+    assert recipe.stack is not None
+    seen = {digest for data in card.training_data for digest in data.digests}
+    assert seen == set(labelled_stack(recipe.stack, shared_data, held_out=False).digests)
+    assert not seen & set(labelled_stack(recipe.stack, shared_data, held_out=True).digests)
 
 
 @every_network
