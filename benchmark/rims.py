@@ -17,8 +17,9 @@ from model_library.inference.weights import LoadedNetwork
 from model_library.measurement.borders import objects_of
 from model_library.wire.methods import NetworkRef
 
-APART_PX = 4.0
-"""Cores narrower than twice this are parted; chosen on the micrographs that training saw."""
+APART_PX, LEAST_PX = 8.0, 60
+"""Cores narrower than twice the first are parted, objects smaller than the second are left out; both were
+chosen on the micrographs that training saw."""
 
 
 class Grown:
@@ -44,6 +45,7 @@ class Grown:
         order = np.argsort(-areas[1:], kind="stable")
         numbers = np.zeros(len(areas), dtype=np.float32)
         numbers[1 + order] = 1 + np.arange(len(order))
+        numbers[areas < LEAST_PX] = 0
         return numbers[objects]
 
 

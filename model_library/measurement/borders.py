@@ -41,6 +41,8 @@ def objects_of(classes: NDArray[Any], apart_px: float = 0.0) -> NDArray[np.int32
     apart_px
         A core is parted where it is narrower than twice this: there a rim was missed in part.
     """
+    from skimage.segmentation import watershed
+
     core = np.asarray(classes == CORE)
     depth = np.asarray(ndimage.distance_transform_edt(core))
     seeds, count = _numbered(depth > apart_px)
@@ -52,8 +54,9 @@ def objects_of(classes: NDArray[Any], apart_px: float = 0.0) -> NDArray[np.int32
     seeds = np.where(slight > 0, slight + count, seeds)
     if not seeds.any():
         return seeds
-    rows, columns = ndimage.distance_transform_edt(seeds == 0, return_distances=False, return_indices=True)
-    return np.where(classes > 0, seeds[rows, columns], 0).astype(np.int32)
+    cores = np.asarray(watershed(-depth, seeds, mask=core))  # type: ignore[no-untyped-call]
+    rows, columns = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    return np.where(classes > 0, cores[rows, columns], 0).astype(np.int32)
 
 
 def _numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:

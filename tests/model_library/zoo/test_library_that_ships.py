@@ -13,10 +13,12 @@ from model_library.zoo.labelled import labelled_micrographs
 from model_library.zoo.pools import simulated
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
+from model_library.zoo.stacks import labelled_stack
 from model_library.zoo.store import shortfalls
 
 LIBRARY = Library()
 DENOISERS = [card.id for card in LIBRARY.for_task(Denoise())]
+STACK = "unet-segment-membranes-stack"
 every_network = pytest.mark.parametrize("network_id", LIBRARY.ids())
 NON_COMMERCIAL = ("isbi", "cdeep3m")
 # Nothing that restores has seen them (decision 5); what segments may learn from their labels (decision 12).
@@ -81,6 +83,14 @@ def test_no_image_that_a_card_is_scored_on_was_seen_in_training(network_id: str,
     assert card.scores
 
 
+def test_no_slice_that_a_card_is_scored_on_was_seen_in_training(shared_data: Path):
+    card, recipe = LIBRARY.card(STACK), read_recipe(recipe_path(STACK))
+    assert recipe.stack is not None
+    seen = {digest for data in card.training_data for digest in data.digests}
+    assert seen == set(labelled_stack(recipe.stack, shared_data, held_out=False).digests)
+    assert not seen & set(labelled_stack(recipe.stack, shared_data, held_out=True).digests)
+
+
 @every_network
 def test_a_network_that_loses_to_a_classical_algorithm_says_so(network_id: str):
     card = LIBRARY.card(network_id)
@@ -102,8 +112,8 @@ def test_denoisers_bring_an_unseen_specimen_closer_to_its_truth(network_id: str)
         ("unet-segment-membranes", 0.75),
         ("unet-segment-precipitates", 0.75),
         ("unet-segment-dislocation-loops", 0.75),
-        ("unet-segment-dislocation-lines", 0.6),
-        ("unet-segment-cavities", 0.75),
+        ("unet-segment-dislocation-lines", 0.4),
+        ("unet-segment-cavities", 0.6),
         ("unet-segment-cryo-particles", 0.75),
     ],
 )
