@@ -9,6 +9,7 @@ import pytest
 
 from model_library.signing.certificates import fingerprint
 from model_library.signing.keys import generate_instrument_key, public_pem
+from model_library.wire.base import WIRE_VERSION
 
 from .conftest import Coordinator, Instrument, acquisition, declaration, enrol
 
@@ -167,7 +168,7 @@ def test_another_wire_version_is_refused(first: Instrument) -> None:
     frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "returned": 0}
     answer = first.client.post("/v1/heartbeat", json={"frames": frames, "wire_version": 99})
     assert answer.status_code == 409
-    assert "wire version 2" in answer.json()["error"]["message"]
+    assert f"wire version {WIRE_VERSION}" in answer.json()["error"]["message"]
 
 
 def test_a_message_larger_than_any_is_refused_unread(coordinator: Coordinator) -> None:
