@@ -82,6 +82,7 @@ def pretrain(
         config=config,
         facts=facts(config),
         weights_sha256=_NO_DIGEST,
+        modality=recipe.modality,
         pixel_size_nm=recipe.pixel_size_nm,
         training_data=lesson.seen + _inherited(recipe, library),
         recipe=f"{provenance}; {machine}".lstrip("; "),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from model_library.cards.card import Modality
 from model_library.errors import RecipeError
 from model_library.networks.build import out_channels, scale
 from model_library.networks.config import NetworkConfig
@@ -121,7 +122,8 @@ class PretrainRecipe(Message):
     specimens and in the labels of real ones. With `border_px`, the last class is the rim of that
     width inside every object, at which touching objects come apart. `objects` says whose regions
     the loss `border_cross_entropy` keeps apart: those of the label, or those of the background
-    (cells within membranes). `pixel_size_nm` is the range that the network is for, after binning.
+    (cells within membranes). `modality` (none: any) and `pixel_size_nm`, after binning, say what the
+    network is for.
     """
 
     id: str
@@ -130,6 +132,7 @@ class PretrainRecipe(Message):
     task: Task
     network: NetworkConfig
     start: str | None = None
+    modality: tuple[Modality, ...] = ()
     pixel_size_nm: tuple[float, float] | None = None
     specimens: SpecimenPool | None = None
     micrographs: tuple[MicrographSource, ...] = ()
