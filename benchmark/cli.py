@@ -99,7 +99,7 @@ def card(
 
 
 @app.command(
-    epilog="Examples: synoptic benchmark run --images micrographs/ --noise-sigma 0.1 --report report.html;"
+    epilog="Example: synoptic benchmark run --images micrographs/ --noise-sigma 0.1 --report report.html;"
     " synoptic benchmark run --suite real --data DIR --work work/ --json real.json"
 )
 def run(
