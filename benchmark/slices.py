@@ -1,15 +1,15 @@
 """A 2.5-D network on slices of a stack."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
+from model_library.inference.engine import forward_tiled
 from model_library.inference.weights import LoadedNetwork
-from model_library.networks.build import in_channels, stride
+from model_library.networks.build import in_channels
 from model_library.networks.channels import neighbouring_slices
 from model_library.wire.methods import NetworkRef
 from model_library.zoo.stacks import LabelledStack
@@ -31,6 +31,8 @@ class InStack:
 
     def __init__(self, network: LoadedNetwork, stack: Grey) -> None:
         self._network, self._stack = network, stack
+        # As where it serves (`inference.stacks`): one scaling for the whole stack.
+        self._scaling = Scaling.of(stack)
 
     @property
     def ref(self) -> NetworkRef:
@@ -59,16 +61,8 @@ class InStack:
         places = [z for z, each in enumerate(self._stack) if np.array_equal(each, pixels)]
         if not places:
             raise BenchmarkError("expected a slice of the stack, found another image; give its own stack")
-        config = self._network.card.config
-        seen = neighbouring_slices(self._stack, places[0], in_channels(config))
-        step = stride(config)
-        height, width = pixels.shape
-        padded = np.pad(
-            Scaling.of(seen).apply(seen), ((0, 0), (0, -height % step), (0, -width % step)), mode="edge"
-        )
-        with torch.inference_mode():
-            scores: NDArray[np.float32] = self._network.module(torch.from_numpy(padded)[None])[0].numpy()
-        return scores[:, :height, :width]
+        seen = neighbouring_slices(self._stack, places[0], in_channels(self._network.card.config))
+        return forward_tiled(self._network, self._scaling.apply(seen))
 
 
 def slice_cases(stack: LabelledStack, at_most: int) -> tuple[Case, ...]:

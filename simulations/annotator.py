@@ -8,17 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label
 
 from model_library.annotations.cvat_writing import write_cvat
-from model_library.annotations.runs import pixel_mask
-from model_library.annotations.shapes import AnnotatedImage, Annotation
+from model_library.annotations.predictions import draw_classes
 from model_library.images.durable import write_durably
 from model_library.images.readers import read_frame
 
 TASK = "simulated annotator"
-
-_EIGHT = np.ones((3, 3), dtype=int)
 
 
 def annotate(truths: Iterable[tuple[str, NDArray[np.uint8]]], classes: Sequence[str]) -> bytes:
@@ -31,21 +27,8 @@ def annotate(truths: Iterable[tuple[str, NDArray[np.uint8]]], classes: Sequence[
     classes
         Background first.
     """
-    images = [draw(name, labels, classes) for name, labels in truths]
+    images = [draw_classes(name, labels, classes) for name, labels in truths]
     return write_cvat(images, classes[1:], task=TASK)
-
-
-def draw(name: str, labels: NDArray[np.uint8], classes: Sequence[str]) -> AnnotatedImage:
-    """Paint every connected object of a label image [Y, X] as a shape of its own."""
-    height, width = labels.shape
-    shapes = []
-    for index, title in enumerate(classes[1:], 1):
-        objects, count = label(labels == index, structure=_EIGHT)
-        for number in range(1, count + 1):
-            painted = pixel_mask(np.asarray(objects) == number)
-            assert painted is not None
-            shapes.append(Annotation(title, painted))
-    return AnnotatedImage(name, width, height, tuple(shapes))
 
 
 def annotate_frames(truth_folder: Path, names: Sequence[str], classes: Sequence[str], out: Path) -> Path:

@@ -108,22 +108,7 @@ def adapt(
     RecipeError
         Training diverges.
     """
-    if (
-        isinstance(plan.task, Segment)
-        or (in_channels(plan.config), out_channels(plan.config)) != (1, 1)
-        or scale(plan.config) != plan.task.scale
-    ):
-        raise AdaptationRefused(
-            f"expected a restoring network of grey images for its own task, found {plan.config.kind} for "
-            f"{plan.task}; without labels nothing else can be trained"
-        )
-    frames = [frame for frame in material.frames if min(frame.pixels.shape) >= plan.patch_px]
-    frames = frames[: plan.most_frames]
-    if not frames:
-        raise AdaptationRefused(
-            f"expected frames of at least {plan.patch_px} x {plan.patch_px} pixels, found none among "
-            f"{len(material.frames)}"
-        )
+    frames = _usable(material, plan)
     begun = clock()
     start = _module(weights, plan)
     pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=material.noise)
@@ -149,6 +134,26 @@ def adapt(
         train_s=max(0.0, clock() - begun),
     )
     return update, report
+
+
+def _usable(material: Material, plan: AdaptationPlan) -> Sequence[TrainingFrame]:
+    """Choose the frames that hold a patch; refuse plans for other networks than one can train here."""
+    if (
+        isinstance(plan.task, Segment)
+        or (in_channels(plan.config), out_channels(plan.config)) != (1, 1)
+        or scale(plan.config) != plan.task.scale
+    ):
+        raise AdaptationRefused(
+            f"expected a restoring network of grey images for its own task, found {plan.config.kind} for "
+            f"{plan.task}; without labels nothing else can be trained"
+        )
+    frames = [frame for frame in material.frames if min(frame.pixels.shape) >= plan.patch_px]
+    if not frames:
+        raise AdaptationRefused(
+            f"expected frames of at least {plan.patch_px} x {plan.patch_px} pixels, found none among "
+            f"{len(material.frames)}"
+        )
+    return frames[: plan.most_frames]
 
 
 def _fit_config(plan: AdaptationPlan) -> FitConfig:

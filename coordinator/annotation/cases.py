@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from coordinator.annotation.labels import Archive, drawing_of, labelled_images, segmenting
 from coordinator.errors import Unknown
 from coordinator.store.values import StoredImage
-from model_library.annotations.targets import UNKNOWN, target_map
+from model_library.annotations.targets import target_map
 from model_library.images.frame import Grey
 from model_library.images.readers import read_frame
-from model_library.wire.tasks import Segment
+from model_library.wire.tasks import UNKNOWN_CLASS, Segment
 
 if TYPE_CHECKING:
     from benchmark.cases import Case
@@ -37,7 +37,7 @@ def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Ca
     return tuple(
         Case(image.field, f"{image.sequence:06d}:{image.field}", pixels, Labels(classes > 0))
         for image, pixels, classes in labelled_pixels(archive, images)
-        if not (classes == UNKNOWN).any()
+        if not (classes == UNKNOWN_CLASS).any()
     )
 
 
@@ -46,7 +46,7 @@ def labelled_pixels(
 ) -> tuple[tuple[StoredImage, Grey, NDArray[np.uint8]], ...]:
     """Read the images that have labels: float32 [Y, X] in counts, and class indices uint8 [Y, X].
 
-    `UNKNOWN` stands where no class was drawn and not every class was looked for.
+    `UNKNOWN_CLASS` stands where no class was drawn and not every class was looked for.
     """
     read = []
     for image in labelled_images(archive, images):

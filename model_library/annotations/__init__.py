@@ -20,7 +20,6 @@ from model_library.annotations.shapes import (
     Polyline,
 )
 from model_library.annotations.targets import (
-    UNKNOWN,
     InstanceStack,
     detection_target,
     instance_stack,
@@ -28,9 +27,10 @@ from model_library.annotations.targets import (
     target_map,
 )
 from model_library.annotations.via import read_via
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 __all__ = [
-    "UNKNOWN",
+    "UNKNOWN_CLASS",
     "AnnotatedImage",
     "Annotation",
     "AnnotationFile",

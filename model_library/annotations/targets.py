@@ -1,7 +1,7 @@
 """What a segmenting network is trained to answer: masks per class, and instances one by one.
 
 About a class that was neither drawn on an image nor looked for there, the image says nothing: its pixels are
-`UNKNOWN`, not negative.
+`UNKNOWN_CLASS`, not negative.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,10 @@ from model_library.annotations.maps import class_map, in_order, refuse_unknown_l
 from model_library.annotations.rasterise import rasterise
 from model_library.annotations.shapes import AnnotatedImage
 from model_library.errors import AnnotationError
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-UNKNOWN = 255
-"""Value of pixels of which nothing is known; losses leave them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class InstanceStack:
 
 
 def target_map(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint8]:
-    """Paint classes that exclude each other, and `UNKNOWN` where nothing is said.
+    """Paint classes that exclude each other, and `UNKNOWN_CLASS` where nothing is said.
 
     Parameters
     ----------
@@ -55,7 +53,7 @@ def target_map(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint
     Returns
     -------
     uint8 [Y, X]. Without shapes, a pixel is background if every class is known (see
-    `AnnotatedImage.known`), else `UNKNOWN`: it may belong to a class that nobody drew.
+    `AnnotatedImage.known`), else `UNKNOWN_CLASS`: it may belong to a class that nobody drew.
 
     Raises
     ------
@@ -70,7 +68,7 @@ def target_map(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint
     for annotation in image.annotations:
         placed = rasterise(annotation.shape, painted.shape)
         drawn[placed.window] |= placed.mask
-    painted[~drawn] = UNKNOWN
+    painted[~drawn] = UNKNOWN_CLASS
     return painted
 
 
@@ -90,7 +88,7 @@ def one_hot(image: AnnotatedImage, classes: Sequence[str], *, exclusive: bool = 
 
     Returns
     -------
-    uint8 [C, Y, X]: 1 the class, 0 not the class, `UNKNOWN` where nothing is said.
+    uint8 [C, Y, X]: 1 the class, 0 not the class, `UNKNOWN_CLASS` where nothing is said.
 
     Raises
     ------
@@ -100,16 +98,18 @@ def one_hot(image: AnnotatedImage, classes: Sequence[str], *, exclusive: bool = 
     if exclusive:
         indices = target_map(image, classes)
         exactly = indices == np.arange(len(classes), dtype=np.uint8)[:, None, None]
-        return np.where(indices == UNKNOWN, np.uint8(UNKNOWN), exactly.astype(np.uint8))
+        return np.where(indices == UNKNOWN_CLASS, np.uint8(UNKNOWN_CLASS), exactly.astype(np.uint8))
     _refuse_many(classes)
     refuse_unknown_labels(image, classes)
     masks = np.zeros((len(classes), image.height, image.width), dtype=np.uint8)
     for index, label in enumerate(classes[1:], 1):
-        masks[index] = 0 if label in image.known else UNKNOWN
+        masks[index] = 0 if label in image.known else UNKNOWN_CLASS
     for annotation in in_order(image):
         placed = rasterise(annotation.shape, masks.shape[1:])
         masks[(classes.index(annotation.label), *placed.window)][placed.mask] = 1
-    masks[0] = np.where((masks[1:] == 1).any(axis=0), 0, np.where((masks[1:] == 0).all(axis=0), 1, UNKNOWN))
+    masks[0] = np.where(
+        (masks[1:] == 1).any(axis=0), 0, np.where((masks[1:] == 0).all(axis=0), 1, UNKNOWN_CLASS)
+    )
     return masks
 
 
@@ -162,8 +162,8 @@ def detection_target(image: AnnotatedImage, classes: Sequence[str]) -> "dict[str
 
 
 def _refuse_many(classes: Sequence[str]) -> None:
-    if not 2 <= len(classes) <= UNKNOWN:
+    if not 2 <= len(classes) <= UNKNOWN_CLASS:
         raise AnnotationError(
-            f"expected a background and 1 to {UNKNOWN - 1} classes, found {len(classes)} names; name the "
-            "background first, then each class"
+            f"expected a background and 1 to {UNKNOWN_CLASS - 1} classes, found {len(classes)} names; "
+            "name the background first, then each class"
         )

@@ -1,6 +1,6 @@
 """Augmentation of training data in torch: images, masks, instances and boxes are changed together."""
 
-from model_library.augmentation.batch import UNKNOWN, Batch, Instances, stacked
+from model_library.augmentation.batch import Batch, Instances, stacked
 from model_library.augmentation.geometry import Crop, Flip, QuarterTurn, Resize, Rotate, Zoom
 from model_library.augmentation.grey_values import (
     BackgroundNoise,
@@ -13,9 +13,10 @@ from model_library.augmentation.grey_values import (
 )
 from model_library.augmentation.pipeline import Augmentation
 from model_library.augmentation.windows import sliding_crops, sliding_windows
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 __all__ = [
-    "UNKNOWN",
+    "UNKNOWN_CLASS",
     "Augmentation",
     "BackgroundNoise",
     "Batch",

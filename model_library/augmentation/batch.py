@@ -8,9 +8,6 @@ from torch import Tensor
 
 from model_library.errors import RecipeError
 
-UNKNOWN = 255
-"""Class of pixels of which nothing is known, as in `annotations.targets`: losses leave them out."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instances:
@@ -54,8 +51,8 @@ class Batch:
     images
         float32 [N, C, Y, X], on the unit scale of training.
     masks
-        uint8 [N, K, Y, X]: class indices (K = 1), or one mask per class; `UNKNOWN` where nothing is known.
-        None where classes are not wanted.
+        uint8 [N, K, Y, X]: class indices (K = 1), or one mask per class; `UNKNOWN_CLASS` where nothing
+        is known. None where classes are not wanted.
     instances
         One entry per image; None where instances are not wanted.
 

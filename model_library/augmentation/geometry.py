@@ -89,7 +89,7 @@ class QuarterTurn(Operator):
 class Rotate(Operator):
     """Turn images about their centre, clockwise on the screen, by any angle; the canvas keeps its size.
 
-    Corners that come from outside the image get its mean grey value, `UNKNOWN` classes, and no instances.
+    Corners that come from outside the image get its mean grey value, `UNKNOWN_CLASS`, and no instances.
     """
 
     kind: Literal["rotate"] = "rotate"

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_library.augmentation.batch import UNKNOWN, Batch, Instances
+from model_library.augmentation.batch import Batch, Instances
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 
 class Content(Enum):
@@ -17,7 +18,7 @@ class Content(Enum):
     GREY = auto()
     """Interpolated linearly; the mean of the plane outside."""
     CLASSES = auto()
-    """The nearest pixel's class; `UNKNOWN` outside."""
+    """The nearest pixel's class; `UNKNOWN_CLASS` outside."""
     INSTANCES = auto()
     """The nearest pixel; outside there is none."""
 
@@ -128,5 +129,5 @@ def _sampled(planes: Tensor, grid: Tensor, content: Content) -> Tensor:
     inside = sample(torch.ones_like(planes[:1], dtype=torch.float32), "nearest", "zeros") > 0.5
     if content is Content.CLASSES:
         found = sample(planes.to(torch.float32), "nearest", "border").to(torch.uint8)
-        return torch.where(inside, found, UNKNOWN)
+        return torch.where(inside, found, UNKNOWN_CLASS)
     return torch.where(inside, sample(planes, "bilinear", "border"), planes.mean(dim=(1, 2), keepdim=True))

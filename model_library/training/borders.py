@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from model_library.training.losses import UNKNOWN_CLASS
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 BORDER_WEIGHT, BORDER_SIGMA_PX = 10.0, 5.0
 _REACH_SIGMAS = 4

@@ -1,5 +1,6 @@
 """One training on several processors: a process on each, started by `torchrun`, with batches of its own."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,4 +86,7 @@ def joined() -> Iterator[Team]:
     try:
         yield Team.current()
     finally:
+        # DistributedDataParallel refers to itself, and so keeps the group alive: its thread would let go
+        # of its last tensors while the interpreter ends, which aborts the process.
+        gc.collect()
         distributed.destroy_process_group()

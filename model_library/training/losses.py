@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from model_library.errors import RecipeError
 from model_library.training.similarity import ms_ssim
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 RestoringLoss = Literal["l1", "mse", "charbonnier", "ms_ssim_l1", "ms_ssim_l1_zhao"]
 SegmentingLoss = Literal["cross_entropy", "border_cross_entropy"]
@@ -14,9 +15,6 @@ LossName = RestoringLoss | SegmentingLoss
 
 SEGMENTING_LOSSES: Final[tuple[SegmentingLoss, ...]] = ("cross_entropy", "border_cross_entropy")
 """Losses whose targets are classes."""
-
-UNKNOWN_CLASS = 255
-"""Class of a pixel that nobody labelled; it counts in no loss."""
 
 CHARBONNIER_EPSILON = 1e-3
 PSSR2_SHARE, ZHAO_SHARE = 0.8, 0.84

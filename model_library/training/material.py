@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from model_library.errors import RecipeError
-from model_library.training.losses import UNKNOWN_CLASS
 from model_library.wire.base import Message
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 _MOST_TOLD = 5
 

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from model_library.wire.base import Message
 
+UNKNOWN_CLASS = 255
+"""Class of a pixel of which nobody said anything: it counts in no loss and in no score."""
+
 
 class Denoise(Message):
     """Estimate the noise-free image at the same sampling."""

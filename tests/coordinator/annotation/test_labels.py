@@ -29,7 +29,6 @@ from coordinator.settings import read_settings
 from model_library.annotations.cvat import read_cvat
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.shapes import AnnotatedImage, Annotation, Box
-from model_library.annotations.targets import UNKNOWN
 from model_library.errors import AnnotationError
 from model_library.images.frame import Frame
 from model_library.images.readers import read_micrograph
@@ -37,7 +36,7 @@ from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.identity import EnrolRequest
 from model_library.wire.images import ImageDeclaration, ImagePurpose
-from model_library.wire.tasks import Denoise, Segment
+from model_library.wire.tasks import UNKNOWN_CLASS, Denoise, Segment
 
 NOW = 1_800_000_000.0
 CLASSES = ("background", "void")
@@ -128,7 +127,7 @@ def test_a_class_that_nobody_drew_is_unknown_unless_it_was_looked_for(archive, t
     import_labels(archive, alloy, file, NOW, PLAIN)
     ((_, _, classes),) = labelled_pixels(archive, [image])
     assert (classes[:9, :9] == 1).all()
-    assert (classes == UNKNOWN).sum() == 60 * 80 - 81
+    assert (classes == UNKNOWN_CLASS).sum() == 60 * 80 - 81
     assert labelled_cases(archive, [image]) == ()
     import_labels(archive, alloy, file, NOW, ImportOptions(complete=True))
     ((_, _, classes),) = labelled_pixels(archive, [image])

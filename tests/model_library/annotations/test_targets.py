@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_library.annotations import (
-    UNKNOWN,
+    UNKNOWN_CLASS,
     AnnotatedImage,
     Annotation,
     Box,
@@ -48,7 +48,7 @@ def image(*annotations, searched=()):
 def test_a_class_that_nobody_drew_is_unknown_and_not_negative():
     classes = target_map(image(PARTICLE), CLASSES)
     assert (classes == 1).sum() == 100
-    assert (classes == UNKNOWN).sum() == 40 * 30 - 100
+    assert (classes == UNKNOWN_CLASS).sum() == 40 * 30 - 100
 
 
 def test_a_class_that_was_searched_for_is_negative_where_it_is_not():
@@ -56,7 +56,7 @@ def test_a_class_that_was_searched_for_is_negative_where_it_is_not():
     assert (classes == 0).sum() == 40 * 30 - 100
     nothing = target_map(image(searched=CLASSES[1:]), CLASSES)
     assert not nothing.any()
-    assert (target_map(image(), CLASSES) == UNKNOWN).all()
+    assert (target_map(image(), CLASSES) == UNKNOWN_CLASS).all()
 
 
 def test_an_erased_pixel_is_background_for_sure():
@@ -71,7 +71,7 @@ def test_exclusive_classes_give_each_known_pixel_to_one():
     assert masks[2, 9, 9] == 1
     assert masks[1, 9, 9] == 0
     unsure = one_hot(image(PARTICLE), CLASSES)
-    assert (unsure[:, 20, 20] == UNKNOWN).all()
+    assert (unsure[:, 20, 20] == UNKNOWN_CLASS).all()
     assert unsure[:, 5, 5].tolist() == [0, 1, 0]
 
 
@@ -80,8 +80,8 @@ def test_classes_that_do_not_exclude_each_other_are_known_each_by_itself():
     assert both[:, 9, 9].tolist() == [0, 1, 1]
     assert both[:, 20, 20].tolist() == [1, 0, 0]
     unsure = one_hot(image(PARTICLE), CLASSES, exclusive=False)
-    assert unsure[:, 5, 5].tolist() == [0, 1, UNKNOWN]
-    assert unsure[:, 20, 20].tolist() == [UNKNOWN, 0, UNKNOWN]
+    assert unsure[:, 5, 5].tolist() == [0, 1, UNKNOWN_CLASS]
+    assert unsure[:, 20, 20].tolist() == [UNKNOWN_CLASS, 0, UNKNOWN_CLASS]
 
 
 def test_overlapping_instances_stay_apart_and_whole():

@@ -19,7 +19,7 @@ from model_library.annotations import (
     one_hot,
 )
 from model_library.augmentation import (
-    UNKNOWN,
+    UNKNOWN_CLASS,
     Augmentation,
     Batch,
     Crop,
@@ -101,7 +101,7 @@ def assert_same_within_a_pixel(batch, drawing, pixel=1.0):
         assert from_outline(alone)[(mask != reference).numpy()].max(initial=0) <= pixel
     # A blunt corner may lose a pixel more than a side.
     assert (found.boxes - wanted.boxes).abs().max() <= 1 + pixel
-    known = batch.masks[0] != UNKNOWN
+    known = batch.masks[0] != UNKNOWN_CLASS
     distance = from_outline(drawing)
     wrong = ((batch.masks[0] != expected.masks[0]) & known).any(dim=0).numpy()
     assert distance[wrong].max(initial=0) <= pixel
@@ -248,8 +248,8 @@ def test_what_comes_from_outside_is_unknown_and_no_instance():
     small = moved(batch_of(drawing), Zoom(factor=(0.5, 0.5)))
     outside = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
     outside[HEIGHT // 4 : 3 * HEIGHT // 4, WIDTH // 4 : 3 * WIDTH // 4] = False
-    assert (small.masks[0][:, outside] == UNKNOWN).all()
-    assert (small.masks[0][:, ~outside] != UNKNOWN).all()
+    assert (small.masks[0][:, outside] == UNKNOWN_CLASS).all()
+    assert (small.masks[0][:, ~outside] != UNKNOWN_CLASS).all()
     assert not small.instances[0].masks[:, outside].any()
     mean = batch_of(drawing).images.mean()
     assert torch.allclose(small.images[0, 0][outside], mean, atol=1e-5)

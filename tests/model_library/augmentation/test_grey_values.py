@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy import ndimage
 
-from model_library.annotations import targets
 from model_library.augmentation import (
-    UNKNOWN,
     Augmentation,
     BackgroundNoise,
     Batch,
@@ -172,7 +170,3 @@ def test_a_pipeline_is_written_down_and_read_back():
 def test_configurations_that_make_no_sense_are_refused(operator, values):
     with pytest.raises(ValidationError):
         operator(**values)
-
-
-def test_unknown_is_the_same_value_for_annotations_and_augmentation():
-    assert UNKNOWN == targets.UNKNOWN

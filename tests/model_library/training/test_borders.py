@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_library.training.borders import border_weights, components
-from model_library.training.losses import UNKNOWN_CLASS
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 
 def scene(seed, side=40, objects=4):

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_library.errors import RecipeError
-from model_library.training.losses import UNKNOWN_CLASS
 from model_library.training.material import (
     Demand,
     MaterialImage,
@@ -16,6 +15,7 @@ from model_library.training.material import (
     refuse_unfit,
     shortcomings,
 )
+from model_library.wire.tasks import UNKNOWN_CLASS
 
 RESTORE = Demand(side_px=16, images=2)
 SEGMENT = Demand(side_px=16, images=2, classes=("background", "crack"))
