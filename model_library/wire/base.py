@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-WIRE_VERSION = 3
+WIRE_VERSION = 4
 """Sent by every site in its heartbeat; the coordinator refuses another one."""
 
 

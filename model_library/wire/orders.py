@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from model_library.wire.base import WIRE_VERSION, Message
+from model_library.wire.compute import ComputeFacts
 from model_library.wire.federation import Invitation
 from model_library.wire.methods import MethodRef
 
@@ -21,6 +22,7 @@ class Heartbeat(Message):
     """What a site daemon tells the coordinator every few seconds.
 
     `federates`: its owner lets it adapt networks to its own images when a federation invites it.
+    `compute`: what `synoptic site calibrate` measured, where it did.
     """
 
     wire_version: int = WIRE_VERSION
@@ -30,6 +32,7 @@ class Heartbeat(Message):
     throughput_mpix_per_s: float | None = Field(default=None, ge=0)
     acquisition_mpix_per_s: float | None = Field(default=None, ge=0)
     federates: bool = False
+    compute: ComputeFacts | None = None
 
 
 class ImageRequest(Message):
