@@ -1,10 +1,10 @@
 """One daemon per folder, and a way to see whether it runs."""
 
-import fcntl
 import os
 import time
 from pathlib import Path
 
+from model_library.processes.operating_system import try_lock
 from site_client.errors import AlreadyRunning
 
 FILE_NAME = "daemon.lock"
@@ -12,7 +12,7 @@ _TRIES = 5
 
 
 class FolderLock:
-    """Held by the daemon for as long as its process lives, however it ends (POSIX `flock`)."""
+    """Held by the daemon for as long as its process lives, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
@@ -26,20 +26,17 @@ class FolderLock:
         AlreadyRunning
             Another process holds it.
         """
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         for attempt in range(_TRIES):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if try_lock(handle):
                 break
-            except BlockingIOError as error:
-                # `site status` holds it for a moment when it looks.
-                if attempt == _TRIES - 1:
-                    os.close(handle)
-                    raise AlreadyRunning(
-                        f"expected no daemon on {self._path.parent}, found process {_pid(self._path)}; "
-                        "stop it first"
-                    ) from error
-                time.sleep(0.05)
+            # `site status` holds it for a moment when it looks.
+            if attempt == _TRIES - 1:
+                os.close(handle)
+                raise AlreadyRunning(
+                    f"expected no daemon on {self._path.parent}, found process {_pid(self._path)}; stop it first"
+                )
+            time.sleep(0.05)
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
         self._handle = handle
@@ -55,16 +52,13 @@ def running_daemon(folder: Path) -> int | None:
     """Process id of the daemon on a folder; None where none runs."""
     path = folder / FILE_NAME
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _pid(path)
+        return None if try_lock(handle, shared=True) else _pid(path)
     finally:
         os.close(handle)
-    return None
 
 
 def _pid(path: Path) -> int:

@@ -4,7 +4,6 @@ Run by the daemon as `python -m site_client.trainer --threads N --nice N`, while
 """
 
 import argparse
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.errors import ImageError, WeightsError
 from model_library.images.readers import read_frame
 from model_library.processes.answering import answer_questions
+from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from site_client.adapt import Material, TrainingFrame, adapt
 from site_client.errors import AdaptationRefused
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--nice", type=int, required=True)
     arguments = parser.parse_args()
-    os.nice(arguments.nice)
+    lower_priority(arguments.nice)
     torch.set_num_threads(arguments.threads)
     answer_questions(Trainer().answer)
 

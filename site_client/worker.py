@@ -4,7 +4,6 @@ Run by the daemon as `python -m site_client.worker --threads N --nice N`.
 """
 
 import argparse
-import os
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from model_library.images.tiff_pages import read_head
 from model_library.images.writers import write_result
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import answer_questions
+from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--nice", type=int, required=True)
     arguments = parser.parse_args()
-    os.nice(arguments.nice)
+    lower_priority(arguments.nice)
     answer_questions(Worker(arguments.threads).answer)
 
 

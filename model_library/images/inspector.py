@@ -3,7 +3,6 @@
 Run as `python -m model_library.images.inspector MEMORY_BYTES`; needs no torch.
 """
 
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from model_library.images.completeness import is_complete
 from model_library.images.readers import read_frame
 from model_library.processes.answering import answer_questions
+from model_library.processes.operating_system import limit_memory
 from model_library.signing.digests import sha256_file
 
 
@@ -49,7 +49,7 @@ def inspect(path: Path, *, last_look: bool) -> dict[str, Any]:
 def main() -> None:
     """Answer the daemon's questions under a memory limit."""
     memory = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit_memory(memory)
     answer_questions(lambda question: inspect(Path(question["path"]), last_look=question["last_look"]))
 
 

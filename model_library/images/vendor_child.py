@@ -3,7 +3,6 @@
 Run as `python -m model_library.images.vendor_child MEMORY_BYTES`; the only importer of RosettaSciIO and zarr.
 """
 
-import resource
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from model_library.images import ome_zarr, vendor_formats
 from model_library.images.limits import ReadLimits, refuse_oversized
 from model_library.images.vendor_signals import signal_facts
 from model_library.processes.answering import answer_questions
+from model_library.processes.operating_system import limit_memory
 
 
 def decode(path: Path, kind: str, folder: Path, limits: ReadLimits) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _computed(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:  # noqa: ANN40
 def main() -> None:
     """Answer the parent's questions under a memory limit."""
     memory = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit_memory(memory)
     answer_questions(
         lambda question: decode(
             Path(question["path"]),

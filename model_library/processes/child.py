@@ -6,16 +6,17 @@ one child and never the daemon, and so that the daemon itself needs neither nump
 
 import json
 import os
-import select
+import queue
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from model_library.errors import ChildDied, ChildRefused
+from model_library.processes.operating_system import own_group
 
 _START_DEADLINE_S = 180.0
 
@@ -41,7 +42,7 @@ class Child:
         self._environment = dict(environment or {})
         self._asking = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._received = b""
+        self._answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._retired = False
         self._stops = 0
 
@@ -114,26 +115,22 @@ class Child:
                 stderr=log,
                 env=os.environ | self._environment,
                 # Ctrl-C in a terminal reaches the daemon alone, which then ends its children.
-                start_new_session=True,
+                **own_group(),
             )
-        self._process, self._received = process, b""
+        self._process, self._answers = process, queue.SimpleQueue()
+        threading.Thread(target=_listen, args=(process, self._answers), daemon=True).start()
         if stops != self._stops:
             raise ChildDied(self._buried(process, "it was ended while it started"))
         self._line(process, _START_DEADLINE_S)
         return process
 
     def _line(self, process: subprocess.Popen[bytes], deadline_s: float) -> dict[str, Any]:
-        assert process.stdout is not None
-        end = time.monotonic() + deadline_s
-        while b"\n" not in self._received:
-            ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
-            if not ready:
-                raise ChildDied(self._buried(process, f"it gave no answer within {deadline_s:g} s"))
-            chunk = os.read(process.stdout.fileno(), 1 << 16)
-            if not chunk:
-                raise ChildDied(self._buried(process, "it ended without an answer"))
-            self._received += chunk
-        line, _, self._received = self._received.partition(b"\n")
+        try:
+            line = self._answers.get(timeout=deadline_s)
+        except queue.Empty:
+            raise ChildDied(self._buried(process, f"it gave no answer within {deadline_s:g} s")) from None
+        if not line.endswith(b"\n"):
+            raise ChildDied(self._buried(process, "it ended without an answer"))
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -146,10 +143,20 @@ class Child:
         return f"{how} ({end}); {self._log} tells more"
 
 
+def _listen(process: subprocess.Popen[bytes], answers: "queue.SimpleQueue[bytes]") -> None:
+    """Pass on what a process says, line by line; what is no whole line tells that it has ended.
+
+    A thread, because a pipe cannot be waited for with a deadline on every system.
+    """
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            answers.put(line)
+    answers.put(b"")
+
+
 def _close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except OSError:  # what was left in the buffer has no reader any more
-                continue
+    # Its other pipe ends by itself, and is closed by whoever listens there.
+    assert process.stdin is not None
+    with suppress(OSError):  # what was left in the buffer has no reader any more
+        process.stdin.close()

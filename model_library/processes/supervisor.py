@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from model_library.errors import ProcessFailed
-from model_library.processes.watchdog import end_groups, signal_group
+from model_library.processes.operating_system import ask_group, own_group
+from model_library.processes.watchdog import end_groups
 
 _TAIL_LINES = 15
 
@@ -61,8 +62,8 @@ class Supervisor:
         self._watchdog = subprocess.Popen(
             [sys.executable, "-m", "model_library.processes.watchdog"],
             stdin=subprocess.PIPE,
-            start_new_session=True,
             pass_fds=self._held,
+            **own_group(),
         )
         return self
 
@@ -90,7 +91,7 @@ class Supervisor:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 env={**self._environment, **(environment or {})},
-                start_new_session=True,
+                **own_group(),
             )
         self._tell(f"+{process.pid}")
         started = Started(name, process, log)
@@ -132,7 +133,7 @@ class Supervisor:
         started = self._started.pop(name, None)
         if started is None:
             return
-        signal_group(started.process.pid, signal.SIGTERM)
+        ask_group(started.process.pid)
         # Reaped first: a zombie would count as a living member of its group.
         with suppress(subprocess.TimeoutExpired):
             started.process.wait(grace_s)
@@ -148,8 +149,7 @@ class Supervisor:
             running = [started.process for started in reversed(self._started.values())]
             for process in running:
                 if process.poll() is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGTERM)
+                    ask_group(process.pid)
             deadline = time.monotonic() + grace_s
             for process in running:
                 with suppress(subprocess.TimeoutExpired):

@@ -4,15 +4,15 @@ Its standard input holds lines `+GROUP` and `-GROUP`. When the pipe ends, which 
 parent dies, every group still listed is ended.
 """
 
-import os
 import signal
 import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 
+from model_library.processes.operating_system import ask_group, end_signals, group_lives, kill_group
+
 GRACE_S = 5.0
-_PROBE = 0
 
 
 def listed(lines: Iterable[str]) -> set[int]:
@@ -27,28 +27,19 @@ def listed(lines: Iterable[str]) -> set[int]:
     return groups
 
 
-def signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group; False where none of it is left."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
 def end_groups(groups: Iterable[int], grace_s: float = GRACE_S) -> None:
     """Ask groups to end, and after a while end those that did not."""
-    left = [group for group in groups if signal_group(group, signal.SIGTERM)]
+    left = [group for group in groups if ask_group(group)]
     deadline = time.monotonic() + grace_s
     while left and time.monotonic() < deadline:
         time.sleep(0.05)
-        left = [group for group in left if signal_group(group, _PROBE)]
+        left = [group for group in left if group_lives(group)]
     for group in left:
-        signal_group(group, signal.SIGKILL)
+        kill_group(group)
 
 
 if __name__ == "__main__":
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for ignored in end_signals():
         with suppress(ValueError):
             signal.signal(ignored, signal.SIG_IGN)
     end_groups(listed(sys.stdin))
