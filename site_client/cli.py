@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from site_client.control_cli import add_control_commands
+
 if TYPE_CHECKING:
     from site_client.offline import OfflineResult
     from site_client.status import SiteStatus
@@ -131,9 +133,14 @@ def reconstruct(
         sys.exit(1)
 
 
+add_control_commands(app)
+
+
 def _described(status: "SiteStatus") -> str:
     frames, service = status.frames, status.in_service
     state = f"running, process {status.pid}" if status.running else "not running"
+    state += "; paused" if status.control.paused else "; draining" if status.control.draining else ""
+    state += "" if status.control.acquiring_until is None else "; the microscope acquires"
     method = "nothing yet"
     if service is not None:
         method = f"{service.method.id} {service.method.version} ({service.release_id})"

@@ -54,6 +54,7 @@ class Daemon:
         self._wakes: dict[str, threading.Event] = {}
         self._database = Database(folder / LEDGER_FILE)
         memory = Memory(self._database)
+        self._memory = memory
         self._journal = memory.journal
         self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
         self._worker = _worker(self.settings, folder)
@@ -90,6 +91,7 @@ class Daemon:
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
         self._journal.note("started", self.settings.site_name)
+        self._memory.controls.started()
         threads = [
             self._start("watch", self._watch),
             self._start("process", self._processing.step),
@@ -98,7 +100,9 @@ class Daemon:
             self._start("federate", self._participation.step),
         ]
         while not self._stop.wait(1.0):
-            pass
+            if self._is_drained():
+                self._journal.note("drained", "nothing waits to be reconstructed or sent")
+                self.stop()
         for wake in self._wakes.values():
             wake.set()
         self._participation.interrupt()
@@ -117,6 +121,13 @@ class Daemon:
         """Ask `run` to end; safe in a signal handler and from any thread."""
         self._stop.set()
 
+    def _is_drained(self) -> bool:
+        """Whether it was asked to end once nothing waits, and nothing does."""
+        if not self._memory.controls.current().draining or not self._watcher.is_quiet():
+            return False
+        queued = sum(counts.queued for counts in self._memory.outbox.counts().values())
+        return queued == 0 and self._memory.ledger.counts().waiting == 0
+
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
         question = {
             "op": "check",
@@ -131,6 +142,8 @@ class Daemon:
         return 0.0
 
     def _upload(self) -> float:
+        if self._memory.controls.current().paused:
+            return 1.0
         try:
             return 0.0 if self._uploader.send_next() else 1.0
         except (CoordinatorUnreachable, CoordinatorRefused) as error:
@@ -138,6 +151,9 @@ class Daemon:
             return 5.0
 
     def _invited(self, invitation: Invitation | None) -> None:
+        wishes = self._memory.controls.current()
+        if wishes.paused or wishes.draining:
+            invitation = None
         if self._participation.invite(invitation):
             self._wake("federate")
 

@@ -34,7 +34,8 @@ class FolderLock:
             if attempt == _TRIES - 1:
                 os.close(handle)
                 raise AlreadyRunning(
-                    f"expected no daemon on {self._path.parent}, found process {_pid(self._path)}; stop it first"
+                    f"expected no daemon on {self._path.parent}, found process {_pid(self._path)}; "
+                    "stop it first"
                 )
             time.sleep(0.05)
         os.ftruncate(handle, 0)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from site_client.control import Controls
 from site_client.database import Database
 from site_client.journal import Journal
 from site_client.ledger import Ledger
@@ -28,3 +29,4 @@ class Memory:
         self.journal = Journal(database, clock)
         self.outbox = Outbox(database)
         self.objects = Objects(database)
+        self.controls = Controls(self.journal, clock)

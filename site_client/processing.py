@@ -51,6 +51,7 @@ class Processing:
         self._ledger = memory.ledger
         self._journal = memory.journal
         self._objects = memory.objects
+        self._controls = memory.controls
         self._installer = installer
         self._worker = worker
         self._stop = stop
@@ -59,6 +60,8 @@ class Processing:
 
     def step(self) -> float:
         """Reconstruct the next frame, if there is one; returns how many seconds to wait for the next."""
+        if self._controls.current().paused:
+            return 1.0
         service = self._journal.in_service()
         frame = self._ledger.next_waiting(self._settings.order)
         if service is None or frame is None or not self._installer.is_whole():

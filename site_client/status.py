@@ -5,6 +5,7 @@ from pathlib import Path
 from model_library.wire.base import Message
 from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import FrameCounts, Orders
+from site_client.control import Control
 from site_client.database import Database
 from site_client.errors import EnrolmentError
 from site_client.federation.standing import Standing, read_standing
@@ -55,6 +56,7 @@ class SiteStatus(Message):
     outbox_troubles: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
+    control: Control = Control()
     alarms: dict[str, str]
     events: tuple[Event, ...]
 
@@ -102,6 +104,7 @@ def read_status(folder: Path) -> SiteStatus:
                 for frame in ledger.frames(FrameState.SET_ASIDE)
             ),
             federation=read_standing(journal),
+            control=memory.controls.current(),
             alarms=journal.alarms(),
             events=journal.events(),
         )

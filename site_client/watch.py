@@ -82,6 +82,10 @@ class Watcher:
             observer.stop()
             observer.join(timeout=5)
 
+    def is_quiet(self) -> bool:
+        """Whether no file waits for a decision."""
+        return not self._candidates
+
     def scan(self) -> None:
         """Make every file that the ledger does not know as it is now a candidate; reads no content."""
         known = self._ledger.stamps()

@@ -1,0 +1,110 @@
+"""`synoptic site pause|resume|drain|acquiring`: say what is wanted of a running daemon."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from site_client.control import Controls
+
+Folder = Annotated[Path, typer.Option(help="The site's folder.")]
+_LOOK_S = 0.5
+
+
+def add_control_commands(app: typer.Typer) -> None:
+    """Add the commands to the group `site`."""
+    app.command(epilog="Example: synoptic site pause --folder /srv/synoptic")(pause)
+    app.command(epilog="Example: synoptic site resume --folder /srv/synoptic")(resume)
+    app.command(epilog="Example: synoptic site drain --folder /srv/synoptic --wait-s 3600")(drain)
+    app.command(epilog="Example: synoptic site acquiring on --folder /srv/synoptic --for-s 1800")(acquiring)
+
+
+def pause(folder: Folder) -> None:
+    """Reconstruct, send and adapt nothing until `resume`; frames are noted, and nothing is lost."""
+    with _controls(folder) as controls:
+        controls.pause()
+    typer.echo("Paused, also after a restart; frames are noted. Next: synoptic site resume")
+
+
+def resume(folder: Folder) -> None:
+    """Take back `pause` or `drain`."""
+    with _controls(folder) as controls:
+        controls.resume()
+    typer.echo("Resumed.")
+
+
+def drain(
+    folder: Folder,
+    wait_s: Annotated[float, typer.Option(min=0, help="How long to wait for the daemon to end.")] = 3600.0,
+) -> None:
+    """Let the daemon reconstruct and send what waits, and end; exit code 1 if it has not ended in time."""
+    from site_client.lock import running_daemon
+
+    folder = folder.resolve()
+    with _controls(folder) as controls:
+        if running_daemon(folder) is None:
+            typer.echo("No daemon runs here: nothing to drain.")
+            return
+        controls.drain()
+    if not _await_end(folder, time.monotonic() + wait_s):
+        typer.echo(
+            f"expected the daemon to end within {wait_s:g} s, found it at work; `synoptic site status` tells"
+            " what waits, `synoptic site resume` takes the drain back",
+            err=True,
+        )
+        sys.exit(1)
+    typer.echo("Drained: the daemon has ended.")
+
+
+def acquiring(
+    state: Annotated[Literal["on", "off"], typer.Argument(help="Whether the microscope acquires now.")],
+    folder: Folder,
+    for_s: Annotated[
+        float, typer.Option(min=1, max=86_400, help="`on` holds so long, unless it is said again.")
+    ] = 600.0,
+) -> None:
+    """Tell the daemon that the microscope acquires: what adapts networks then gets out of its way."""
+    with _controls(folder) as controls:
+        if state == "on":
+            controls.acquiring(for_s)
+        else:
+            controls.idle()
+
+
+@contextmanager
+def _controls(folder: Path) -> Iterator["Controls"]:
+    from site_client.control import Controls
+    from site_client.database import Database
+    from site_client.journal import Journal
+    from site_client.memory import LEDGER_FILE
+    from site_client.settings import read_settings
+
+    folder = folder.resolve()
+    read_settings(folder)
+    database = Database(folder / LEDGER_FILE)
+    try:
+        yield Controls(Journal(database, time.time), time.time)
+    finally:
+        database.close()
+
+
+def _await_end(folder: Path, end: float) -> bool:
+    from rich.console import Console
+
+    from site_client.lock import running_daemon
+    from site_client.status import read_status
+
+    with Console(stderr=True).status("Draining") as line:
+        while running_daemon(folder) is not None:
+            if time.monotonic() > end:
+                return False
+            found = read_status(folder)
+            queued = sum(counts.queued for counts in found.outbox.values())
+            line.update(f"Draining: {found.frames.waiting} frames and {queued} images wait")
+            time.sleep(min(_LOOK_S, max(0.0, end - time.monotonic())))
+    return True
