@@ -52,7 +52,7 @@ class Controls:
         self._clock = clock
 
     def current(self) -> Control:
-        """What is wanted now; an acquisition whose time is over is none."""
+        """Recall what is wanted now; an acquisition whose time is over is none."""
         fact = self._journal.fact(_FACT)
         try:
             control = Control() if fact is None else Control.model_validate_json(fact)

@@ -24,9 +24,13 @@ from site_client.federation.participation import Participation
 from site_client.identity import read_identity
 from site_client.install import Installer
 from site_client.lock import FolderLock
+from site_client.loopback.desk import Desk
+from site_client.loopback.server import LoopbackServer
+from site_client.loopback.views import Views
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.settings import SiteSettings, read_settings
+from site_client.status import PAGE_FACT
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 from site_client.upload import Uploader
 from site_client.watch import Watcher
@@ -86,6 +90,8 @@ class Daemon:
         self._conversation = Conversation(
             self.settings, self._client, memory, installer, wake=self._wake, invited=self._invited
         )
+        self._views = Views(self.settings, memory.ledger, folder / "log" / "viewer.log")
+        self._desk = Desk(folder, self.settings.site_name, memory, self._views)
         self._uploader = Uploader(self._client, memory.outbox, self.settings.acquisitions, time.time)
 
     def run(self) -> None:
@@ -99,15 +105,20 @@ class Daemon:
             self._start("upload", self._upload),
             self._start("federate", self._participation.step),
         ]
+        page = self._open_page()
         while not self._stop.wait(1.0):
+            self._views.rest()
             if self._is_drained():
                 self._journal.note("drained", "nothing waits to be reconstructed or sent")
                 self.stop()
+        if page is not None:
+            page.stop()
         for wake in self._wakes.values():
             wake.set()
         self._participation.interrupt()
         self._worker.stop()
         self._inspector.stop()
+        self._views.close()
         end = time.monotonic() + _LAST_CALLS_S
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
@@ -120,6 +131,22 @@ class Daemon:
     def stop(self) -> None:
         """Ask `run` to end; safe in a signal handler and from any thread."""
         self._stop.set()
+
+    def _open_page(self) -> LoopbackServer | None:
+        """Show the site on this computer; where the port is taken the site works all the same."""
+        self._journal.forget(PAGE_FACT)
+        if not self.settings.loopback:
+            return None
+        try:
+            page = LoopbackServer(self._desk, self.settings.loopback_port)
+        except OSError as error:
+            text = f"port {self.settings.loopback_port}: {error.strerror}; choose another loopback_port"
+            self._journal.raise_alarm("page", text)
+            return None
+        page.start()
+        self._journal.clear_alarm("page")
+        self._journal.remember(PAGE_FACT, page.url)
+        return page
 
     def _is_drained(self) -> bool:
         """Whether it was asked to end once nothing waits, and nothing does."""

@@ -40,6 +40,10 @@ class AdaptationRefused(SiteError):
     """A network cannot be adapted here and now; the coordinator is told why."""
 
 
+class NothingToShow(SiteError):
+    """A picture that was asked for cannot be made."""
+
+
 class SourceMissing(SiteError):
     """The file of an accepted frame is gone, or cannot be read any more."""
 

@@ -82,8 +82,8 @@ class Journal:
     def clear_alarm(self, subject: str) -> None:
         """Take an alarm down."""
         if self.fact(f"alarm:{subject}") is not None:
-            with self._database.writing() as connection:
-                connection.execute("DELETE FROM facts WHERE name = ?", (f"alarm:{subject}",))
+            with self._database.writing():
+                self.forget(f"alarm:{subject}")
                 self.note("alarm-cleared", subject)
 
     def alarms(self) -> dict[str, str]:
@@ -103,6 +103,11 @@ class Journal:
         """Read a fact."""
         row = self._database.row("SELECT value FROM facts WHERE name = ?", (name,))
         return None if row is None else str(row["value"])
+
+    def forget(self, name: str) -> None:
+        """Drop a fact, if there is one."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM facts WHERE name = ?", (name,))
 
     def count_bytes(self, kind: BytesKind, count: int) -> None:
         """Add to the bytes that have left this site."""

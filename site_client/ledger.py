@@ -231,6 +231,15 @@ class Ledger:
             raise KeyError(sequence)
         return _frame(row)
 
+    def reconstructed(self, sequence: int | None = None) -> LedgerFrame | None:
+        """Recall a frame that has a result: this one, or the newest; None where there is none."""
+        row = self._database.row(
+            "SELECT * FROM frames WHERE state = 'reconstructed' AND (? IS NULL OR sequence = ?)"
+            " ORDER BY sequence DESC LIMIT 1",
+            (sequence, sequence),
+        )
+        return None if row is None else _frame(row)
+
     def newest(self, count: int) -> tuple[AcceptedFile, ...]:
         """List the files of the last accepted frames, newest first, without those that were set aside."""
         rows = self._database.rows(

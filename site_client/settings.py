@@ -40,6 +40,8 @@ class SiteSettings(Message):
     release_check_s: float = Field(default=300.0, gt=0)
     call_deadline_s: float = Field(default=15.0, gt=0)
     proxy: str | None = None
+    loopback: bool = True
+    loopback_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator("acquisitions", "results")
     @classmethod
@@ -94,6 +96,12 @@ release_check_s = {release_check_s}
 call_deadline_s = {call_deadline_s}
 # An HTTPS proxy, where the network demands one.
 {proxy}
+
+# A page on this computer alone (127.0.0.1) that shows the newest frame before and after, figures for
+# Prometheus (/metrics), and takes `POST /acquiring` from the microscope's software. Port 0 takes any that
+# is free; `synoptic site status` tells the address.
+loopback = {loopback}
+loopback_port = {loopback_port}
 """
 
 

@@ -18,6 +18,9 @@ from site_client.objects import SegmentationSummary
 from site_client.outbox import OutboxCounts
 from site_client.settings import read_settings
 
+PAGE_FACT = "page"
+"""Fact of the journal: where the running daemon shows itself on this computer."""
+
 
 class SetAside(Message):
     """A file that was given up, and why; `sequence` is None where it never was a frame."""
@@ -57,6 +60,7 @@ class SiteStatus(Message):
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
     control: Control = Control()
+    page: str | None = None
     alarms: dict[str, str]
     events: tuple[Event, ...]
 
@@ -105,6 +109,7 @@ def read_status(folder: Path) -> SiteStatus:
             ),
             federation=read_standing(journal),
             control=memory.controls.current(),
+            page=journal.fact(PAGE_FACT) if pid is not None else None,
             alarms=journal.alarms(),
             events=journal.events(),
         )

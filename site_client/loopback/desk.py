@@ -1,0 +1,106 @@
+"""What the loopback page can ask, and the little that it can tell."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from model_library.wire.base import Message
+from model_library.wire.orders import FrameCounts
+from site_client.loopback.views import View, Views
+from site_client.memory import Memory
+from site_client.status import SiteStatus, read_status
+
+
+class NewestFrame(Message):
+    """The newest frame with a result, and what made it."""
+
+    sequence: int
+    path: str
+    method: str
+
+
+class Summary(Message):
+    """What the page shows beside the pictures; it is asked for every second, so it is small."""
+
+    site: str
+    state: str | None
+    frames: FrameCounts
+    method: str | None
+    acquisition_mpix_per_s: float | None
+    throughput_mpix_per_s: float | None
+    alarms: dict[str, str]
+    newest: NewestFrame | None
+
+
+class Acquiring(Message):
+    """What the microscope's software tells: it acquires (for so many seconds at most), or not."""
+
+    acquiring: bool
+    for_s: float = Field(default=600.0, gt=0, le=86_400)
+
+
+class Desk:
+    """Answers from the site's database."""
+
+    def __init__(self, folder: Path, site_name: str, memory: Memory, views: Views) -> None:
+        self._folder = folder
+        self._site_name = site_name
+        self._memory = memory
+        self._views = views
+
+    def summary(self) -> Summary:
+        """Say how the site is."""
+        memory, wishes = self._memory, self._memory.controls.current()
+        service, newest = memory.journal.in_service(), memory.ledger.reconstructed()
+        state = "paused" if wishes.paused else "draining" if wishes.draining else None
+        return Summary(
+            site=self._site_name,
+            state=state,
+            frames=memory.ledger.counts(),
+            method=None if service is None else f"{service.method.id} {service.method.version}",
+            acquisition_mpix_per_s=memory.ledger.acquisition_mpix_per_s(),
+            throughput_mpix_per_s=memory.ledger.throughput_mpix_per_s(),
+            alarms=memory.journal.alarms(),
+            newest=None
+            if newest is None or newest.sequence is None
+            else NewestFrame(
+                sequence=newest.sequence,
+                path=str(newest.path),
+                method="unknown" if newest.method is None else f"{newest.method.id} {newest.method.version}",
+            ),
+        )
+
+    def status(self) -> SiteStatus:
+        """Say all that `site status` says."""
+        return read_status(self._folder)
+
+    def metrics(self) -> bytes:
+        """Render the figures for Prometheus."""
+        # Most sites are never asked for them.
+        from site_client.loopback.metrics import metrics
+
+        return metrics(self.status())
+
+    def picture(self, sequence: int, view: View) -> bytes:
+        """Picture a part of a frame or of its result, as PNG.
+
+        Raises
+        ------
+        NothingToShow
+            See `Views.png`.
+        """
+        return self._views.png(sequence, view)
+
+    def acquiring(self, body: object) -> None:
+        """Take note of what the microscope's software says.
+
+        Raises
+        ------
+        ValidationError
+            It is not `Acquiring`.
+        """
+        told = Acquiring.model_validate(body)
+        if told.acquiring:
+            self._memory.controls.acquiring(told.for_s)
+        else:
+            self._memory.controls.idle()
