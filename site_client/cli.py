@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from site_client.control_cli import add_control_commands
+from site_client.service.cli import add_service_commands
 
 if TYPE_CHECKING:
     from site_client.offline import OfflineResult
@@ -38,6 +39,14 @@ def enrol(
     ] = "denoise",
     results: Annotated[Path | None, typer.Option(help="Where results go; default FOLDER/results.")] = None,
     pixel_size_nm: Annotated[float | None, typer.Option(help="For files that do not say it.")] = None,
+    proxy: Annotated[str | None, typer.Option(help="HTTPS proxy, as http://host:port.")] = None,
+    trust: Annotated[
+        str,
+        typer.Option(
+            help="Certificates accepted besides the coordinator's: `coordinator` none, `system` this"
+            " computer's, or a PEM file (for a proxy that looks into TLS)."
+        ),
+    ] = "coordinator",
     federate: Annotated[
         bool, typer.Option(help="Whether this site adapts networks to its images when a federation asks.")
     ] = True,
@@ -58,6 +67,8 @@ def enrol(
             acquisitions=acquisitions.resolve(),
             results=(results or folder / "results").resolve(),
             federate=federate,
+            proxy=proxy,
+            trust=trust,
         )
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
@@ -134,6 +145,7 @@ def reconstruct(
 
 
 add_control_commands(app)
+add_service_commands(app)
 
 
 def _described(status: "SiteStatus") -> str:

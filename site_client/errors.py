@@ -40,6 +40,10 @@ class AdaptationRefused(SiteError):
     """A network cannot be adapted here and now; the coordinator is told why."""
 
 
+class ServiceRefused(SiteError):
+    """The daemon cannot be made a service of this computer as asked."""
+
+
 class NothingToShow(SiteError):
     """A picture that was asked for cannot be made."""
 

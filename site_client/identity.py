@@ -15,6 +15,7 @@ from model_library.wire.base import Message
 from model_library.wire.identity import EnrolReply, EnrolRequest
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, EnrolmentError
 from site_client.settings import FILE_NAME, SiteSettings, write_settings
+from site_client.trust_roots import trust_context
 
 _FINGERPRINT_DIGITS = 32
 
@@ -107,13 +108,13 @@ def enrol(folder: Path, settings: SiteSettings, token: str, *, deadline_s: float
 
 
 def open_http(settings: SiteSettings, ca_file: Path | None, deadline_s: float) -> httpx.Client:
-    """Open an HTTP client that trusts the coordinator's own CA and nobody else.
+    """Open an HTTP client that trusts the coordinator's own CA, and whom else the settings name.
 
     `ca_file` None trusts anybody, which only fetching the CA itself may do.
     """
     verify: ssl.SSLContext | bool = False
     if ca_file is not None:
-        verify = ssl.create_default_context(cafile=str(ca_file))
+        verify = trust_context(ca_file, settings.trust)
     return httpx.Client(
         base_url=settings.coordinator_url,
         verify=verify,

@@ -40,6 +40,7 @@ class SiteSettings(Message):
     release_check_s: float = Field(default=300.0, gt=0)
     call_deadline_s: float = Field(default=15.0, gt=0)
     proxy: str | None = None
+    trust: str = Field(default="coordinator", min_length=1)
     loopback: bool = True
     loopback_port: int = Field(default=0, ge=0, le=65535)
 
@@ -96,6 +97,10 @@ release_check_s = {release_check_s}
 call_deadline_s = {call_deadline_s}
 # An HTTPS proxy, where the network demands one.
 {proxy}
+# Whose certificates are accepted besides those of the coordinator's own CA: "coordinator" for nobody's,
+# "system" for those that this computer trusts, or a file of CA certificates (PEM), for a proxy that looks
+# into TLS.
+trust = {trust}
 
 # A page on this computer alone (127.0.0.1) that shows the newest frame before and after, figures for
 # Prometheus (/metrics), and takes `POST /acquiring` from the microscope's software. Port 0 takes any that

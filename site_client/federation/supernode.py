@@ -24,6 +24,7 @@ from model_library.processes.supervisor import Supervisor
 from model_library.signing.keys import generate_secret
 from site_client.identity import Identity
 from site_client.settings import SiteSettings
+from site_client.trust_roots import COORDINATOR, trusted_pem
 
 TRUST_TARGET = "federation/trusted-entities.json"
 """The signed file that names whose app bundles a site runs."""
@@ -159,7 +160,7 @@ class SuperNode:
         return [
             str(program("flower-supernode")),
             *("--superlink", superlink_address(self._settings.coordinator_url)),
-            *("--root-certificates", str(self._identity.ca_file)),
+            *("--root-certificates", str(self._trusted())),
             *("--auth-supernode-private-key", str(self._home / "node.key")),
             *("--isolation", "process"),
             *("--superexec-auth-secret-file", str(self._home / "superexec.secret")),
@@ -167,6 +168,13 @@ class SuperNode:
             *("--host", "127.0.0.1"),
             *("--port", str(self._port)),
         ]
+
+    def _trusted(self) -> Path:
+        if self._settings.trust == COORDINATOR:
+            return self._identity.ca_file
+        path = self._home / "trusted-roots.pem"
+        path.write_bytes(trusted_pem(self._identity.ca_file, self._settings.trust))
+        return path
 
     def _worker(self) -> list[str]:
         return [
