@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from site_client.control_cli import add_control_commands
+from site_client.rollback_cli import add_rollback_command
 from site_client.service.cli import add_service_commands
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def reconstruct(
 
 
 add_control_commands(app)
+add_rollback_command(app)
 add_service_commands(app)
 
 

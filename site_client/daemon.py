@@ -156,8 +156,10 @@ class Daemon:
         return queued == 0 and self._memory.ledger.counts().waiting == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
+        stored = self._memory.ledger.reconstructed()
         question = {
             "op": "check",
+            "stored_frame": None if stored is None else str(self.settings.acquisitions / stored.path),
             "method": manifest.method.model_dump(mode="json"),
             "network_folder": None if folder is None else str(folder),
             "task": self.settings.task.model_dump(mode="json"),

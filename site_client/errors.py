@@ -40,6 +40,10 @@ class AdaptationRefused(SiteError):
     """A network cannot be adapted here and now; the coordinator is told why."""
 
 
+class NothingToReturnTo(SiteError):
+    """There is no earlier release that could be put back in service."""
+
+
 class ServiceRefused(SiteError):
     """The daemon cannot be made a service of this computer as asked."""
 

@@ -11,6 +11,7 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.images.durable import sync_folder, write_durably
 from model_library.wire.methods import NetworkRef
 from site_client.errors import ReleaseRefused
+from site_client.fallback import Fallback
 from site_client.journal import Journal
 from site_client.trusted import Snapshot, TrustedTargets
 
@@ -43,6 +44,7 @@ class Installer:
         self._targets = targets
         self._journal = journal
         self._check = check
+        self._fallback = Fallback(journal, self._networks)
 
     def refresh(self) -> ReleaseManifest | None:
         """Fetch, verify, install and put in service; returns the release if it is a new one.
@@ -63,6 +65,11 @@ class Installer:
             raise self._refusal(str(refusal)) from refusal
         self._journal.clear_alarm(_ALARM)
         return installed
+
+    @property
+    def networks(self) -> Path:
+        """Folder of installed networks."""
+        return self._networks
 
     def network_folder(self, ref: NetworkRef) -> Path:
         """Where a network is, or would be, installed."""
@@ -96,11 +103,14 @@ class Installer:
         service = self._journal.in_service()
         if service is not None and service.release_id == manifest.release_id and self.is_whole():
             return None
+        if manifest.release_id == self._journal.declined():
+            return None
         self._install(repository, manifest)
         if service is not None and service.release_id == manifest.release_id:
             self._journal.clear_alarm("network")
             return None
         self._journal.put_in_service(manifest)
+        self._fallback.prune()
         return manifest
 
     def _install(self, repository: Snapshot, manifest: ReleaseManifest) -> None:

@@ -13,6 +13,7 @@ from model_library.wire.methods import MethodRef
 from site_client.database import Database
 
 _KEPT_EVENTS = 5000
+_DECLINED = "declined"
 _LOG = structlog.get_logger("site")
 
 
@@ -126,19 +127,40 @@ class Journal:
 
     def put_in_service(self, manifest: ReleaseManifest) -> None:
         """Make a release the method in service, and remember it, as one change."""
-        service = InService(release_id=manifest.release_id, method=manifest.method)
+        with self._database.writing():
+            self._serve(manifest.release_id, manifest.method, manifest.reasons)
+            self.forget(_DECLINED)
+            self.clear_alarm("fallback")
+            self.note("installed", f"{manifest.release_id}: {manifest.method.id} {manifest.method.version}")
+
+    def return_to(self, release: InstalledRelease, reason: str, *, declined: str | None) -> None:
+        """Put a release of the history in service again, as one change.
+
+        Parameters
+        ----------
+        reason
+            Why; it is an alarm until another release is installed.
+        declined
+            Id of a release that is not to be installed again.
+        """
+        with self._database.writing():
+            self._serve(release.release_id, release.method, (f"returned to: {reason}",))
+            if declined is not None:
+                self.remember(_DECLINED, declined)
+            self.raise_alarm("fallback", f"back to {release.release_id} ({release.method.id}): {reason}")
+
+    def declined(self) -> str | None:
+        """Recall the release that was given up here."""
+        return self.fact(_DECLINED)
+
+    def _serve(self, release_id: str, method: MethodRef, reasons: tuple[str, ...]) -> None:
         with self._database.writing() as connection:
+            service = InService(release_id=release_id, method=method)
             self.remember("in_service", service.model_dump_json())
             connection.execute(
                 "INSERT INTO releases (release_id, method, reasons, installed_at) VALUES (?, ?, ?, ?)",
-                (
-                    manifest.release_id,
-                    manifest.method.model_dump_json(),
-                    "\n".join(manifest.reasons),
-                    self._clock(),
-                ),
+                (release_id, method.model_dump_json(), "\n".join(reasons), self._clock()),
             )
-            self.note("installed", f"{manifest.release_id}: {manifest.method.id} {manifest.method.version}")
 
     def in_service(self) -> InService | None:
         """Recall the method in service; None before the first release."""

@@ -270,6 +270,16 @@ class Ledger:
         )
         return None if row is None else row["rate"]
 
+    def frames_and_throughput(self, release_id: str) -> tuple[int, float | None]:
+        """Count a release's frames and tell its megapixels per second of the worker's time."""
+        row = self._database.row(
+            "SELECT count(*) AS frames, sum(pixels) / 1e6 / nullif(sum(busy_s), 0) AS rate FROM frames"
+            " WHERE state = 'reconstructed' AND release_id = ?",
+            (release_id,),
+        )
+        assert row is not None
+        return int(row["frames"]), row["rate"]
+
     def acquisition_mpix_per_s(self) -> float | None:
         """Megapixels acquired per second between the first and the last frame written; None before two."""
         row = self._database.row(

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from model_library.wire.methods import NetworkRef
+from site_client.fallback import Fallback
 from site_client.install import Installer
 from site_client.journal import InService
 from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame
@@ -22,6 +23,8 @@ _LONGEST_PAUSE_S = 30.0
 _FRAMES_FAULT = {
     *("EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels", "UnfitPixelSize")
 }
+_PERHAPS_THE_METHODS = {"NonFinitePixels"}
+_FRAMES_FOR_SPEED = 5
 _FIGURES = TypeAdapter(dict[str, ClassFigures])
 _NETWORKS_FAULT = {"WeightsError", "CardError"}
 
@@ -52,6 +55,7 @@ class Processing:
         self._journal = memory.journal
         self._objects = memory.objects
         self._controls = memory.controls
+        self._fallback = Fallback(memory.journal, installer.networks)
         self._installer = installer
         self._worker = worker
         self._stop = stop
@@ -77,15 +81,19 @@ class Processing:
             return self._bury(frame, death)
         except ChildRefused as refusal:
             return self._refuse(frame, service, refusal)
-        finished = Finished(service.method, service.release_id, result, float(answer["busy_s"]))
+        self._keep(frame, service, answer)
+        self._journal.clear_alarm("worker")
+        self._pause_s = 0.0
+        self._watch_speed(service)
+        return 0.0
+
+    def _keep(self, frame: LedgerFrame, service: InService, answer: Mapping[str, Any]) -> None:
+        finished = Finished(service.method, service.release_id, result_name(frame), float(answer["busy_s"]))
         found = answer.get("objects")
         if found is not None:
             # Before the frame counts as done: a crash between the two repeats both.
             self._objects.keep(frame, _FIGURES.validate_python(found))
         self._ledger.finish(frame, finished, now=self._clock())
-        self._journal.clear_alarm("worker")
-        self._pause_s = 0.0
-        return 0.0
 
     def _question(self, frame: LedgerFrame, service: InService, result: str) -> dict[str, Any]:
         method = service.method
@@ -107,13 +115,14 @@ class Processing:
             return 0.0
         deaths = self._ledger.count_death(frame)
         self._journal.note("worker-died", f"frame {frame.sequence} ({frame.path}): {death}")
-        if deaths > _DEATHS_ALLOWED:
+        if deaths > _DEATHS_ALLOWED and not self._second_opinion(frame, f"the worker died: {death}"):
             self._set_aside(frame, f"worker: it died {deaths} times on this frame, the last time: {death}")
         return self._longer_pause()
 
     def _refuse(self, frame: LedgerFrame, service: InService, refusal: ChildRefused) -> float:
         if refusal.code in _FRAMES_FAULT:
-            self._set_aside(frame, f"{refusal.code}: {refusal}")
+            if refusal.code not in _PERHAPS_THE_METHODS or not self._second_opinion(frame, str(refusal)):
+                self._set_aside(frame, f"{refusal.code}: {refusal}")
             return 0.0
         if refusal.code == "SourceMissing":
             self._set_aside(frame, f"{MISSING}: {refusal}")
@@ -123,10 +132,38 @@ class Processing:
             return 0.0
         if refusal.code in _NETWORKS_FAULT and isinstance(service.method, NetworkRef):
             self._installer.distrust(service.method, str(refusal))
+            if self._fallback.previous() is not None:
+                # Not declined: once it is installed anew, it serves again.
+                self._fallback.fall_back(f"{service.release_id} no longer loads", decline=False)
             return 1.0
         # Neither the frame's nor the network's fault: a full disk, a results folder that is gone.
         self._journal.raise_alarm("worker", f"{refusal.code}: {refusal}")
         return self._longer_pause()
+
+    def _second_opinion(self, frame: LedgerFrame, why: str) -> bool:
+        """Let the method before this one try a frame; where it can do it, the new one is given up."""
+        previous = self._fallback.previous()
+        if previous is None:
+            return False
+        service = InService(release_id=previous.release_id, method=previous.method)
+        try:
+            question = self._question(frame, service, result_name(frame))
+            answer = self._worker.ask(question, self._settings.frame_deadline_s)
+        except (ChildDied, ChildRefused):
+            return False
+        self._fallback.fall_back(f"it does frame {frame.sequence}, on which its successor failed ({why})")
+        self._keep(frame, service, answer)
+        return True
+
+    def _watch_speed(self, service: InService) -> None:
+        floor = self._settings.slowest_mpix_per_s
+        if floor is None or self._fallback.previous() is None:
+            return
+        frames, rate = self._ledger.frames_and_throughput(service.release_id)
+        if frames >= _FRAMES_FOR_SPEED and rate is not None and rate < floor:
+            self._fallback.fall_back(
+                f"{service.release_id} reconstructs {rate:.3g} MPix/s, slowest_mpix_per_s is {floor:g}"
+            )
 
     def _set_aside(self, frame: LedgerFrame, reason: str) -> None:
         self._ledger.set_aside(frame, reason, now=self._clock())

@@ -34,6 +34,7 @@ class SiteSettings(Message):
     federate: bool = True
     adaptation_threads: int = Field(default=1, ge=1, le=256)
     adaptation_nice: int = Field(default=15, ge=0, le=19)
+    slowest_mpix_per_s: float | None = Field(default=None, gt=0)
     frame_deadline_s: float = Field(default=300.0, gt=0)
     inspect_deadline_s: float = Field(default=10.0, gt=0)
     heartbeat_s: float = Field(default=2.0, gt=0)
@@ -86,6 +87,8 @@ nice = {nice}
 federate = {federate}
 adaptation_threads = {adaptation_threads}
 adaptation_nice = {adaptation_nice}
+# A new method that reconstructs fewer megapixels per second than this is given up for the one before it.
+{slowest_mpix_per_s}
 # A frame that takes longer than this stops the worker; the second time the frame is set aside.
 frame_deadline_s = {frame_deadline_s}
 inspect_deadline_s = {inspect_deadline_s}
@@ -174,7 +177,7 @@ def parse_task(text: str) -> Task:
     )
 
 
-_OPTIONAL = ("pixel_size_nm", "proxy")
+_OPTIONAL = ("pixel_size_nm", "proxy", "slowest_mpix_per_s")
 
 
 def _toml(value: object) -> str:

@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter
 
 from benchmark.method import Method
-from model_library.errors import WeightsError
 from model_library.images.contents import read_grey_frame
 from model_library.images.directory import is_tiff
 from model_library.images.frame import Frame
@@ -31,11 +29,11 @@ from model_library.wire.tasks import Segment, Task
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
 from site_client.reconstruct import decide_fit, load_method, reconstruct
+from site_client.trial import check_answer, try_method
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
 _POLICY: TypeAdapter[PixelPolicy] = TypeAdapter(PixelPolicy)
-_PROBE_SIDE_PX = 64
 
 
 class Worker:
@@ -58,16 +56,11 @@ class Worker:
                 raise ValueError(f"unknown question {other!r}")
 
     def _check(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Load a method afresh and run it once; raises `WeightsError` where it does not work."""
-        method = self._load(question)
-        probe = np.random.default_rng(0).poisson(100, (_PROBE_SIDE_PX, _PROBE_SIDE_PX)).astype(np.float32)
-        found = method(probe)
-        side = _PROBE_SIDE_PX * method.scale
-        if found.shape != (side, side) or not np.isfinite(found).all():
-            raise WeightsError(
-                f"{method.ref.id}: expected finite pixels of shape ({side}, {side}), found shape "
-                f"{found.shape}; do not use this network"
-            )
+        """Load a method afresh and try it; raises `WeightsError` where it does not work."""
+        folder, stored = question["network_folder"], question.get("stored_frame")
+        if folder is not None:
+            check_answer(Path(folder))
+        try_method(self._load(question), None if stored is None else Path(stored))
         return {"ok": True}
 
     def _reconstruct(self, question: dict[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def installer(site):
     distrusted = []
     return SimpleNamespace(
         is_whole=lambda: True,
+        networks=site.folder / "networks",
         network_folder=lambda ref: site.folder / "networks" / ref.weights_sha256,
         distrust=lambda ref, reason: distrusted.append(ref),
         distrusted=distrusted,

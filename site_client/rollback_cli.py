@@ -1,0 +1,40 @@
+"""`synoptic site rollback`: back to an earlier method, at once and without the coordinator."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_rollback_command(app: typer.Typer) -> None:
+    """Add the command to the group `site`."""
+    app.command(
+        epilog="Example: synoptic site rollback --folder /srv/synoptic --reason 'streaks at the edges'"
+    )(rollback)
+
+
+def rollback(
+    folder: Annotated[Path, typer.Option(help="The site's folder.")],
+    to: Annotated[str | None, typer.Option(help="Id of a release; default: the one before.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept in the history.")] = "a person said so",
+) -> None:
+    """Put an earlier release back in service, from the next frame on.
+
+    The release that is left stays out until the coordinator publishes another one. The daemon need not run.
+    """
+    from site_client.database import Database
+    from site_client.fallback import Fallback
+    from site_client.journal import Journal
+    from site_client.memory import LEDGER_FILE
+    from site_client.settings import read_settings
+
+    folder = folder.resolve()
+    read_settings(folder)
+    database = Database(folder / LEDGER_FILE)
+    try:
+        fallback = Fallback(Journal(database, time.time), folder / "networks")
+        release = fallback.fall_back(reason) if to is None else fallback.return_to(to, reason)
+    finally:
+        database.close()
+    typer.echo(f"In service from the next frame on: {release.method.id} ({release.release_id})")
