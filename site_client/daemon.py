@@ -21,6 +21,7 @@ from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
 from site_client.federation.participation import Participation
+from site_client.federation.session import hold_file
 from site_client.identity import read_identity
 from site_client.install import Installer
 from site_client.lock import FolderLock
@@ -34,6 +35,7 @@ from site_client.status import PAGE_FACT
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 from site_client.upload import Uploader
 from site_client.watch import Watcher
+from site_client.yielding import LOOK_S, Yielding
 
 _INSPECTOR_MEMORY_BYTES = 3 << 30
 _LAST_CALLS_S = 4.0
@@ -79,12 +81,13 @@ class Daemon:
         )
         self._watcher = Watcher(
             self.settings,
-            memory.ledger,
-            memory.journal,
+            memory,
             self._inspector,
             accepted=lambda: self._wake("process"),
+            wrote=lambda: self._yielding.wrote(),
             own_folders=(folder, self.settings.results),
         )
+        self._yielding = Yielding(hold_file(folder), memory.controls, self.settings.quiet_s, time.monotonic)
         self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
         self._participation = Participation(folder, self.settings, self._client, memory, targets)
         self._conversation = Conversation(
@@ -104,6 +107,7 @@ class Daemon:
             self._start("talk", self._conversation.step),
             self._start("upload", self._upload),
             self._start("federate", self._participation.step),
+            self._start("yield", self._yield),
         ]
         page = self._open_page()
         while not self._stop.wait(1.0):
@@ -123,6 +127,7 @@ class Daemon:
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         self._participation.close()
+        self._yielding.release()
         self._journal.note("stopped", self.settings.site_name)
         if not any(thread.is_alive() for thread in threads):
             self._client.close()
@@ -169,6 +174,10 @@ class Daemon:
     def _watch(self) -> float:
         self._watcher.run(self._stop)
         return 0.0
+
+    def _yield(self) -> float:
+        self._yielding.look()
+        return LOOK_S
 
     def _upload(self) -> float:
         if self._memory.controls.current().paused:

@@ -34,6 +34,7 @@ class SiteSettings(Message):
     federate: bool = True
     adaptation_threads: int = Field(default=1, ge=1, le=256)
     adaptation_nice: int = Field(default=15, ge=0, le=19)
+    quiet_s: float = Field(default=3.0, ge=0)
     slowest_mpix_per_s: float | None = Field(default=None, gt=0)
     frame_deadline_s: float = Field(default=300.0, gt=0)
     inspect_deadline_s: float = Field(default=10.0, gt=0)
@@ -87,6 +88,9 @@ nice = {nice}
 federate = {federate}
 adaptation_threads = {adaptation_threads}
 adaptation_nice = {adaptation_nice}
+# Adaptation waits while the microscope acquires: for so many seconds after each file that it writes (0: its
+# files do not tell), and while `synoptic site acquiring on` or its software says so.
+quiet_s = {quiet_s}
 # A new method that reconstructs fewer megapixels per second than this is given up for the one before it.
 {slowest_mpix_per_s}
 # A frame that takes longer than this stops the worker; the second time the frame is set aside.

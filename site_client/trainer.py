@@ -26,6 +26,7 @@ from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 
 _MOST_PIXELS = 64 << 20
 """Held at four bytes each."""
+_HELD_LOOK_S = 0.1
 _LOG = structlog.get_logger("trainer")
 
 
@@ -59,7 +60,7 @@ class Trainer:
             material,
             weights,
             AdaptationPlan.model_validate(question["plan"]),
-            stop=lambda: time.monotonic() > question["until"],
+            stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
             clock=time.monotonic,
         )
         save_file(update, exchange / UPDATE_FILE)
@@ -74,6 +75,25 @@ class Trainer:
             self._prepared = None
             self._prepared = key, Material.of(read_frames(files))
         return self._prepared[1]
+
+
+def wait_while_held(hold: Path, until: float) -> bool:
+    """Wait until a file is gone: the microscope acquires while it is there.
+
+    Parameters
+    ----------
+    until
+        Monotonic seconds, the machine's; nothing is awaited beyond.
+
+    Returns
+    -------
+    Whether there is time left.
+    """
+    while time.monotonic() <= until:
+        if not hold.exists():
+            return True
+        time.sleep(_HELD_LOOK_S)
+    return False
 
 
 def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS) -> list[TrainingFrame]:

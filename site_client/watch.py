@@ -16,8 +16,8 @@ from watchdog.observers.polling import PollingObserver
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.journal import Journal
-from site_client.ledger import Header, Ledger, Stamp
+from site_client.ledger import Header, Stamp
+from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
 _REASONS = {
@@ -38,6 +38,8 @@ class Watcher:
         Child process `model_library.images.inspector`, which reads the files.
     accepted
         Called after every accepted frame.
+    wrote
+        Called whenever an image file was seen to change.
     own_folders
         Never watched, even where they lie inside the acquisition folder.
     """
@@ -45,19 +47,20 @@ class Watcher:
     def __init__(
         self,
         settings: SiteSettings,
-        ledger: Ledger,
-        journal: Journal,
+        memory: Memory,
         inspector: Child,
         *,
         accepted: Callable[[], None],
+        wrote: Callable[[], None],
         own_folders: tuple[Path, ...],
     ) -> None:
         self._settings = settings
         self._root = settings.acquisitions
-        self._ledger = ledger
-        self._journal = journal
+        self._ledger = memory.ledger
+        self._journal = memory.journal
         self._inspector = inspector
         self._accepted = accepted
+        self._wrote = wrote
         self._own = tuple(folder.resolve() for folder in own_folders)
         self._events: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
         self._candidates: dict[Path, Candidate] = {}
@@ -127,6 +130,7 @@ class Watcher:
                 if kind == "folder":
                     self.scan()
                 elif is_wanted(path.name, self._settings.patterns) and not self._is_own(path):
+                    self._wrote()
                     self._touch(path, closed=kind == "closed")
                 kind, path = self._events.get_nowait()
         except queue.Empty:

@@ -60,6 +60,7 @@ class Session:
         self._files = [_told(settings.acquisitions, file) for file in files]
         self._answered = answered
         self._trainer = trainer_child(settings, folder / "log" / "trainer.log")
+        self._hold = hold_file(folder)
         self._exchange = folder / "federation" / "exchange"
         self._desk = Desk(self._exchange, self._adapt, give_up=self._trainer.stop)
         environment = {DESK_VARIABLE: str(self._desk.path), EXCHANGE_VARIABLE: str(self._exchange)}
@@ -130,6 +131,7 @@ class Session:
                 "plan": plan.model_dump(mode="json"),
                 "exchange": str(exchange),
                 "frames": self._files,
+                "hold": str(self._hold),
                 "until": begun + _TRAINING_SHARE * plan.deadline_s,
             }
             answer = self._ask(question, _ANSWER_SHARE * plan.deadline_s)
@@ -163,6 +165,11 @@ class Session:
             raise AdaptationRefused(
                 f"expected a plan for this site's task, {self._settings.task}, found one for {plan.task}"
             )
+
+
+def hold_file(folder: Path) -> Path:
+    """Tell which file of a site's folder is there while adaptation has to wait."""
+    return folder / "federation" / "hold"
 
 
 def trainer_child(settings: SiteSettings, log: Path) -> Child:

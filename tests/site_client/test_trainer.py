@@ -1,5 +1,8 @@
 """The child process that trains: frames and weights from files, an update into a file."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -41,7 +44,8 @@ def question(tmp_path, files) -> dict:
         "learning_rate": 1e-3,
         "deadline_s": 60,
     }
-    return {"op": "adapt", "plan": plan, "exchange": str(tmp_path), "frames": files, "until": float("inf")}
+    where = {"exchange": str(tmp_path), "hold": str(tmp_path / "hold")}
+    return {"op": "adapt", "plan": plan, "frames": files, "until": float("inf"), **where}
 
 
 def test_an_update_is_written_and_its_size_told(question, tmp_path) -> None:
@@ -94,3 +98,22 @@ def test_encoded_frames_keep_their_counts(files) -> None:
     frame = read_frames(files)[0]
     assert frame.pixels.dtype == np.float32
     assert frame.pixels.mean() == pytest.approx(200, rel=0.05)
+
+
+def test_training_waits_while_the_microscope_acquires(question, tmp_path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    release = threading.Timer(0.5, hold.unlink)
+    done = threading.Thread(target=Trainer().answer, args=(question,))
+    done.start()
+    time.sleep(0.3)
+    assert not (tmp_path / "update.safetensors").exists()
+    release.start()
+    done.join(timeout=60)
+    assert (tmp_path / "update.safetensors").exists()
+
+
+def test_a_round_whose_whole_time_the_microscope_acquires_is_refused(question, tmp_path) -> None:
+    (tmp_path / "hold").touch()
+    with pytest.raises(AdaptationRefused, match="at least one step"):
+        Trainer().answer(question | {"until": time.monotonic() + 0.3})

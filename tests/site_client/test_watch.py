@@ -18,10 +18,10 @@ from site_client.watch import Watcher
 def watch(site, inspector: Child) -> Iterator[Watcher]:
     watcher = Watcher(
         site.settings,
-        site.ledger,
-        site.journal,
+        site.memory,
         inspector,
         accepted=lambda: None,
+        wrote=lambda: None,
         own_folders=(site.folder, site.settings.results),
     )
     stop = threading.Event()
@@ -62,14 +62,24 @@ def test_what_lies_there_already_is_taken_and_not_read_again(site, inspector, fr
     for number in (1, 2):
         site.acquire(number)
     watcher = Watcher(
-        site.settings, site.ledger, site.journal, inspector, accepted=lambda: None, own_folders=()
+        site.settings,
+        site.memory,
+        inspector,
+        accepted=lambda: None,
+        wrote=lambda: None,
+        own_folders=(),
     )
     watcher.scan()
     watcher.look(time.monotonic() + 1, threading.Event())
     assert site.ledger.counts().acquired == 2
     inspector.stop()
     again = Watcher(
-        site.settings, site.ledger, site.journal, inspector, accepted=lambda: None, own_folders=()
+        site.settings,
+        site.memory,
+        inspector,
+        accepted=lambda: None,
+        wrote=lambda: None,
+        own_folders=(),
     )
     again.scan()
     again.look(time.monotonic() + 1, threading.Event())
@@ -132,7 +142,9 @@ def test_a_truncated_file_that_is_completed_later_becomes_a_frame(site, watch, f
 def test_a_reader_that_hangs_costs_the_file_and_not_the_watch(site, tmp_path, frame_of) -> None:
     sleeper = Child(["sh", "-c", "echo '{\"ready\": true}'; sleep 60"], log=tmp_path / "log")
     settings = site.settings.model_copy(update={"inspect_deadline_s": 0.2})
-    watcher = Watcher(settings, site.ledger, site.journal, sleeper, accepted=lambda: None, own_folders=())
+    watcher = Watcher(
+        settings, site.memory, sleeper, accepted=lambda: None, wrote=lambda: None, own_folders=()
+    )
     site.acquire(1)
     watcher.scan()
     watcher.look(time.monotonic() + 1, threading.Event())
