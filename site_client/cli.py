@@ -161,7 +161,9 @@ def _described(status: "SiteStatus") -> str:
     lines = [
         f"{status.site} ({status.instrument_id}): {state}",
         f"frames: {frames.acquired} acquired = {frames.reconstructed} reconstructed"
-        f" + {frames.waiting} waiting + {frames.set_aside} set aside; largest backlog {status.backlog_max}",
+        f" + {frames.waiting} waiting + {frames.set_aside} set aside"
+        + (f" + {frames.skipped} skipped" if frames.skipped else ""),
+        f"backlog: {status.backlog.told()}; the largest was {status.backlog_max}",
         f"asked for: the first {status.first_images or '?'} images; "
         f"returned: {frames.returned}, every {status.every_n or '?'} frames",
         f"in service: {method}",

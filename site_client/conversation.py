@@ -41,6 +41,7 @@ class Conversation:
         self._settings = settings
         self._client = client
         self._ledger = memory.ledger
+        self._backlog = memory.backlog
         self._journal = memory.journal
         self._outbox = memory.outbox
         self._installer = installer
@@ -89,6 +90,7 @@ class Conversation:
             throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
             acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
             federates=self._settings.federate,
+            wants_faster=self._backlog().wants_faster,
         )
 
     def _follow(self, orders: Orders) -> None:

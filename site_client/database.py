@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS frames (
     field TEXT,
     pixel_size_nm REAL,
     pixels INTEGER NOT NULL DEFAULT 0,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'reconstructed', 'set_aside')),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'reconstructed', 'set_aside', 'skipped')),
     reason TEXT,
     deaths INTEGER NOT NULL DEFAULT 0,
     method TEXT,

@@ -13,8 +13,9 @@ from model_library.wire.methods import MethodRef
 from model_library.wire.orders import FrameCounts
 from site_client.database import Database
 
-Order = Literal["in-order", "live"]
-"""Which waiting frame comes next: the oldest, or the newest."""
+Order = Literal["in-order", "live", "every-k"]
+"""Which waiting frame comes next: the oldest; the newest, and the older ones in their order when none has
+come since; or the oldest of every k-th, and never the others."""
 
 MISSING = "missing"
 """Reason of a frame whose file is gone; it waits again when the file comes back."""
@@ -31,6 +32,7 @@ class FrameState(StrEnum):
     WAITING = "waiting"
     RECONSTRUCTED = "reconstructed"
     SET_ASIDE = "set_aside"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +178,25 @@ class Ledger:
 
     def next_waiting(self, order: Order) -> LedgerFrame | None:
         """Choose the frame to reconstruct now."""
-        direction = {"in-order": "ASC", "live": "DESC"}[order]
-        row = self._database.row(
-            f"SELECT * FROM frames WHERE state = 'waiting' ORDER BY sequence {direction} LIMIT 1"  # noqa: S608
-        )
+        oldest = "SELECT * FROM frames WHERE state = 'waiting' ORDER BY sequence LIMIT 1"
+        row = None
+        if order == "live":
+            row = self._database.row(
+                "SELECT * FROM frames WHERE state = 'waiting' AND sequence >"
+                " (SELECT ifnull(max(sequence), 0) FROM frames WHERE state = 'reconstructed')"
+                " ORDER BY sequence DESC LIMIT 1"
+            )
+        row = row or self._database.row(oldest)
         return None if row is None else _frame(row)
+
+    def skip_between(self, k: int, *, now: float) -> int:
+        """Give up the waiting frames whose sequence is no multiple of k; returns how many these are."""
+        with self._database.writing() as connection:
+            return connection.execute(
+                "UPDATE frames SET state = 'skipped', finished_at = ? WHERE state = 'waiting'"
+                " AND sequence % ? <> 0",
+                (now, k),
+            ).rowcount
 
     def finish(self, frame: LedgerFrame, finished: Finished, *, now: float) -> bool:
         """Record a durable result; False where the file changed meanwhile, so that it waits again."""
@@ -256,6 +272,7 @@ class Ledger:
             " ifnull(sum(state = 'reconstructed'), 0) AS reconstructed,"
             " ifnull(sum(state = 'waiting'), 0) AS waiting,"
             " ifnull(sum(state = 'set_aside'), 0) AS set_aside,"
+            " ifnull(sum(state = 'skipped'), 0) AS skipped,"
             " (SELECT count(*) FROM outbox"
             "  WHERE purpose = 'benchmark_images' AND state = 'delivered') AS returned"
             " FROM frames"

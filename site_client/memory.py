@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from site_client.backlog import Backlog, measure_backlog
 from site_client.control import Controls
 from site_client.database import Database
 from site_client.journal import Journal
@@ -30,3 +31,8 @@ class Memory:
         self.outbox = Outbox(database)
         self.objects = Objects(database)
         self.controls = Controls(self.journal, clock)
+        self._database = database
+
+    def backlog(self) -> Backlog:
+        """Tell what waits, and the rates now."""
+        return measure_backlog(self._database)

@@ -66,6 +66,8 @@ class Processing:
         """Reconstruct the next frame, if there is one; returns how many seconds to wait for the next."""
         if self._controls.current().paused:
             return 1.0
+        if self._settings.order == "every-k":
+            self._ledger.skip_between(self._settings.every_k, now=self._clock())
         service = self._journal.in_service()
         frame = self._ledger.next_waiting(self._settings.order)
         if service is None or frame is None or not self._installer.is_whole():

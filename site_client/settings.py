@@ -29,6 +29,7 @@ class SiteSettings(Message):
     incomplete_s: float = Field(default=20.0, gt=0)
     rescan_s: float = Field(default=30.0, gt=0)
     order: Order = "in-order"
+    every_k: int = Field(default=10, ge=1)
     worker_threads: int = Field(default=1, ge=1, le=256)
     nice: int = Field(default=10, ge=0, le=19)
     federate: bool = True
@@ -78,8 +79,10 @@ incomplete_s = {incomplete_s}
 # The whole folder is compared with the ledger this often, in case an event was missed.
 rescan_s = {rescan_s}
 
-# Which waiting frame comes next: "in-order" (oldest first) or "live" (newest first).
+# Which waiting frame comes next: "in-order" (oldest first), "live" (newest first for the screen, the others
+# in their order when there is time) or "every-k" (every every_k-th; the others are counted as skipped).
 order = {order}
+every_k = {every_k}
 # What the reconstruction may take from the microscope's computer.
 worker_threads = {worker_threads}
 nice = {nice}

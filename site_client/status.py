@@ -5,6 +5,7 @@ from pathlib import Path
 from model_library.wire.base import Message
 from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import FrameCounts, Orders
+from site_client.backlog import Backlog
 from site_client.control import Control
 from site_client.database import Database
 from site_client.errors import EnrolmentError
@@ -53,6 +54,7 @@ class SiteStatus(Message):
     releases: tuple[InstalledRelease, ...]
     throughput_mpix_per_s: float | None
     acquisition_mpix_per_s: float | None
+    backlog: Backlog
     backlog_max: int
     bytes_out: dict[BytesKind, int]
     outbox: dict[ImagePurpose, OutboxCounts]
@@ -99,6 +101,7 @@ def read_status(folder: Path) -> SiteStatus:
             releases=journal.releases(),
             throughput_mpix_per_s=ledger.throughput_mpix_per_s(),
             acquisition_mpix_per_s=ledger.acquisition_mpix_per_s(),
+            backlog=memory.backlog(),
             backlog_max=ledger.backlog_max(),
             bytes_out=journal.bytes_out(),
             outbox=outbox.counts(),

@@ -9,12 +9,13 @@ from model_library.wire.methods import MethodRef
 
 
 class FrameCounts(Message):
-    """Frames of one site; acquired = reconstructed + waiting + set_aside, always."""
+    """Frames of one site; acquired = reconstructed + waiting + set_aside + skipped, always."""
 
     acquired: int = Field(ge=0)
     reconstructed: int = Field(ge=0)
     waiting: int = Field(ge=0)
     set_aside: int = Field(ge=0)
+    skipped: int = Field(default=0, ge=0)
     returned: int = Field(ge=0)
 
 
@@ -22,6 +23,7 @@ class Heartbeat(Message):
     """What a site daemon tells the coordinator every few seconds.
 
     `federates`: its owner lets it adapt networks to its own images when a federation invites it.
+    `wants_faster`: frames come faster than the method in service can do, and pile up.
     `compute`: what `synoptic site calibrate` measured, where it did.
     """
 
@@ -32,6 +34,7 @@ class Heartbeat(Message):
     throughput_mpix_per_s: float | None = Field(default=None, ge=0)
     acquisition_mpix_per_s: float | None = Field(default=None, ge=0)
     federates: bool = False
+    wants_faster: bool = False
     compute: ComputeFacts | None = None
 
 

@@ -28,6 +28,7 @@ class Summary(Message):
     method: str | None
     acquisition_mpix_per_s: float | None
     throughput_mpix_per_s: float | None
+    backlog: str
     alarms: dict[str, str]
     newest: NewestFrame | None
 
@@ -51,6 +52,7 @@ class Desk:
     def summary(self) -> Summary:
         """Say how the site is."""
         memory, wishes = self._memory, self._memory.controls.current()
+        backlog = memory.backlog()
         service, newest = memory.journal.in_service(), memory.ledger.reconstructed()
         state = "paused" if wishes.paused else "draining" if wishes.draining else None
         return Summary(
@@ -58,8 +60,9 @@ class Desk:
             state=state,
             frames=memory.ledger.counts(),
             method=None if service is None else f"{service.method.id} {service.method.version}",
-            acquisition_mpix_per_s=memory.ledger.acquisition_mpix_per_s(),
-            throughput_mpix_per_s=memory.ledger.throughput_mpix_per_s(),
+            acquisition_mpix_per_s=backlog.acquisition_mpix_per_s,
+            throughput_mpix_per_s=backlog.throughput_mpix_per_s,
+            backlog=backlog.told(),
             alarms=memory.journal.alarms(),
             newest=None
             if newest is None or newest.sequence is None

@@ -25,7 +25,7 @@ class _Figures:
         """Give one family of figures after the other."""
         status = self._status
         frames = GaugeMetricFamily("synoptic_frames", "Frames of this site, by state.", labels=["state"])
-        for state in ("reconstructed", "waiting", "set_aside"):
+        for state in ("reconstructed", "waiting", "set_aside", "skipped"):
             frames.add_metric([state], getattr(status.frames, state))
         yield frames
         yield CounterMetricFamily("synoptic_frames_acquired", "Frames accepted.", status.frames.acquired)

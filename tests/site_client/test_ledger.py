@@ -83,6 +83,7 @@ def test_a_file_set_aside_is_taken_up_when_it_changes(ledger: Ledger) -> None:
         "reconstructed": 0,
         "waiting": 1,
         "set_aside": 0,
+        "skipped": 0,
         "returned": 0,
     }
 

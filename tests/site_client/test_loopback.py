@@ -96,7 +96,7 @@ def test_the_page_of_a_running_site(enrolled, coordinator, start_daemon, gaussia
     assert pictures["after"].std() < pictures["before"].std()  # smoothed, under the same range of greys
     families = {one.name: one for one in text_string_to_metric_families(ask(f"{url}metrics")[1].decode())}
     states = {sample.labels["state"]: sample.value for sample in families["synoptic_frames"].samples}
-    assert states == {"reconstructed": 1, "waiting": 0, "set_aside": 0}
+    assert states == {"reconstructed": 1, "waiting": 0, "set_aside": 0, "skipped": 0}
     assert json.loads(ask(f"{url}status.json")[1])["site"] == "sem-1"
 
 
