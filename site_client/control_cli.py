@@ -1,4 +1,4 @@
-"""`synoptic site pause|resume|drain|acquiring`: say what is wanted of a running daemon."""
+"""`synoptic site pause|resume|drain|acquiring|sent`: say what is wanted, and see what has left."""
 
 import sys
 import time
@@ -22,6 +22,7 @@ def add_control_commands(app: typer.Typer) -> None:
     app.command(epilog="Example: synoptic site resume --folder /srv/synoptic")(resume)
     app.command(epilog="Example: synoptic site drain --folder /srv/synoptic --wait-s 3600")(drain)
     app.command(epilog="Example: synoptic site acquiring on --folder /srv/synoptic --for-s 1800")(acquiring)
+    app.command(epilog="Example: synoptic site sent --folder /srv/synoptic --last 20")(sent)
 
 
 def pause(folder: Folder) -> None:
@@ -91,6 +92,28 @@ def _controls(folder: Path) -> Iterator["Controls"]:
         yield Controls(Journal(database, time.time), time.time)
     finally:
         database.close()
+
+
+def sent(
+    folder: Folder,
+    last: Annotated[int, typer.Option(min=1, help="How many images and rounds to list.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+) -> None:
+    """List what has left this site: images with purpose, size and digest, weight updates, bytes by kind."""
+    from site_client.sent import read_sent
+
+    found = read_sent(folder.resolve())
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+        return
+    for image in found.images[-last:]:
+        typer.echo(
+            f"{image.at:%Y-%m-%d %H:%M:%S}  {image.purpose.value:16}  {image.bytes:>12} bytes  frame"
+            f" {image.sequence}  {image.path}  {image.sha256[:12]}"
+        )
+    for event in found.updates[-last:]:
+        typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S}  weight update     {event.text}")
+    typer.echo("bytes: " + ", ".join(f"{kind} {count}" for kind, count in found.bytes_out.items()))
 
 
 def _await_end(folder: Path, end: float) -> bool:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +23,7 @@ from site_client.database import Database
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
 from site_client.federation.participation import Participation
 from site_client.federation.session import hold_file
+from site_client.hours import is_open
 from site_client.identity import read_identity
 from site_client.install import Installer
 from site_client.lock import FolderLock
@@ -95,7 +97,9 @@ class Daemon:
         )
         self._views = Views(self.settings, memory.ledger, folder / "log" / "viewer.log")
         self._desk = Desk(folder, self.settings.site_name, memory, self._views)
-        self._uploader = Uploader(self._client, memory.outbox, self.settings.acquisitions, time.time)
+        self._uploader = Uploader(
+            self._client, memory.outbox, self.settings.acquisitions, time.time, pace=self._pace
+        )
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
@@ -175,12 +179,17 @@ class Daemon:
         self._watcher.run(self._stop)
         return 0.0
 
+    def _pace(self, sent_bytes: int) -> None:
+        """Wait as long as so many bytes may take."""
+        if self.settings.upload_mbit_per_s is not None:
+            self._stop.wait(8e-6 * sent_bytes / self.settings.upload_mbit_per_s)
+
     def _yield(self) -> float:
         self._yielding.look()
         return LOOK_S
 
     def _upload(self) -> float:
-        if self._memory.controls.current().paused:
+        if self._memory.controls.current().paused or not _now_in(self.settings.upload_hours):
             return 1.0
         try:
             return 0.0 if self._uploader.send_next() else 1.0
@@ -190,7 +199,7 @@ class Daemon:
 
     def _invited(self, invitation: Invitation | None) -> None:
         wishes = self._memory.controls.current()
-        if wishes.paused or wishes.draining:
+        if wishes.paused or wishes.draining or not _now_in(self.settings.adaptation_hours):
             invitation = None
         if self._participation.invite(invitation):
             self._wake("federate")
@@ -226,6 +235,10 @@ class Daemon:
 
     def _wake(self, name: str) -> None:
         self._wakes[name].set()
+
+
+def _now_in(hours: tuple[str, ...]) -> bool:
+    return is_open(hours, datetime.now())
 
 
 def run_daemon(folder: Path) -> None:

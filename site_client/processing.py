@@ -1,5 +1,6 @@
 """Takes waiting frames, one by one, through the worker; each by exactly one method."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -76,6 +77,8 @@ class Processing:
             self._journal.raise_alarm("acquisitions", f"{self._settings.acquisitions} is not there")
             return 5.0
         self._journal.clear_alarm("acquisitions")
+        if self._disk_is_full():
+            return 5.0
         result = result_name(frame)
         try:
             answer = self._worker.ask(self._question(frame, service, result), self._settings.frame_deadline_s)
@@ -88,6 +91,22 @@ class Processing:
         self._pause_s = 0.0
         self._watch_speed(service)
         return 0.0
+
+    def _disk_is_full(self) -> bool:
+        place = self._settings.results
+        while not place.exists():
+            place = place.parent
+        free_gb = shutil.disk_usage(place).free / 1e9
+        if free_gb >= self._settings.least_free_gb:
+            self._journal.clear_alarm("disk")
+            return False
+        # The figure differs from look to look; one alarm stands for all of them.
+        if "disk" not in self._journal.alarms():
+            least = f"{self._settings.least_free_gb:g} GB"
+            self._journal.raise_alarm(
+                "disk", f"expected {least} free at {place}, found {free_gb:.2f}; frames wait for space"
+            )
+        return True
 
     def _keep(self, frame: LedgerFrame, service: InService, answer: Mapping[str, Any]) -> None:
         finished = Finished(service.method, service.release_id, result_name(frame), float(answer["busy_s"]))

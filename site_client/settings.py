@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from model_library.wire.base import Message
 from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
 from site_client.errors import SettingsError
+from site_client.hours import parse_span
 from site_client.ledger import Order
 
 FILE_NAME = "settings.toml"
@@ -42,10 +43,21 @@ class SiteSettings(Message):
     heartbeat_s: float = Field(default=2.0, gt=0)
     release_check_s: float = Field(default=300.0, gt=0)
     call_deadline_s: float = Field(default=15.0, gt=0)
+    upload_mbit_per_s: float | None = Field(default=None, gt=0)
+    upload_hours: tuple[str, ...] = ()
+    adaptation_hours: tuple[str, ...] = ()
+    least_free_gb: float = Field(default=1.0, ge=0)
     proxy: str | None = None
     trust: str = Field(default="coordinator", min_length=1)
     loopback: bool = True
     loopback_port: int = Field(default=0, ge=0, le=65535)
+
+    @field_validator("upload_hours", "adaptation_hours")
+    @classmethod
+    def _hours(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for span in value:
+            parse_span(span)
+        return value
 
     @field_validator("acquisitions", "results")
     @classmethod
@@ -99,6 +111,14 @@ quiet_s = {quiet_s}
 # A frame that takes longer than this stops the worker; the second time the frame is set aside.
 frame_deadline_s = {frame_deadline_s}
 inspect_deadline_s = {inspect_deadline_s}
+# Below so much free space (GB, 1e9 bytes) where results go, nothing is written until there is more.
+least_free_gb = {least_free_gb}
+# When images may be sent, and when networks may be adapted, by this computer's clock; [] is always. Such as
+# ["20:00-06:00", "sat,sun 00:00-24:00"]. Images wait; their order stays.
+upload_hours = {upload_hours}
+adaptation_hours = {adaptation_hours}
+# No faster than this, in megabits per second, where the microscope needs the network.
+{upload_mbit_per_s}
 
 # Conversation with the coordinator: how often, how often releases are checked unasked, and how long
 # one call may take.
@@ -184,7 +204,7 @@ def parse_task(text: str) -> Task:
     )
 
 
-_OPTIONAL = ("pixel_size_nm", "proxy", "slowest_mpix_per_s")
+_OPTIONAL = ("pixel_size_nm", "proxy", "slowest_mpix_per_s", "upload_mbit_per_s")
 
 
 def _toml(value: object) -> str:

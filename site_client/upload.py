@@ -30,15 +30,24 @@ class Uploader:
         Folder of the images.
     clock
         Seconds since the epoch.
+    pace
+        Called after every chunk with its bytes; it waits as long as the chunk should have taken.
     """
 
     def __init__(
-        self, client: CoordinatorClient, outbox: Outbox, acquisitions: Path, clock: Callable[[], float]
+        self,
+        client: CoordinatorClient,
+        outbox: Outbox,
+        acquisitions: Path,
+        clock: Callable[[], float],
+        *,
+        pace: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._outbox = outbox
         self._acquisitions = acquisitions
         self._clock = clock
+        self._pace = pace
 
     def send_next(self) -> bool:
         """Send the next image; False where none is due.
@@ -86,7 +95,9 @@ class Uploader:
         with path.open("rb") as file:
             while offset < item.declaration.bytes:
                 file.seek(offset)
-                offset = self._send_chunk(item, location, offset, file.read(_CHUNK_BYTES))
+                chunk = file.read(_CHUNK_BYTES)
+                offset = self._send_chunk(item, location, offset, chunk)
+                self._pace(len(chunk))
         self._outbox.delivered(item, now=self._clock())
 
     def _declare(self, item: OutboxItem) -> str:
