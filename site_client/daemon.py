@@ -3,16 +3,19 @@
 This process imports neither torch nor numpy; what needs them runs in children.
 """
 
+import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TextIO
 
 import structlog
+import structlog.stdlib
 
 from model_library.cards.release import ReleaseManifest
 from model_library.processes.child import Child
@@ -255,16 +258,7 @@ def run_daemon(folder: Path) -> None:
     lock = FolderLock(folder)
     lock.acquire()
     try:
-        with _open_log(folder) as log:
-            structlog.configure(
-                processors=[
-                    structlog.processors.add_log_level,
-                    structlog.processors.TimeStamper(fmt="iso"),
-                    structlog.processors.format_exc_info,
-                    structlog.processors.JSONRenderer(),
-                ],
-                logger_factory=structlog.WriteLoggerFactory(log),
-            )
+        with _logging_to(folder / "log" / "daemon.log"):
             daemon = Daemon(folder)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: daemon.stop())
@@ -273,12 +267,30 @@ def run_daemon(folder: Path) -> None:
         lock.release()
 
 
-def _open_log(folder: Path) -> TextIO:
-    path = folder / "log" / "daemon.log"
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write the log as lines of JSON, and begin a new file when it is long; three are kept."""
     path.parent.mkdir(exist_ok=True)
-    if path.exists() and path.stat().st_size > _KEPT_LOG_BYTES:
-        path.replace(path.with_suffix(".log.1"))
-    return path.open("a", buffering=1)
+    handler = RotatingFileHandler(path, maxBytes=_KEPT_LOG_BYTES, backupCount=3, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("site")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def _worker(settings: SiteSettings, folder: Path) -> Child:

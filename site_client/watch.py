@@ -28,6 +28,9 @@ _REASONS = {
     "NonFinitePixels": "not finite",
 }
 
+_ABSENT_LOOK_S = 1.0
+_SCANNING_SHARE = 0.005
+
 
 class Watcher:
     """Watches the folder, and writes what it finds into the ledger.
@@ -66,17 +69,34 @@ class Watcher:
         self._candidates: dict[Path, Candidate] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Watch until `stop`; what is in the folder already is looked at first."""
+        """Watch until `stop`; what is in the folder already is looked at first.
+
+        A folder that is unmounted is waited for. The file system's watch belongs to the folder that was
+        there, so another one in its place, such as the share mounted again, is watched anew.
+        """
         self._root.mkdir(parents=True, exist_ok=True)
+        while not stop.is_set():
+            watched = _identity(self._root)
+            if watched is None:
+                self._journal.raise_alarm("acquisitions", f"{self._root} is not there")
+                stop.wait(_ABSENT_LOOK_S)
+                continue
+            self._journal.clear_alarm("acquisitions")
+            self._watch(watched, stop)
+
+    def _watch(self, watched: tuple[int, int], stop: threading.Event) -> None:
         observer = PollingObserver() if self._settings.polling else Observer()
         observer.schedule(_Listener(self._events), str(self._root), recursive=True)
         observer.start()
         try:
             next_scan = 0.0
-            while not stop.is_set():
-                if time.monotonic() >= next_scan:
+            while not stop.is_set() and _identity(self._root) == watched:
+                begun = time.monotonic()
+                if begun >= next_scan:
                     self.scan()
-                    next_scan = time.monotonic() + self._settings.rescan_s
+                    took = time.monotonic() - begun
+                    # A hundred thousand files take a second to list: that must stay a small share.
+                    next_scan = begun + max(self._settings.rescan_s, took / _SCANNING_SHARE)
                 self._take_events(timeout=min(0.2, self._settings.settle_s / 4))
                 self.look(time.monotonic(), stop)
                 if not observer.is_alive():
@@ -225,6 +245,15 @@ class _Listener(FileSystemEventHandler):
             self._events.put(("closed", path))
         elif event.event_type in ("created", "modified"):
             self._events.put(("touched", path))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Tell one folder from another in its place; None where none is there."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if folder.is_dir() else None
 
 
 def _stamp(path: Path) -> Stamp | None:

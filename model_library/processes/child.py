@@ -19,6 +19,7 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.operating_system import own_group
 
 _START_DEADLINE_S = 180.0
+_LONGEST_LOG_BYTES = 10 << 20
 
 
 class Child:
@@ -107,6 +108,8 @@ class Child:
         if self._process is not None:
             _close(self._process)
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        if self._log.exists() and self._log.stat().st_size > _LONGEST_LOG_BYTES:
+            self._log.replace(self._log.with_name(f"{self._log.name}.1"))
         with self._log.open("ab") as log:
             process = subprocess.Popen(
                 self._command,

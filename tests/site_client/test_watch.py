@@ -1,5 +1,6 @@
 """From files that grow, move and lie to accepted frames."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import tifffile
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
 from site_client.ledger import Stamp
-from site_client.watch import Watcher
+from site_client.watch import Watcher, _stamp
 
 
 @pytest.fixture
@@ -150,3 +151,52 @@ def test_a_reader_that_hangs_costs_the_file_and_not_the_watch(site, tmp_path, fr
     watcher.look(time.monotonic() + 1, threading.Event())
     sleeper.stop()
     assert "no answer within 0.2 s" in reasons(site)["frame-001.tif"]
+
+
+def test_a_folder_that_goes_and_comes_back_is_watched_again(site, watch, frame_of, until) -> None:
+    """As a network share that is unmounted and mounted again: another folder under the same name."""
+    root = site.settings.acquisitions
+    site.acquire(1)
+    until(lambda: site.ledger.counts().acquired == 1)
+    away = root.with_name("away")
+    root.rename(away)
+    until(lambda: "acquisitions" in site.journal.alarms())
+    root.mkdir()
+    until(lambda: "acquisitions" not in site.journal.alarms())
+    site.acquire(2)
+    until(lambda: site.ledger.counts().acquired == 2)
+    assert site.ledger.counts().set_aside == 0
+
+
+def test_a_deleted_file_waits_no_longer_and_a_duplicate_is_a_frame_of_its_own(site, watch, until) -> None:
+    path = site.acquire(1)
+    until(lambda: site.ledger.counts().acquired == 1)
+    copy = path.with_name("copy.tif")
+    copy.write_bytes(path.read_bytes())
+    until(lambda: site.ledger.counts().acquired == 2)
+    moved = path.with_name("moved.tif")
+    path.rename(moved)
+    until(lambda: {str(frame.path) for frame in site.ledger.frames()} == {"moved.tif", "copy.tif"})
+    assert site.ledger.counts().acquired == 2
+
+
+def test_a_clock_that_is_set_back_hides_no_file(site, watch, until) -> None:
+    site.acquire(1)
+    until(lambda: site.ledger.counts().acquired == 1)
+    path = site.acquire(2)
+    os.utime(path, (0, 0))
+    until(lambda: site.ledger.counts().acquired == 2)
+
+
+def test_a_restart_beside_many_known_files_reads_none_of_them(site, inspector, until) -> None:
+    site.settings.acquisitions.mkdir()
+    for number in range(2000):
+        path = site.settings.acquisitions / f"old-{number}.tif"
+        path.touch()
+        site.ledger.set_file_aside(path.name, _stamp(path), "empty", now=0.0)
+    path = site.acquire(1)
+    watcher = Watcher(
+        site.settings, site.memory, inspector, accepted=lambda: None, wrote=lambda: None, own_folders=()
+    )
+    watcher.scan()
+    assert list(watcher._candidates) == [path]
