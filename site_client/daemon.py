@@ -36,6 +36,7 @@ from site_client.loopback.views import Views
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.settings import SiteSettings, read_settings
+from site_client.spool import Spool
 from site_client.status import PAGE_FACT
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 from site_client.upload import Uploader
@@ -100,9 +101,13 @@ class Daemon:
         )
         self._views = Views(self.settings, memory.ledger, folder / "log" / "viewer.log")
         self._desk = Desk(folder, self.settings.site_name, memory, self._views)
-        self._uploader = Uploader(
-            self._client, memory.outbox, self.settings.acquisitions, time.time, pace=self._pace
+        self._spool = Spool(
+            folder / "spool",
+            self.settings.acquisitions,
+            memory.outbox,
+            int(self.settings.spool_gb * 1e9),
         )
+        self._uploader = Uploader(self._client, memory.outbox, self._spool, time.time, pace=self._pace)
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
@@ -192,6 +197,7 @@ class Daemon:
         return LOOK_S
 
     def _upload(self) -> float:
+        self._spool.fill()
         if self._memory.controls.current().paused or not _now_in(self.settings.upload_hours):
             return 1.0
         try:

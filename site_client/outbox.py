@@ -1,5 +1,6 @@
 """Images that are to leave the site: decided once, kept until the coordinator has them."""
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -10,6 +11,7 @@ from model_library.wire.orders import Orders
 from site_client.database import Database
 from site_client.sample_back import Sampling, amended, due
 
+_ITEMS = "SELECT outbox.*, path, size, sha256, field, pixel_size_nm FROM outbox JOIN frames USING (sequence)"
 _SCHEDULE: TypeAdapter[tuple[Sampling, ...]] = TypeAdapter(tuple[Sampling, ...])
 
 
@@ -80,25 +82,18 @@ class Outbox:
     def next(self, now: float) -> OutboxItem | None:
         """Choose the image to send now: first images first, since a campaign waits for them; then by age."""
         row = self._database.row(
-            "SELECT outbox.*, path, size, sha256, field, pixel_size_nm"
-            " FROM outbox JOIN frames USING (sequence)"
-            " WHERE outbox.state = 'queued' AND not_before <= ?"
+            f"{_ITEMS} WHERE outbox.state = 'queued' AND not_before <= ?"
             " ORDER BY purpose <> 'first_images', sequence LIMIT 1",
             (now,),
         )
-        if row is None:
-            return None
-        path = PurePosixPath(row["path"])
-        declaration = ImageDeclaration(
-            purpose=row["purpose"],
-            sequence=row["sequence"],
-            file_name=path.name,
-            bytes=row["size"],
-            sha256=row["sha256"],
-            field=row["field"],
-            pixel_size_nm=row["pixel_size_nm"],
+        return None if row is None else _item(row)
+
+    def queued(self, *, after: int) -> tuple[OutboxItem, ...]:
+        """List the images that are still to be sent, of those queued after the item of this id."""
+        rows = self._database.rows(
+            f"{_ITEMS} WHERE outbox.state = 'queued' AND outbox.id > ? ORDER BY outbox.id", (after,)
         )
-        return OutboxItem(row["id"], declaration, path, row["location"])
+        return tuple(_item(row) for row in rows)
 
     def locate(self, item: OutboxItem, location: str | None) -> None:
         """Remember where the coordinator takes this image, so that a restart resumes there."""
@@ -151,3 +146,17 @@ class Outbox:
     def _fact(self, name: str) -> str | None:
         row = self._database.row("SELECT value FROM facts WHERE name = ?", (name,))
         return None if row is None else str(row["value"])
+
+
+def _item(row: sqlite3.Row) -> OutboxItem:
+    path = PurePosixPath(row["path"])
+    declaration = ImageDeclaration(
+        purpose=row["purpose"],
+        sequence=row["sequence"],
+        file_name=path.name,
+        bytes=row["size"],
+        sha256=row["sha256"],
+        field=row["field"],
+        pixel_size_nm=row["pixel_size_nm"],
+    )
+    return OutboxItem(row["id"], declaration, path, row["location"])

@@ -47,6 +47,7 @@ class SiteSettings(Message):
     upload_hours: tuple[str, ...] = ()
     adaptation_hours: tuple[str, ...] = ()
     least_free_gb: float = Field(default=1.0, ge=0)
+    spool_gb: float = Field(default=20.0, ge=0)
     proxy: str | None = None
     trust: str = Field(default="coordinator", min_length=1)
     loopback: bool = True
@@ -113,6 +114,9 @@ frame_deadline_s = {frame_deadline_s}
 inspect_deadline_s = {inspect_deadline_s}
 # Below so much free space (GB, 1e9 bytes) where results go, nothing is written until there is more.
 least_free_gb = {least_free_gb}
+# Images that wait to be sent are kept in the site's folder too, in case the microscope's folder is emptied:
+# as links where that is possible, else as copies of at most so many GB.
+spool_gb = {spool_gb}
 # When images may be sent, and when networks may be adapted, by this computer's clock; [] is always. Such as
 # ["20:00-06:00", "sat,sun 00:00-24:00"]. Images wait; their order stays.
 upload_hours = {upload_hours}

@@ -13,6 +13,7 @@ from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused
 from site_client.journal import BytesKind
 from site_client.outbox import Outbox, OutboxItem
+from site_client.spool import Spool
 
 _CHUNK_BYTES = 1 << 20
 _CHECKSUM_MISMATCH = 460
@@ -26,8 +27,8 @@ class Uploader:
 
     Parameters
     ----------
-    acquisitions
-        Folder of the images.
+    spool
+        Tells where the images are.
     clock
         Seconds since the epoch.
     pace
@@ -38,14 +39,14 @@ class Uploader:
         self,
         client: CoordinatorClient,
         outbox: Outbox,
-        acquisitions: Path,
+        spool: Spool,
         clock: Callable[[], float],
         *,
         pace: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._outbox = outbox
-        self._acquisitions = acquisitions
+        self._spool = spool
         self._clock = clock
         self._pace = pace
 
@@ -60,7 +61,7 @@ class Uploader:
         item = self._outbox.next(self._clock())
         if item is None:
             return False
-        path = self._acquisitions / item.path
+        path = self._spool.path(item)
         try:
             found = sha256_file(path)
         except OSError as error:
@@ -68,6 +69,7 @@ class Uploader:
             return True
         if found != item.declaration.sha256:
             self._outbox.lost(item, f"{item.path} has changed since it was accepted")
+            self._spool.drop(item)
             return True
         try:
             self._deliver(item, path)
@@ -84,12 +86,14 @@ class Uploader:
             raise refusal
         else:
             self._outbox.refused(item, str(refusal))
+            self._spool.drop(item)
 
     def _deliver(self, item: OutboxItem, path: Path) -> None:
         location = item.location or self._declare(item)
         answer = self._client.call("HEAD", location, headers=_TUS)
         if reason := answer.headers.get("Synoptic-Refused"):
             self._outbox.refused(item, reason)
+            self._spool.drop(item)
             return
         offset = _offset(answer)
         with path.open("rb") as file:
@@ -99,6 +103,7 @@ class Uploader:
                 offset = self._send_chunk(item, location, offset, chunk)
                 self._pace(len(chunk))
         self._outbox.delivered(item, now=self._clock())
+        self._spool.drop(item)
 
     def _declare(self, item: OutboxItem) -> str:
         declaration = base64.b64encode(item.declaration.model_dump_json().encode()).decode()

@@ -15,6 +15,7 @@ from site_client.identity import enrol, read_identity
 from site_client.journal import BytesKind
 from site_client.ledger import Header, Stamp
 from site_client.settings import read_settings
+from site_client.spool import Spool
 from site_client.upload import Uploader
 
 
@@ -29,7 +30,8 @@ def client(enrolled) -> Iterator[CoordinatorClient]:
 
 @pytest.fixture
 def uploader(enrolled, client) -> Uploader:
-    return Uploader(client, enrolled.outbox, enrolled.settings.acquisitions, time.time)
+    spool = Spool(enrolled.folder / "spool", enrolled.settings.acquisitions, enrolled.outbox, 1 << 30)
+    return Uploader(client, enrolled.outbox, spool, time.time)
 
 
 def accept(site, number: int, content: bytes | None = None) -> None:

@@ -1,0 +1,111 @@
+"""Images that wait to be sent, kept where nobody tidies up: the microscope's folder may be emptied."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import structlog
+
+from model_library.images.durable import sync_folder
+from site_client.outbox import Outbox, OutboxItem
+
+_LOG = structlog.get_logger("site")
+
+
+class Spool:
+    """A second name (a hard link) for each file that is to be sent, or a copy where that is impossible.
+
+    Parameters
+    ----------
+    folder
+        The spool; made if absent.
+    acquisitions
+        Where the files are.
+    outbox
+        What is to be sent.
+    quota_bytes
+        What the spool may take: copies, and links to files that were deleted since. Beyond it images are
+        sent from where they are.
+    """
+
+    def __init__(self, folder: Path, acquisitions: Path, outbox: Outbox, quota_bytes: int) -> None:
+        self._folder = folder
+        self._acquisitions = acquisitions
+        self._outbox = outbox
+        self._quota_bytes = quota_bytes
+        self._seen = 0
+        self._swept = False
+
+    def fill(self) -> None:
+        """Keep what was queued since the last time; the first time also drop what is no longer queued."""
+        if not self._swept:
+            self._sweep()
+            self._swept = True
+        new = self._outbox.queued(after=self._seen)
+        if not new:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        room = self._quota_bytes - self._held_bytes()
+        for item in new:
+            room -= self._keep(item, room)
+        sync_folder(self._folder)
+        self._seen = new[-1].id
+
+    def path(self, item: OutboxItem) -> Path:
+        """Tell where to read an image: in the spool, else where it was acquired."""
+        kept = self._kept(item)
+        return kept if kept.exists() else self._acquisitions / item.path
+
+    def drop(self, item: OutboxItem) -> None:
+        """Forget an image that was sent or given up."""
+        self._kept(item).unlink(missing_ok=True)
+
+    def _kept(self, item: OutboxItem) -> Path:
+        return self._folder / f"{item.id}-{item.declaration.sha256[:16]}"
+
+    def _keep(self, item: OutboxItem, room: int) -> int:
+        """Keep one image; returns how many bytes that takes now."""
+        source, kept = self._acquisitions / item.path, self._kept(item)
+        if kept.exists():
+            return 0
+        try:
+            if room < item.declaration.bytes:
+                raise OSError(errno.EDQUOT, "spool_gb is used up")
+            return 0 if _linked(source, kept) else _copied(source, kept)
+        except OSError as error:
+            # It is sent from where it is, as long as it is there.
+            _LOG.warning("not-spooled", path=str(item.path), reason=str(error))
+            return 0
+
+    def _held_bytes(self) -> int:
+        """Count what the disk would have back without the spool: copies, and links to deleted files."""
+        stats = [path.stat() for path in self._folder.iterdir()]
+        return sum(each.st_size for each in stats if each.st_nlink == 1)
+
+    def _sweep(self) -> None:
+        """Remove what a crash left behind: halves, and what has been sent."""
+        wanted = {self._kept(item).name for item in self._outbox.queued(after=0)}
+        for path in self._folder.iterdir() if self._folder.is_dir() else ():
+            if path.name not in wanted:
+                path.unlink(missing_ok=True)
+
+
+def _linked(source: Path, kept: Path) -> bool:
+    try:
+        kept.hardlink_to(source)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOSPC):
+            raise
+        # Another file system, or one without links, such as many network shares.
+        return False
+    return True
+
+
+def _copied(source: Path, kept: Path) -> int:
+    partial = kept.with_suffix(".partial")
+    shutil.copyfile(source, partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(kept)
+    return kept.stat().st_size
