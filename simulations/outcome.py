@@ -45,12 +45,13 @@ class Methods(Message):
 
 
 class Frames(Message):
-    """acquired = reconstructed + waiting + set_aside; `returned` is every `every_n`-th."""
+    """acquired = reconstructed + waiting + set_aside + skipped; `returned` is every `every_n`-th."""
 
     acquired: int
     reconstructed: int
     waiting: int
     set_aside: int
+    skipped: int
     returned: int
     every_n: int
 
@@ -228,7 +229,7 @@ def _site(closed: Closed) -> SiteOutcome:
     first = seen.campaigns[0].release("first") if seen.campaigns else None
     service = None if status is None else status.in_service
     counts = {} if status is None else status.frames.model_dump()
-    none = dict.fromkeys(("acquired", "reconstructed", "waiting", "set_aside", "returned"), 0)
+    none = dict.fromkeys(("acquired", "reconstructed", "waiting", "set_aside", "skipped", "returned"), 0)
     return SiteOutcome(
         name=site.name,
         task=task_in_words(site.task),

@@ -54,7 +54,7 @@ class SiteStatus(Message):
     releases: tuple[InstalledRelease, ...]
     throughput_mpix_per_s: float | None
     acquisition_mpix_per_s: float | None
-    backlog: Backlog
+    backlog: Backlog = Backlog(waiting=0, waiting_mpix=0.0)
     backlog_max: int
     bytes_out: dict[BytesKind, int]
     outbox: dict[ImagePurpose, OutboxCounts]

@@ -275,6 +275,7 @@ def test_complete_run_says_so_and_holds_the_keys_that_were_asked_for() -> None:
         "reconstructed": 8,
         "waiting": 0,
         "set_aside": 0,
+        "skipped": 0,
         "returned": 1,
         "every_n": 5,
     }
