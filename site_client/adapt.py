@@ -17,7 +17,9 @@ from model_library.images.frame import Grey
 from model_library.networks.build import build, in_channels, out_channels, scale
 from model_library.networks.normalisation import freeze_statistics
 from model_library.training.fit import FitConfig, FitProgress, fit
+from model_library.training.objectives import Objective, PairObjective
 from model_library.training.pairs import RecorruptedPairs
+from model_library.training.proximal import ProximalObjective
 from model_library.wire.tasks import Segment
 from site_client.errors import AdaptationRefused
 
@@ -117,7 +119,10 @@ def adapt(
     def note(progress: FitProgress) -> None:
         losses.append(progress.loss)
 
-    reached = fit(start, pairs, _fit_config(plan), progress=note, stop=stop).module.state_dict()
+    objective: Objective = PairObjective(pairs)
+    if plan.proximal:
+        objective = ProximalObjective(objective, start, plan.proximal)
+    reached = fit(start, objective, _fit_config(plan), progress=note, stop=stop).module.state_dict()
     if not losses:
         raise AdaptationRefused("expected time for at least one step, found none left")
     update = {

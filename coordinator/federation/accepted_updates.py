@@ -4,15 +4,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from coordinator.federation.checkpoint import encode_weights, read_weights
 from coordinator.federation.claim import Claim
-from coordinator.federation.fleet import Reply
+from coordinator.federation.fleet import Reply, Weights
 from coordinator.federation.plan import FederationFileError
+from coordinator.federation.stored_arrays import StoredArrays
 from model_library.images.durable import write_durably
 
 _REPORT, _BASE = "report", "base_sha256"
@@ -44,9 +43,9 @@ class AcceptedUpdates:
         found = {instrument_id: self._recall(instrument_id) for instrument_id in instrument_ids}
         return {instrument_id: reply for instrument_id, reply in found.items() if reply is not None}
 
-    def load(self, instrument_id: str) -> dict[str, NDArray[Any]]:
-        """Read the changes of the weights by key, as they came."""
-        return read_weights(self._file(instrument_id))
+    def load(self, instrument_id: str) -> Weights:
+        """Open the changes of the weights by key, as they came; each is read when it is asked for."""
+        return StoredArrays(self._file(instrument_id))
 
     def forget(self) -> None:
         """Delete them; the checkpoint holds what they came to."""
@@ -67,6 +66,6 @@ class AcceptedUpdates:
                 notes = file.metadata() or {}
             if notes.get(_BASE) != self.base_sha256 or _REPORT not in notes:
                 return None
-            return Reply(path.stem, self.load(instrument_id), notes[_REPORT])
+            return Reply(path.stem, read_weights(path), notes[_REPORT])
         except (FileNotFoundError, SafetensorError, FederationFileError):
             return None

@@ -6,6 +6,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from coordinator.errors import CoordinatorError
+from coordinator.federation.algorithms import Algorithm, FedAvg, FedProx, fewest_updates
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.images.durable import write_durably
 from model_library.networks.config import NetworkConfig
@@ -54,6 +55,7 @@ class FederationPlan(Message):
     most_examples: int = Field(default=10_000, ge=1)
     clip_norm: float = Field(default=0.5, gt=0)
     most_frames: int = Field(default=64, ge=1)
+    algorithm: Algorithm = FedAvg()
 
     @model_validator(mode="after")
     def _members_suffice(self) -> Self:
@@ -61,6 +63,11 @@ class FederationPlan(Message):
             raise ValueError("expected each instrument once among the members")
         if self.quorum > len(self.members):
             raise ValueError(f"expected a quorum of at most {len(self.members)} members, found {self.quorum}")
+        fewest = fewest_updates(self.algorithm)
+        if self.quorum < fewest:
+            raise ValueError(
+                f"expected a quorum of at least {fewest} for {self.algorithm.kind}, found {self.quorum}"
+            )
         return self
 
     def site(self, instrument_id: str) -> str:
@@ -82,6 +89,7 @@ class FederationPlan(Message):
             seed=self.seed + number,
             most_frames=self.most_frames,
             deadline_s=self.round_s,
+            proximal=self.algorithm.mu if isinstance(self.algorithm, FedProx) else 0.0,
         )
 
 
@@ -119,13 +127,16 @@ class RoundRecord(Message):
 class Checkpoint(Message):
     """The weights after a number of completed rounds, and what happened in these.
 
-    `plan_sha256` is the digest of the plan under which they were run.
+    `plan_sha256` is the digest of the plan under which they were run. `state` names the file of what
+    the server optimiser remembers, for algorithms that have one.
     """
 
     completed: int = Field(ge=1)
     weights: str
     sha256: str
     plan_sha256: str
+    state: str | None = None
+    state_sha256: str | None = None
     rounds: tuple[RoundRecord, ...]
 
 

@@ -9,7 +9,7 @@ import structlog
 
 from coordinator.errors import CoordinatorError
 from coordinator.federation.accepted_updates import AcceptedUpdates
-from coordinator.federation.aggregation import aggregate
+from coordinator.federation.aggregation import State, aggregate
 from coordinator.federation.checkpoint import (
     encode_weights,
     read_checkpoint,
@@ -29,6 +29,7 @@ from coordinator.federation.plan import (
     read_outcome,
     write_outcome,
 )
+from coordinator.federation.stored_arrays import StoredArrays
 from model_library.signing.digests import sha256_bytes
 
 _POLL_S = 0.5
@@ -106,10 +107,10 @@ class _Rounds:
         # Only the first round of a process waits for everybody; the others go on with a quorum.
         wanted = len(self.plan.members)
         try:
-            weights, found = self._resume()
+            weights, state, found = self._resume()
             records.extend(found)
             while len(records) < self.plan.rounds:
-                weights = self._complete(weights, records, wanted)
+                weights, state = self._complete(weights, state, records, wanted)
                 wanted = self.plan.quorum
         except RoundsFailed as failure:
             return FederationOutcome(state="failed", cause=str(failure), rounds=(*records, failure.record))
@@ -118,15 +119,18 @@ class _Rounds:
         final = weights_file(self.plan.rounds)
         return FederationOutcome(state="completed", rounds=tuple(records), weights=final)
 
-    def _resume(self) -> tuple[Weights, tuple[RoundRecord, ...]]:
+    def _resume(self) -> tuple[Weights, State, tuple[RoundRecord, ...]]:
         checkpoint = read_checkpoint(self.folder)
         if checkpoint is None:
-            return read_start(self.folder), ()
+            return read_start(self.folder), {}, ()
         _log.info("resumed", completed=checkpoint.completed)
         AcceptedUpdates(self.folder, checkpoint.completed, "", self.claim).forget()
-        return read_weights(self.folder / checkpoint.weights), checkpoint.rounds
+        state = {} if checkpoint.state is None else StoredArrays(self.folder / checkpoint.state)
+        return read_weights(self.folder / checkpoint.weights), state, checkpoint.rounds
 
-    def _complete(self, weights: Weights, records: list[RoundRecord], wanted: int) -> Weights:
+    def _complete(
+        self, weights: Weights, state: State, records: list[RoundRecord], wanted: int
+    ) -> tuple[Weights, State]:
         number = len(records) + 1
         base_sha256 = sha256_bytes(encode_weights(weights))
         updates = AcceptedUpdates(self.folder, number, base_sha256, self.claim)
@@ -135,16 +139,18 @@ class _Rounds:
         online = self._await_online(gathering, wanted)
         started_at, began = self.clock.unix(), self.clock.monotonic()
         attempt, shortage = self._gather(gathering, online)
-        joined = weights if shortage else aggregate(weights, gathering.contributions())
-        record = gathering.record(started_at, self.clock.monotonic() - began, attempt)
         if shortage:
-            raise RoundsFailed(shortage, record)
+            raise RoundsFailed(
+                shortage, gathering.record(started_at, self.clock.monotonic() - began, attempt)
+            )
+        joined = aggregate(weights, gathering.contributions(), self.plan.algorithm, state)
+        record = gathering.record(started_at, self.clock.monotonic() - began, attempt)
         records.append(record)
         with self.claim.held():
-            write_checkpoint(self.folder, joined, records)
+            write_checkpoint(self.folder, joined.network, records, joined.state)
         updates.forget()
         _log.info("completed", **record.model_dump(include={"number", "contributed", "seconds", "attempt"}))
-        return joined
+        return joined.network, joined.state
 
     def _gather(self, gathering: Gathering, online: frozenset[str]) -> tuple[int, str | None]:
         """Return the attempts made, and in words what is missing to the quorum."""

@@ -20,7 +20,8 @@ class AdaptationPlan(Message):
     """What a site is to do with the weights that come along.
 
     `number` counts rounds from 1. `deadline_s` is the time for the whole round; the site stops
-    training early enough to answer in time.
+    training early enough to answer in time. `proximal` weighs half the squared distance to the weights
+    that came along, which is added to the loss (FedProx; 0: nothing is).
     """
 
     federation_id: str
@@ -36,6 +37,7 @@ class AdaptationPlan(Message):
     seed: int = 0
     most_frames: int = Field(default=64, ge=1)
     deadline_s: float = Field(gt=0)
+    proximal: float = Field(default=0.0, ge=0)
 
 
 class AdaptationReport(Message):

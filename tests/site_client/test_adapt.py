@@ -198,3 +198,11 @@ def test_a_frame_whose_noise_the_detector_cuts_off_is_left_out() -> None:
     material = Material.of([TrainingFrame(each, f"stage:{number}") for number, each in enumerate(pixels)])
 
     assert [each.field for each in material.frames] == ["stage:0", "stage:2"]
+
+
+def test_a_site_that_is_held_near_the_network_moves_less() -> None:
+    moved = [
+        sum(float(np.square(values).sum()) for values in adapted(plan=plan_of(proximal=mu))[0].values())
+        for mu in (0.0, 1e4)
+    ]
+    assert moved[1] < moved[0]

@@ -75,7 +75,7 @@ def expected(plan: FederationPlan, members: dict[str, Site]) -> Weights:
         for key, (update, report) in answers.items():
             examples = AdaptationReport.model_validate_json(report).examples
             contributions[key] = Contribution(examples, lambda update=update: update)
-        weights = aggregate(weights, contributions)
+        weights = aggregate(weights, contributions).network
     return weights
 
 
