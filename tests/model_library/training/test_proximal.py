@@ -74,4 +74,5 @@ def test_it_judges_as_what_it_holds():
     held = ProximalObjective(plain, module(), 1.0)
     assert isinstance(held, Objective)
     assert held.can_judge
-    assert held.judge(module(), CONFIG) == plain.judge(module(), CONFIG)
+    with torch.no_grad():
+        assert held.judge(module(), CONFIG) == plain.judge(module(), CONFIG)
