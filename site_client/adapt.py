@@ -99,7 +99,8 @@ def adapt(
     Returns
     -------
     tuple
-        What to add to each array of `weights`, float32, and the report.
+        What to add to each array of `weights` that is trained - those that the plan lets travel and
+        those that it keeps here -, float32, and the report.
 
     Raises
     ------
@@ -125,8 +126,11 @@ def adapt(
     reached = fit(start, objective, _fit_config(plan), progress=note, stop=stop).module.state_dict()
     if not losses:
         raise AdaptationRefused("expected time for at least one step, found none left")
+    trained = {*plan.sends(weights), *plan.keeps}
     update = {
-        key: np.ascontiguousarray(reached[key].detach().numpy() - before) for key, before in weights.items()
+        key: np.ascontiguousarray(reached[key].detach().numpy() - before)
+        for key, before in weights.items()
+        if key in trained
     }
     report = AdaptationReport(
         federation_id=plan.federation_id,
@@ -191,5 +195,10 @@ def _module(weights: Weights, plan: AdaptationPlan) -> nn.Module:
             raise WeightsError(f"expected finite float32 weights, found others in {key}")
     state = {key: torch.from_numpy(values.copy()) for key, values in weights.items()}
     module.load_state_dict(state, strict=True, assign=True)
-    # Statistics of one site are those of no other: what travels and is averaged leaves them alone.
-    return freeze_statistics(module.requires_grad_(True))
+    trained = {*plan.sends(weights), *plan.keeps}
+    for key, parameter in module.named_parameters():
+        parameter.requires_grad_(key in trained)
+    # Statistics of one site are those of no other: where they are averaged, they are left alone.
+    return (
+        module if set(plan.keeps) & {key for key, _ in module.named_buffers()} else freeze_statistics(module)
+    )

@@ -14,7 +14,7 @@ from coordinator.federation.plan import FederationFileError
 from coordinator.federation.stored_arrays import StoredArrays
 from model_library.images.durable import write_durably
 
-_REPORT, _BASE = "report", "base_sha256"
+_REPORT, _BASE, _BYTES = "report", "base_sha256", "bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,10 @@ class AcceptedUpdates:
         """Keep an update that was accepted, durably."""
         assert reply.update is not None
         assert reply.report is not None
-        content = encode_weights(reply.update, {_REPORT: reply.report, _BASE: self.base_sha256})
+        notes = {_REPORT: reply.report, _BASE: self.base_sha256}
+        if reply.packed_bytes is not None:
+            notes[_BYTES] = str(reply.packed_bytes)
+        content = encode_weights(reply.update, notes)
         with self.claim.held():
             self._room.mkdir(exist_ok=True)
             write_durably(self._file(instrument_id), content)
@@ -66,6 +69,7 @@ class AcceptedUpdates:
                 notes = file.metadata() or {}
             if notes.get(_BASE) != self.base_sha256 or _REPORT not in notes:
                 return None
-            return Reply(path.stem, read_weights(path), notes[_REPORT])
+            packed_bytes = int(notes[_BYTES]) if _BYTES in notes else None
+            return Reply(path.stem, read_weights(path), notes[_REPORT], packed_bytes=packed_bytes)
         except (FileNotFoundError, SafetensorError, FederationFileError):
             return None

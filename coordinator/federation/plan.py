@@ -11,6 +11,7 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.images.durable import write_durably
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
+from model_library.wire.delta_coding import Encoding
 from model_library.wire.tasks import Task
 
 PLAN_FILE, START_FILE, OUTCOME_FILE = "plan.json", "start.safetensors", "outcome.json"
@@ -36,7 +37,8 @@ class FederationPlan(Message):
 
     `assemble_s` bounds the wait for members, `round_s` one attempt at a round (a round has at most
     two). `most_examples` is the largest count that a site is believed. `clip_norm` bounds an update:
-    its Euclidean norm relative to that of the weights.
+    its Euclidean norm relative to that of the weights. `encoding`, `travels` and `keeps` are as in
+    `AdaptationPlan`.
     """
 
     federation_id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -56,6 +58,9 @@ class FederationPlan(Message):
     clip_norm: float = Field(default=0.5, gt=0)
     most_frames: int = Field(default=64, ge=1)
     algorithm: Algorithm = FedAvg()
+    encoding: Encoding = "int8"
+    travels: tuple[str, ...] | None = None
+    keeps: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _members_suffice(self) -> Self:
@@ -89,6 +94,9 @@ class FederationPlan(Message):
             seed=self.seed + number,
             most_frames=self.most_frames,
             deadline_s=self.round_s,
+            encoding=self.encoding,
+            travels=self.travels,
+            keeps=self.keeps,
             proximal=self.algorithm.mu if isinstance(self.algorithm, FedProx) else 0.0,
         )
 

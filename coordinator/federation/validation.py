@@ -45,9 +45,9 @@ def examine(reply: Reply, weights: Weights, adaptation: AdaptationPlan, plan: Fe
     reply
         As it came.
     weights
-        Those that were sent; the update must have the same keys and shapes, in float32.
+        Those that were sent; the update must have their shapes, in float32.
     adaptation
-        The round's plan that was sent with them.
+        The round's plan that was sent with them; says which keys come back.
     plan
         States the bounds.
 
@@ -62,9 +62,10 @@ def examine(reply: Reply, weights: Weights, adaptation: AdaptationPlan, plan: Fe
     if reply.update is None or reply.report is None:
         raise UpdateRefused("no update: it answered without one, or without a report")
     report = _report(reply.report, adaptation, plan)
-    _check_form(reply.update, weights)
+    asked = {key: weights[key] for key in adaptation.sends(weights)}
+    _check_form(reply.update, asked)
     _check_finite(reply.update)
-    return Accepted(report, _shrink(reply.update, weights, plan.clip_norm))
+    return Accepted(report, _shrink(reply.update, asked, plan.clip_norm))
 
 
 def norm(weights: Weights) -> float:

@@ -1,15 +1,19 @@
 """One round of a federation, as the coordinator plans it and a site reports it; both travel over Flower."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
+from model_library.wire.delta_coding import Encoding
 from model_library.wire.tasks import Task
 
 PACKED = "safetensors"
 """Name of the only array (uint8) in the records `weights` and `update`: the bytes of a safetensors file.
+
+That of an update is packed (`model_library.wire.delta_coding`).
 
 Flower carries every array in requests of its own at each of four hops; with the 36 arrays of a U-Net
 a round of three sites spent some 25 s on them.
@@ -21,7 +25,10 @@ class AdaptationPlan(Message):
 
     `number` counts rounds from 1. `deadline_s` is the time for the whole round; the site stops
     training early enough to answer in time. `proximal` weighs half the squared distance to the weights
-    that came along, which is added to the loss (FedProx; 0: nothing is).
+    that came along, which is added to the loss (FedProx; 0: nothing is). `encoding` is that of the
+    update. `travels` are the keys that are trained and come back (None: all); `keeps` are trained as
+    well, but stay at the site, which puts its own in the place of those that come (FedBN). All other
+    arrays stay as they came.
     """
 
     federation_id: str
@@ -38,6 +45,14 @@ class AdaptationPlan(Message):
     most_frames: int = Field(default=64, ge=1)
     deadline_s: float = Field(gt=0)
     proximal: float = Field(default=0.0, ge=0)
+    encoding: Encoding = "int8"
+    travels: tuple[str, ...] | None = None
+    keeps: tuple[str, ...] = ()
+
+    def sends(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Tell which arrays of a network come back as an update, sorted."""
+        sent = set(keys) if self.travels is None else set(keys) & set(self.travels)
+        return tuple(sorted(sent - set(self.keeps)))
 
 
 class AdaptationReport(Message):
