@@ -100,7 +100,5 @@ def fewest_updates(algorithm: Algorithm) -> int:
     match algorithm:
         case MultiKrum(byzantine=f, keep=keep):
             return max(2 * f + 3, keep or 1)
-        case FedBuff(buffer=buffer):
-            return buffer
         case _:
             return 1

@@ -18,7 +18,7 @@ class Reply:
 
     `update` holds changes of the weights by key, as sent and not yet believed; `report` is the JSON
     of an `AdaptationReport`, not yet believed either. `packed_bytes` is the size of the update as it
-    came; None where it came as it is.
+    came; None where it came as it is. `malformed`: the error is that what came cannot be read.
     """
 
     message_id: str
@@ -26,6 +26,7 @@ class Reply:
     report: str | None = None
     error: str | None = None
     packed_bytes: int | None = None
+    malformed: bool = False
 
     @property
     def size_bytes(self) -> int:

@@ -103,7 +103,7 @@ class GridFleet:
             raise
         except Exception as failure:
             # Whatever unpacking raises is the doing of the site; a lost engine shows as above.
-            return [Reply(message_id, error=f"its reply does not unpack: {failure!r}")]
+            return [Reply(message_id, error=f"its reply does not unpack: {failure!r}", malformed=True)]
         # An error reply names no node of its own, only the message that it answers.
         return [
             _read(message_id, each, self._most_bytes)
@@ -139,7 +139,7 @@ def _read(message_id: str, message: Message, most: int) -> Reply:
         packed = array_bytes(update[PACKED])
         return Reply(message_id, unpack(packed, most), text, packed_bytes=len(packed))
     except (KeyError, TypeError, ValueError, CodingError) as failure:
-        return Reply(message_id, error=f"its reply is malformed: {failure}")
+        return Reply(message_id, error=f"its reply is malformed: {failure}", malformed=True)
 
 
 def array_bytes(array: Array) -> bytes:

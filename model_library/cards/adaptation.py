@@ -1,9 +1,9 @@
 """One round of a federation, as the coordinator plans it and a site reports it; both travel over Flower."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
@@ -60,6 +60,8 @@ class AdaptationReport(Message):
 
     `examples` counts the frames trained on; it weighs the update, within bounds that the
     coordinator sets. `fields` are their fields of view, on which the result must not be scored.
+    `judged_before` and `judged_after` are mean losses, of the network as it came and as it went, on
+    `judged_frames` other frames; None where there were too few to spare any.
     """
 
     federation_id: str
@@ -70,3 +72,13 @@ class AdaptationReport(Message):
     loss_first: float
     loss_last: float
     train_s: float = Field(ge=0)
+    judged_before: float | None = None
+    judged_after: float | None = None
+    judged_frames: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _judged_whole(self) -> Self:
+        judged = self.judged_frames > 0
+        if judged != (self.judged_before is not None) or judged != (self.judged_after is not None):
+            raise ValueError("expected both losses with the number of frames judged on, or none of them")
+        return self
