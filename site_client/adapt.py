@@ -16,8 +16,8 @@ from model_library.errors import ImageError, WeightsError
 from model_library.images.frame import Grey
 from model_library.networks.build import build, in_channels, out_channels, scale
 from model_library.networks.normalisation import freeze_statistics
-from model_library.training.fit import FitConfig, FitProgress, fit
-from model_library.training.objectives import Objective, PairObjective
+from model_library.training.fit import FitConfig, fit
+from model_library.training.objectives import PairObjective
 from model_library.training.pairs import RecorruptedPairs
 from model_library.training.proximal import ProximalObjective
 from model_library.wire.tasks import Segment
@@ -27,6 +27,9 @@ Weights = Mapping[str, NDArray[np.float32]]
 """Arrays of a module's state by key."""
 
 _FRAMES_FOR_NOISE = 16
+_FRAMES_PER_SPARED = 8
+"""One frame in so many is never trained on in a federation: the networks of its rounds are judged there."""
+_JUDGED_PATCHES = 32
 _NOISE_TOLERANCE = 1.25
 """Noise measured on single frames of 320 x 320 pixels scatters by a few per cent; half the dose is 1.41."""
 
@@ -114,18 +117,19 @@ def adapt(
     frames = _usable(material, plan)
     begun = clock()
     start = _module(weights, plan)
-    pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=material.noise)
-    losses: list[float] = []
-
-    def note(progress: FitProgress) -> None:
-        losses.append(progress.loss)
-
-    objective: Objective = PairObjective(pairs)
-    if plan.proximal:
-        objective = ProximalObjective(objective, start, plan.proximal)
-    reached = fit(start, objective, _fit_config(plan), progress=note, stop=stop).module.state_dict()
+    spared = len(frames) // _FRAMES_PER_SPARED
+    frames, judged = frames[: len(frames) - spared], frames[len(frames) - spared :]
+    objective = _objective(frames, judged, material.noise)
+    fitted = fit(
+        start,
+        ProximalObjective(objective, start, plan.proximal) if plan.proximal else objective,
+        _fit_config(plan),
+        stop=stop,
+    )
+    losses = fitted.losses
     if not losses:
         raise AdaptationRefused("expected time for at least one step, found none left")
+    reached = fitted.module.state_dict()
     trained = {*plan.sends(weights), *plan.keeps}
     update = {
         key: np.ascontiguousarray(reached[key].detach().numpy() - before)
@@ -136,13 +140,35 @@ def adapt(
         federation_id=plan.federation_id,
         number=plan.number,
         examples=len(frames),
-        fields=tuple(sorted({frame.field for frame in frames})),
+        fields=tuple(sorted({frame.field for frame in (*frames, *judged)})),
         steps=len(losses),
         loss_first=losses[0],
         loss_last=losses[-1],
         train_s=max(0.0, clock() - begun),
+        **_judged(objective, plan, start, fitted.module, spared),
     )
     return update, report
+
+
+def _objective(
+    frames: Sequence[TrainingFrame], judged: Sequence[TrainingFrame], noise: NoiseModel
+) -> PairObjective:
+    pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=noise)
+    if not judged:
+        return PairObjective(pairs)
+    return PairObjective(pairs, RecorruptedPairs(images=[frame.pixels for frame in judged], noise=noise))
+
+
+def _judged(
+    objective: PairObjective, plan: AdaptationPlan, start: nn.Module, reached: nn.Module, frames: int
+) -> dict[str, float]:
+    """Judge both networks on the same patches of spared frames, in every round the same ones."""
+    if not frames:
+        return {}
+    config = _fit_config(plan).model_copy(update={"seed": 0, "batch": _JUDGED_PATCHES})
+    with torch.no_grad():
+        before, after = objective.judge(start, config), objective.judge(reached, config)
+    return {"judged_before": before, "judged_after": after, "judged_frames": frames}
 
 
 def _usable(material: Material, plan: AdaptationPlan) -> Sequence[TrainingFrame]:

@@ -206,3 +206,18 @@ def test_a_site_that_is_held_near_the_network_moves_less() -> None:
         for mu in (0.0, 1e4)
     ]
     assert moved[1] < moved[0]
+
+
+def test_the_network_is_judged_before_and_after_on_frames_that_are_spared() -> None:
+    material = material_of((64,) * 16, tuple(f"stage:{number}" for number in range(16)))
+    _, few = adapted(material)
+    _, many = adapted(material, plan=plan_of(steps=60, learning_rate=3e-3))
+    assert (many.examples, many.judged_frames) == (14, 2)
+    assert many.judged_before == few.judged_before
+    assert many.judged_after < many.judged_before
+    assert "stage:15" in many.fields
+
+
+def test_of_few_frames_none_is_spared() -> None:
+    _, report = adapted()
+    assert (report.judged_frames, report.judged_before, report.judged_after) == (0, None, None)
