@@ -160,9 +160,9 @@ def aggregate(
     return aggregation.finish()
 
 
-def blocks(size: int) -> Iterator[slice]:
+def blocks(size: int, block: int = BLOCK) -> Iterator[slice]:
     """Cut a flat array into blocks that fit into a cache."""
-    return (slice(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK))
+    return (slice(first, min(first + block, size)) for first in range(0, size, block))
 
 
 def merged(array: NDArray[Any], change: NDArray[np.float64]) -> NDArray[Any]:

@@ -23,6 +23,8 @@ from coordinator.federation.algorithms import FedAdam, FedYogi
 from coordinator.federation.fleet import Weights
 
 _FIRST, _SECOND, _STEPS = "first.", "second.", "steps"
+_STEP_BLOCK = BLOCK // 8
+"""Of the optimiser's formulas, which need several such blocks at once."""
 
 
 @dataclass
@@ -111,13 +113,11 @@ class ServerOptimised:
         _refuse_none(self._sum)
         steps = int(self._state[_STEPS]) + 1 if _STEPS in self._state else 1
         rate = self._rate(steps)
-        changed = set(self._sum.totals)
         state: dict[str, NDArray[Any]] = {_STEPS: np.array(steps, np.int64)}
-        network: dict[str, NDArray[Any]] = {}
-        for key, array in self._network.items():
-            if key not in changed:
-                network[key] = array
-                continue
+        network = dict(self._network)
+        # The largest first: while an array is worked on, its sum and its moments are both in memory.
+        for key in sorted(self._sum.totals, key=lambda key: (-self._network[key].size, key)):
+            array = self._network[key]
             first = self._moment(_FIRST + key, array.shape)
             second = self._moment(_SECOND + key, array.shape)
             mean = self._sum.pop(key)
@@ -150,7 +150,7 @@ class ServerOptimised:
     ) -> None:
         """Turn the mean update into the optimiser's, and move its moments, in place."""
         wanted = self._algorithm
-        for block in blocks(mean.size):
+        for block in blocks(mean.size, _STEP_BLOCK):
             delta = mean[block]
             square = np.square(delta)
             m = wanted.beta_1 * first[block].astype(np.float64) + (1 - wanted.beta_1) * delta

@@ -1,13 +1,17 @@
 """Whether a site's update can be believed; nothing that fails here reaches the aggregate."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from coordinator.errors import CoordinatorError
+from coordinator.federation.aggregation import blocks
 from coordinator.federation.algorithms import FedBuff
 from coordinator.federation.fleet import Reply, Weights
 from coordinator.federation.plan import FederationPlan
@@ -114,14 +118,17 @@ def refuse_stale(rounds: int, plan: FederationPlan) -> None:
 
 def norm(weights: Weights) -> float:
     """Euclidean norm over all arrays, in float64."""
-    squares = (float(np.sum(np.square(array, dtype=np.float64))) for array in weights.values())
-    return float(np.sqrt(sum(squares)))
+    return math.sqrt(sum(_square(array.reshape(-1)) for array in weights.values()))
 
 
 def one_line(text: str) -> str:
     """Text of a site's on one line: printable and bounded."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= _LONGEST_CAUSE else f"{words[:_LONGEST_CAUSE]}..."
+
+
+def _square(flat: NDArray[Any]) -> float:
+    return sum(float(np.square(flat[block], dtype=np.float64).sum()) for block in blocks(flat.size))
 
 
 def _report(text: str, adaptation: AdaptationPlan, plan: FederationPlan) -> AdaptationReport:
