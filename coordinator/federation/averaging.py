@@ -117,18 +117,20 @@ class ServerOptimised:
         network = dict(self._network)
         # The largest first: while an array is worked on, its sum and its moments are both in memory.
         for key in sorted(self._sum.totals, key=lambda key: (-self._network[key].size, key)):
-            array = self._network[key]
-            first = self._moment(_FIRST + key, array.shape)
-            second = self._moment(_SECOND + key, array.shape)
-            mean = self._sum.pop(key)
-            self._step(mean.reshape(-1), first.reshape(-1), second.reshape(-1), rate)
-            network[key] = merged(array, mean)
-            state |= {_FIRST + key: first, _SECOND + key: second}
+            network[key], state[_FIRST + key], state[_SECOND + key] = self._moved(key, rate)
         return Aggregated(network, state)
 
     def copies(self, updates: int) -> float:  # noqa: ARG002
         """See `Aggregation`; the sum makes room for the new moments, array by array."""
         return 4.0
+
+    def _moved(self, key: str, rate: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return an array after the step, and its moments; nothing else of it stays in memory."""
+        array = self._network[key]
+        first, second = self._moment(_FIRST + key, array.shape), self._moment(_SECOND + key, array.shape)
+        mean = self._sum.pop(key)
+        self._step(mean.reshape(-1), first.reshape(-1), second.reshape(-1), rate)
+        return merged(array, mean), first, second
 
     def _moment(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.array(self._state[key], np.float32) if key in self._state else np.zeros(shape, np.float32)
