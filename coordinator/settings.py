@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from coordinator.errors import NotFounded, Unprocessable
 from coordinator.federation.algorithms import Algorithm, FedAvg, fewest_updates
 from coordinator.federation.schedule import Schedule
-from model_library.wire.delta_coding import Encoding
+from model_library.wire.federation import Encoding
 
 MIB = 1024 * 1024
 ACCESS_KEY = "access_tokens.key"

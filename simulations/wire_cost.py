@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from benchmark.metrics.pointwise import psnr
 from coordinator.federation.aggregation import Contribution, aggregate
 from model_library.cards.adaptation import AdaptationPlan
-from model_library.wire.delta_coding import Encoding, most_bytes, pack, unpack
+from model_library.wire.delta_coding import most_bytes, pack, unpack
+from model_library.wire.federation import Encoding
 from model_library.wire.tasks import Denoise
 from simulations.acquisition import Acquired, acquire
 from simulations.default_fleet import default_scenario

@@ -26,6 +26,7 @@ from site_client.install import Installer
 from site_client.lock import FolderLock
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
+from site_client.release_cache import ReleaseCache
 from site_client.settings import SiteSettings, read_settings
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 from site_client.upload import Uploader
@@ -68,6 +69,7 @@ class Daemon:
             url=self._client.releases_url,
             fetcher=CoordinatorFetcher(self._client),
             journal=self._journal,
+            cache=None if self.settings.release_cache is None else ReleaseCache(self.settings.release_cache),
         )
         installer = Installer(
             folder, identity.instrument_id, targets=targets, journal=self._journal, check=self._check

@@ -40,11 +40,12 @@ class SiteSettings(Message):
     release_check_s: float = Field(default=300.0, gt=0)
     call_deadline_s: float = Field(default=15.0, gt=0)
     proxy: str | None = None
+    release_cache: Path | None = None
 
-    @field_validator("acquisitions", "results")
+    @field_validator("acquisitions", "results", "release_cache")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        if not value.is_absolute():
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
             raise ValueError("expected an absolute path, found one that depends on where the daemon starts")
         return value
 
@@ -94,6 +95,8 @@ release_check_s = {release_check_s}
 call_deadline_s = {call_deadline_s}
 # An HTTPS proxy, where the network demands one.
 {proxy}
+# A folder that the daemons of several instruments share: each release is then downloaded once.
+{release_cache}
 """
 
 
@@ -161,7 +164,7 @@ def parse_task(text: str) -> Task:
     )
 
 
-_OPTIONAL = ("pixel_size_nm", "proxy")
+_OPTIONAL = ("pixel_size_nm", "proxy", "release_cache")
 
 
 def _toml(value: object) -> str:

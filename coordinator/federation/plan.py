@@ -11,7 +11,7 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.images.durable import write_durably
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
-from model_library.wire.delta_coding import Encoding
+from model_library.wire.federation import Encoding
 from model_library.wire.tasks import Task
 
 PLAN_FILE, START_FILE, OUTCOME_FILE = "plan.json", "start.safetensors", "outcome.json"

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
-from model_library.wire.delta_coding import Encoding
+from model_library.wire.federation import Encoding
 from model_library.wire.tasks import Task
 
 PACKED = "safetensors"

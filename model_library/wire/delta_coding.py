@@ -9,7 +9,7 @@ offered: its eight digits lose a quarter of a change that is added to weights.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from imagecodecs import ZstdError, zstd_decode, zstd_encode
@@ -18,9 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from model_library.errors import CodingError
-
-Encoding = Literal["int8", "float16", "float32"]
-"""int8: with a float32 scale per output channel (first axis); about a fifth of the bytes of float32."""
+from model_library.wire.federation import Encoding
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -9,7 +9,8 @@ from imagecodecs import zstd_encode
 from safetensors.numpy import save
 
 from model_library.errors import CodingError
-from model_library.wire.delta_coding import Encoding, most_bytes, pack, unpack
+from model_library.wire.delta_coding import most_bytes, pack, unpack
+from model_library.wire.federation import Encoding
 
 SHAPES = {"a.weight": (3, 2, 3, 3), "a.bias": (3,), "b.weight": (2, 3), "gain": ()}
 MOST = most_bytes(len(SHAPES), 1000)
