@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,9 @@ class Site:
 class Course:
     """What came of the rounds with one encoding.
 
-    `sent` and `meant` are the sums over rounds and sites of what arrived and of what was trained.
+    `sent` and `meant` are the sums over rounds and sites of what arrived and of what was trained: their
+    distance is the drift. How far the networks themselves come to lie apart says little of it:
+    training amplifies any difference, however small, to the same distance.
     """
 
     weights: Arrays
@@ -90,7 +93,7 @@ def federate(
             for key in weights:
                 sent[key] += arrived[key]
                 meant[key] += update[key]
-            contributions[str(place)] = Contribution(report.examples, lambda arrived=arrived: arrived)
+            contributions[str(place)] = Contribution(report.examples, partial(dict, arrived))
         weights = aggregate(weights, contributions).network
         _say(f"{encoding}: round {number} of {rounds}")
     return Course(weights, total / (rounds * len(sites)), sent, meant)
@@ -138,8 +141,8 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
         "encodings": {
             name: {
                 "upload_share": course.bytes_per_update / raw,
-                "drift": _distance(course.weights, plain.weights) / _norm(plain.weights),
-                "lost_of_what_was_meant": _distance(course.sent, course.meant) / _norm(course.meant),
+                "drift": _distance(course.sent, course.meant) / _norm(course.meant),
+                "apart_from_float32": _distance(course.weights, plain.weights) / _norm(plain.weights),
                 "psnr_db": (found := quality_db(start, course.weights, sites)),
                 "quality_loss": (reference_db - found) / reference_db,
             }

@@ -22,7 +22,7 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
     def __init__(self, path: Path) -> None:
         try:
             self._file = safe_open(path, framework="np")
-            self._keys = tuple(sorted(self._file.keys()))
+            self._keys: tuple[str, ...] = tuple(sorted(self._file.keys()))  # type: ignore[no-untyped-call]
         except (OSError, SafetensorError) as failure:
             raise FederationFileError(
                 f"{path}: expected arrays, found {failure}; start the federation again"
@@ -32,7 +32,7 @@ class StoredArrays(Mapping[str, NDArray[Any]]):
         """Read an array."""
         if key not in self._keys:
             raise KeyError(key)
-        array: NDArray[Any] = self._file.get_tensor(key)
+        array: NDArray[Any] = self._file.get_tensor(key)  # type: ignore[no-untyped-call]
         return array
 
     def __iter__(self) -> Iterator[str]:
