@@ -40,7 +40,7 @@ from model_library.wire.tasks import Denoise
 _STREAMING: tuple[Algorithm, ...] = (FedAvg(), FedAdam(), FedBuff())
 _COLLECTING: tuple[Algorithm, ...] = (TrimmedMean(), Median(), MultiKrum(byzantine=2))
 _CONFIG = UNetConfig(widths=(24, 48, 96, 192))
-_SMALL = UNetConfig(widths=(16, 32, 64, 128))
+"""A million parameters."""
 
 
 def network_of(config: UNetConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
@@ -94,12 +94,12 @@ class LazyFleet:
 
 def copies_of_a_round(members: int, folder: Path) -> float:
     """Measure the peak of one whole round of the server app, in copies of the network."""
-    weights = network_of(_SMALL)
+    weights = network_of(_CONFIG)
     ids = [f"instrument-{number}" for number in range(members)]
     plan = FederationPlan(
         federation_id="cost",
         task=Denoise(),
-        config=_SMALL,
+        config=_CONFIG,
         members=tuple(Member(instrument_id=each, site=each) for each in ids),
         rounds=1,
         quorum=members,
@@ -117,7 +117,7 @@ def copies_of_a_round(members: int, folder: Path) -> float:
 
 def copies_of_joining(algorithm: Algorithm, updates: int, file: Path) -> float:
     """Measure the peak of joining updates that lie in files, the network itself included."""
-    weights = network_of(_SMALL)
+    weights = network_of(_CONFIG)
     size = sum(array.nbytes for array in weights.values())
 
     def join() -> None:
@@ -166,7 +166,7 @@ def measure(most: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file = folder / "update.safetensors"
-        save_file(network_of(_SMALL, 1), file)
+        save_file(network_of(_CONFIG, 1), file)
         counts = (10, most)
         whole = {}
         for members in counts:

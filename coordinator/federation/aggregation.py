@@ -19,7 +19,7 @@ from coordinator.federation.fleet import Weights
 State: TypeAlias = Mapping[str, NDArray[Any]]
 """What a server optimiser remembers from round to round; empty for those that remember nothing."""
 
-BLOCK = 1 << 15
+BLOCK = 1 << 14
 """Numbers that are worked on at once: as float64 they stay in a core's cache."""
 
 _MOST_MEDIANS = 3.0

@@ -65,7 +65,9 @@ class Asking:
             gathering.leave_out(instrument_id, "was not drawn for this round")
         self._send(gathering, drawn, until)
         asked = set(missing)
-        self._collect(gathering, until, lambda: not self._waiting, lambda: self._latecomers(asked, until))
+        self._collect(
+            gathering, until, lambda: not self._waiting, lambda: self._latecomers(gathering, asked, until)
+        )
         self._give_up(gathering, self._waiting)
 
     def _fill(self, gathering: Gathering, until: float) -> None:
@@ -118,11 +120,11 @@ class Asking:
         for instrument_id in sorted(set(to) - set(sent.values())):
             gathering.refuse(instrument_id, "could not be handed the message")
 
-    def _latecomers(self, asked: set[str], until: float) -> Iterable[str]:
+    def _latecomers(self, gathering: Gathering, asked: set[str], until: float) -> Iterable[str]:
         """Members that came online since, while enough time is left; each is asked once."""
         if until - self.clock.monotonic() < _LATEST_SHARE * self.plan.round_s or self.plan.fraction < 1:
             return ()
-        late = self.fleet.online() & self.plan.ids - asked
+        late = self._askable(gathering) - asked - gathering.accepted.keys()
         asked.update(late)
         return late
 

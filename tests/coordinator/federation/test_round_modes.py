@@ -181,6 +181,36 @@ def test_whoever_lies_again_and_again_is_asked_no_more(tmp_path: Path, case: str
     assert [number for number, key in fleet.asked if key == DELTA] == [1, 2]
 
 
+def test_whoever_is_in_quarantine_does_not_come_late_either(tmp_path: Path):
+    plan, clock = found(tmp_path, rounds=3, quarantine_after=1), ManualClock()
+    fleet = TimedFleet(clock, good_sites() | {DELTA: ATTACKS["NaN"]}, online={}, takes={ASHBY: 30.0})
+    outcome = run(tmp_path, fleet, plan, clock)
+    assert [number for number, key in fleet.asked if key == DELTA] == [1]
+    assert outcome.rounds[2].absent == (Refusal(site="delta", cause="is in quarantine"),)
+
+
+def test_an_update_taken_up_after_a_crash_is_not_asked_for_as_if_it_came_late(tmp_path: Path):
+    plan, clock = found(tmp_path, rounds=1), ManualClock()
+
+    class Ends(BaseException):
+        pass
+
+    broken = TimedFleet(clock, good_sites(), online={}, takes={DELTA: 40.0})
+    replies = broken.replies
+
+    def ending(waiting: Sequence[str]) -> list[Reply]:
+        if clock.now - broken._began > 20:
+            raise Ends
+        return replies(waiting)
+
+    broken.replies = ending
+    with pytest.raises(Ends):
+        run(tmp_path, broken, plan, clock)
+    fleet = TimedFleet(clock, good_sites(), online={}, takes={DELTA: 40.0})
+    run(tmp_path, fleet, plan, clock)
+    assert fleet.asked == [(1, DELTA)]
+
+
 def test_a_site_in_trouble_is_not_a_liar(tmp_path: Path):
     plan = found(tmp_path, rounds=4, quarantine_after=2)
     fleet = MemoryFleet(good_sites() | {DELTA: lambda plan, weights: "disk full"})
