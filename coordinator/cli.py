@@ -3,13 +3,14 @@
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from coordinator.annotation_cli import app as annotations
-from coordinator.errors import CoordinatorError, NotFounded
-from coordinator.status_lines import federation_line, status_lines
+from coordinator.federation_cli import app as federation
+from coordinator.operator_client import ask
+from coordinator.status_lines import status_lines
 
 app = typer.Typer(
     help="Run the server that selects, tunes, benchmarks and releases networks.",
@@ -22,6 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 app.add_typer(annotations, name="annotations")
+app.add_typer(federation, name="federation")
 
 
 @app.command(epilog="Example: synoptic coordinator init --data /srv/synoptic --host synoptic.example.org")
@@ -70,70 +72,9 @@ def enrol_token(data: Data, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: synoptic coordinator status --data /srv/synoptic --json")
 def status(data: Data, as_json: AsJson = False) -> None:
     """Ask the running server what each instrument does and has in service, and about federations."""
-    found = _ask(data)
+    found = ask(data)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
     for line in status_lines(found):
         typer.echo(line)
-
-
-@app.command(epilog="Example: synoptic coordinator federate --data /srv/synoptic")
-def federate(
-    data: Data,
-    cohort: Annotated[
-        str | None, typer.Option(help="As `federations` calls it; not needed where only one is ready.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Let the instruments of a cohort learn together now."""
-    begun = _send(data, "POST", "/v1/federations", {"cohort": cohort})
-    typer.echo(json.dumps(begun) if as_json else f"{begun['federation_id']} begins; see `federations`.")
-
-
-@app.command(epilog="Example: synoptic coordinator federations --data /srv/synoptic")
-def federations(data: Data, as_json: AsJson = False) -> None:
-    """Ask the running server who could learn together, and what each federation did."""
-    found = _ask(data)
-    if as_json:
-        typer.echo(json.dumps({name: found[name] for name in ("cohorts", "federations")}, indent=2))
-        return
-    for cohort in found["cohorts"]:
-        sites = ", ".join(
-            each["site"] + ("" if each["federates"] else " (takes no part)") for each in cohort["instruments"]
-        )
-        typer.echo(f"{cohort['id']}: {sites}")
-    for federation in found["federations"]:
-        typer.echo(federation_line(federation))
-    if not found["cohorts"]:
-        typer.echo("No cohort yet: an instrument joins one with its first network.")
-
-
-def _ask(data: Path) -> Any:  # noqa: ANN401
-    return _send(data, "GET", "/v1/overview", None)
-
-
-def _send(data: Path, method: str, path: str, body: dict[str, Any] | None) -> Any:  # noqa: ANN401
-    import ssl
-
-    import httpx
-
-    from coordinator.founding import CA, OPERATOR_TOKEN
-
-    notice = data / "serving.json"
-    if not notice.is_file():
-        message = f"expected a running server, found no {notice}; start it with `synoptic coordinator serve`"
-        raise NotFounded(message)
-    url = json.loads(notice.read_text())["url"]
-    trust = ssl.create_default_context(cafile=str(data / "tls" / CA))
-    headers = {"Authorization": f"Bearer {(data / OPERATOR_TOKEN).read_text()}"}
-    try:
-        with httpx.Client(headers=headers, verify=trust, timeout=30, trust_env=False) as client:
-            answer = client.request(method, f"{url}{path}", json=body)
-        if answer.is_client_error and "error" in answer.json():
-            raise CoordinatorError(answer.json()["error"]["message"])
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        message = f"expected an answer from {url}, found {error}; see whether the server is running"
-        raise NotFounded(message) from error
-    return answer.json()

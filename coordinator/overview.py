@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coordinator.drifting import drift_told, observed_told
-from coordinator.federation.overview import cohorts_told, federations_told
+from coordinator.federation.overview import cohorts_told, federations_told, quarantine_told
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, MonitoringScore, StoredImage
 from coordinator.telling import gate_told, iso, release_told
@@ -24,6 +24,7 @@ def overview_of(place: Workplace) -> dict[str, Any]:
         "campaigns": [_campaign(place, each, instruments[each.instrument_id]) for each in campaigns],
         "cohorts": cohorts_told(place),
         "federations": federations_told(place),
+        "quarantine": quarantine_told(place),
         "repository": {"timestamp_expires_at": iso(place.repository.expires_at())},
     }
 

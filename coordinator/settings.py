@@ -3,11 +3,15 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coordinator.errors import NotFounded, Unprocessable
+from coordinator.federation.algorithms import Algorithm, FedAvg, fewest_updates
+from coordinator.federation.schedule import Schedule
+from model_library.wire.federation import Encoding
 
 MIB = 1024 * 1024
 ACCESS_KEY = "access_tokens.key"
@@ -39,9 +43,14 @@ learning_rate = 2e-4
 automatic = true            # false: a drift is noted and shown, but opens no campaign
 
 [federation]
-automatic = true            # false: only by `synoptic coordinator federate`
+automatic = true            # false: only by `synoptic coordinator federation start`
 quorum = 3                  # sites that must contribute to a round
 rounds = 3
+algorithm = {{ kind = "fedavg" }}   # others: see docs/federation.md
+
+[federation.schedule]
+# window = "22:00-06:00"    # federations begin by themselves only then
+# every_hours = 24          # a cohort federates again after so long, however few new frames there are
 """
 
 
@@ -87,7 +96,10 @@ class Federation(BaseModel):
     `tie_share`: at the gate, the share of a network's lead over the best classical algorithm by which
     the interval may reach below it.
     `heard_s`: an instrument silent for longer counts as unwilling. `look_s`: how often the
-    coordinator looks whether a federation is due.
+    coordinator looks whether a federation is due. `idle_only`: instruments with frames that wait for
+    reconstruction are not invited. `layers`: beginnings of the names of the arrays that are trained and
+    travel; empty: all. `fraction`: share of the members that is asked in each round.
+    `quarantine_after`: rounds with an unusable update after which an instrument is asked no more.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,6 +118,20 @@ class Federation(BaseModel):
     tie_share: float = Field(default=0.1, ge=0, lt=1)
     heard_s: float = Field(default=120.0, gt=0)
     look_s: float = Field(default=2.0, gt=0)
+    algorithm: Algorithm = FedAvg()
+    encoding: Encoding = "int8"
+    layers: tuple[str, ...] = ()
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    quarantine_after: int = Field(default=3, ge=1)
+    idle_only: bool = False
+    schedule: Schedule = Schedule()
+
+    @model_validator(mode="after")
+    def _quorum_suffices(self) -> Self:
+        fewest, kind = fewest_updates(self.algorithm), self.algorithm.kind
+        if self.quorum < fewest:
+            raise ValueError(f"expected a quorum of at least {fewest} for {kind}, found {self.quorum}")
+        return self
 
 
 class Settings(BaseSettings):

@@ -16,7 +16,11 @@ def status_lines(overview: Told) -> list[str]:
     instruments = [_instrument(each, latest.get(each["id"])) for each in overview["instruments"]]
     if not instruments:
         return ["No instrument has enrolled; invite one with `synoptic coordinator enrol-token`."]
-    return [*instruments, *map(federation_line, overview["federations"])]
+    return [
+        *instruments,
+        *map(federation_line, overview["federations"]),
+        *map(quarantine_line, overview["quarantine"]),
+    ]
 
 
 def federation_line(federation: Told) -> str:
@@ -24,6 +28,36 @@ def federation_line(federation: Told) -> str:
     failure = federation["failure"]
     told = f"{len(federation['rounds'])} rounds" if failure is None else failure["reason"]
     return f"{federation['id']} of {federation['cohort']}: {federation['stage']}; {told}"
+
+
+def round_line(record: Told, members: int) -> str:
+    """Say in one line who contributed to a round, and of every other member why not."""
+    missing = "".join(
+        f"; {each['site']}: {each['cause']}" for each in (*record["refused"], *record["absent"])
+    )
+    judged = list(record["evaluation"].values())
+    told = f"round {record['number']}: {len(record['contributed'])} of {members} contributed"
+    if judged:
+        before, after = (sum(each[name] for each in judged) / len(judged) for name in ("before", "after"))
+        told += f", loss on spared frames {before:.4g} before and {after:.4g} after"
+    return f"{told}, {record['bytes_up'] / 1e6:.2f} MB up{missing}"
+
+
+def cohort_line(cohort: Told) -> str:
+    """Say in one line who is in a cohort, and what keeps some from taking part."""
+    sites = (
+        each["site"] + (f" ({each['obstacle']})" if each["obstacle"] else "")
+        for each in cohort["instruments"]
+    )
+    return f"{cohort['id']}: {', '.join(sites)}"
+
+
+def quarantine_line(held: Told) -> str:
+    """Say in one line who is in quarantine, and how it ends."""
+    return (
+        f"{held['site']} ({held['id']}) is in quarantine after {held['offences']} updates that cannot be "
+        f"used; `federation lift-quarantine {held['id']}` ends it"
+    )
 
 
 def _instrument(instrument: Told, campaign: Told | None) -> str:

@@ -69,6 +69,10 @@ class ExchangeError(SynopticError):
     """A package for exchange cannot be made, or is not one that Synoptic takes in."""
 
 
+class CodingError(SynopticError):
+    """A change of weights cannot be packed, or what came is not a packed one."""
+
+
 class SignatureError(SynopticError):
     """A signature, key or certificate does not verify."""
 

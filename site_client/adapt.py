@@ -16,8 +16,10 @@ from model_library.errors import ImageError, WeightsError
 from model_library.images.frame import Grey
 from model_library.networks.build import build, in_channels, out_channels, scale
 from model_library.networks.normalisation import freeze_statistics
-from model_library.training.fit import FitConfig, FitProgress, fit
+from model_library.training.fit import FitConfig, fit
+from model_library.training.objectives import PairObjective
 from model_library.training.pairs import RecorruptedPairs
+from model_library.training.proximal import ProximalObjective
 from model_library.wire.tasks import Segment
 from site_client.errors import AdaptationRefused
 
@@ -25,6 +27,9 @@ Weights = Mapping[str, NDArray[np.float32]]
 """Arrays of a module's state by key."""
 
 _FRAMES_FOR_NOISE = 16
+_FRAMES_PER_SPARED = 8
+"""One frame in so many is never trained on in a federation: the networks of its rounds are judged there."""
+_JUDGED_PATCHES = 32
 _NOISE_TOLERANCE = 1.25
 """Noise measured on single frames of 320 x 320 pixels scatters by a few per cent; half the dose is 1.41."""
 
@@ -97,7 +102,8 @@ def adapt(
     Returns
     -------
     tuple
-        What to add to each array of `weights`, float32, and the report.
+        What to add to each array of `weights` that is trained - those that the plan lets travel and
+        those that it keeps here -, float32, and the report.
 
     Raises
     ------
@@ -111,29 +117,58 @@ def adapt(
     frames = _usable(material, plan)
     begun = clock()
     start = _module(weights, plan)
-    pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=material.noise)
-    losses: list[float] = []
-
-    def note(progress: FitProgress) -> None:
-        losses.append(progress.loss)
-
-    reached = fit(start, pairs, _fit_config(plan), progress=note, stop=stop).module.state_dict()
+    spared = len(frames) // _FRAMES_PER_SPARED
+    frames, judged = frames[: len(frames) - spared], frames[len(frames) - spared :]
+    objective = _objective(frames, judged, material.noise)
+    fitted = fit(
+        start,
+        ProximalObjective(objective, start, plan.proximal) if plan.proximal else objective,
+        _fit_config(plan),
+        stop=stop,
+    )
+    losses = fitted.losses
     if not losses:
         raise AdaptationRefused("expected time for at least one step, found none left")
+    reached = fitted.module.state_dict()
+    trained = {*plan.sends(weights), *plan.keeps}
     update = {
-        key: np.ascontiguousarray(reached[key].detach().numpy() - before) for key, before in weights.items()
+        key: np.ascontiguousarray(reached[key].detach().numpy() - before)
+        for key, before in weights.items()
+        if key in trained
     }
     report = AdaptationReport(
         federation_id=plan.federation_id,
         number=plan.number,
         examples=len(frames),
-        fields=tuple(sorted({frame.field for frame in frames})),
+        fields=tuple(sorted({frame.field for frame in (*frames, *judged)})),
         steps=len(losses),
         loss_first=losses[0],
         loss_last=losses[-1],
         train_s=max(0.0, clock() - begun),
+        **_judged(objective, plan, start, fitted.module, spared),
     )
     return update, report
+
+
+def _objective(
+    frames: Sequence[TrainingFrame], judged: Sequence[TrainingFrame], noise: NoiseModel
+) -> PairObjective:
+    pairs = RecorruptedPairs(images=[frame.pixels for frame in frames], noise=noise)
+    if not judged:
+        return PairObjective(pairs)
+    return PairObjective(pairs, RecorruptedPairs(images=[frame.pixels for frame in judged], noise=noise))
+
+
+def _judged(
+    objective: PairObjective, plan: AdaptationPlan, start: nn.Module, reached: nn.Module, frames: int
+) -> dict[str, float]:
+    """Judge both networks on the same patches of spared frames, in every round the same ones."""
+    if not frames:
+        return {}
+    config = _fit_config(plan).model_copy(update={"seed": 0, "batch": _JUDGED_PATCHES})
+    with torch.no_grad():
+        before, after = objective.judge(start, config), objective.judge(reached, config)
+    return {"judged_before": before, "judged_after": after, "judged_frames": frames}
 
 
 def _usable(material: Material, plan: AdaptationPlan) -> Sequence[TrainingFrame]:
@@ -186,5 +221,10 @@ def _module(weights: Weights, plan: AdaptationPlan) -> nn.Module:
             raise WeightsError(f"expected finite float32 weights, found others in {key}")
     state = {key: torch.from_numpy(values.copy()) for key, values in weights.items()}
     module.load_state_dict(state, strict=True, assign=True)
-    # Statistics of one site are those of no other: what travels and is averaged leaves them alone.
-    return freeze_statistics(module.requires_grad_(True))
+    trained = {*plan.sends(weights), *plan.keeps}
+    for key, parameter in module.named_parameters():
+        parameter.requires_grad_(key in trained)
+    # Statistics of one site are those of no other: where they are averaged, they are left alone.
+    return (
+        module if set(plan.keeps) & {key for key, _ in module.named_buffers()} else freeze_statistics(module)
+    )

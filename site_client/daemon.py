@@ -35,6 +35,7 @@ from site_client.loopback.server import LoopbackServer
 from site_client.loopback.views import Views
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
+from site_client.release_cache import ReleaseCache
 from site_client.settings import SiteSettings, read_settings
 from site_client.spool import Spool
 from site_client.status import PAGE_FACT
@@ -81,6 +82,7 @@ class Daemon:
             url=self._client.releases_url,
             fetcher=CoordinatorFetcher(self._client),
             journal=self._journal,
+            cache=None if self.settings.release_cache is None else ReleaseCache(self.settings.release_cache),
         )
         installer = Installer(
             folder, identity.instrument_id, targets=targets, journal=self._journal, check=self._check

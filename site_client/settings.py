@@ -52,6 +52,7 @@ class SiteSettings(Message):
     trust: str = Field(default="coordinator", min_length=1)
     loopback: bool = True
     loopback_port: int = Field(default=0, ge=0, le=65535)
+    release_cache: Path | None = None
 
     @field_validator("upload_hours", "adaptation_hours")
     @classmethod
@@ -60,10 +61,10 @@ class SiteSettings(Message):
             parse_span(span)
         return value
 
-    @field_validator("acquisitions", "results")
+    @field_validator("acquisitions", "results", "release_cache")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        if not value.is_absolute():
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
             raise ValueError("expected an absolute path, found one that depends on where the daemon starts")
         return value
 
@@ -141,6 +142,9 @@ trust = {trust}
 # is free; `synoptic site status` tells the address.
 loopback = {loopback}
 loopback_port = {loopback_port}
+
+# A folder that the daemons of several instruments share: each release is then downloaded once.
+{release_cache}
 """
 
 
@@ -208,7 +212,7 @@ def parse_task(text: str) -> Task:
     )
 
 
-_OPTIONAL = ("pixel_size_nm", "proxy", "slowest_mpix_per_s", "upload_mbit_per_s")
+_OPTIONAL = ("pixel_size_nm", "proxy", "release_cache", "slowest_mpix_per_s", "upload_mbit_per_s")
 
 
 def _toml(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.errors import ImageError, WeightsError
@@ -20,9 +20,11 @@ from model_library.images.readers import read_frame
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
+from model_library.wire.delta_coding import pack
 from site_client.adapt import Material, TrainingFrame, adapt
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
+from site_client.federation.kept import Kept, KeptArrays
 
 _MOST_PIXELS = 64 << 20
 """Held at four bytes each."""
@@ -55,19 +57,23 @@ class Trainer:
             weights = load_file(exchange / WEIGHTS_FILE)
         except SafetensorError as error:
             raise WeightsError(f"expected weights as safetensors, found {error}") from None
+        plan = AdaptationPlan.model_validate(question["plan"])
+        room = KeptArrays(Path(question["kept"]), plan.federation_id)
+        before = room.before(plan.number, weights)
+        weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
         update, report = adapt(
             material,
             weights,
-            AdaptationPlan.model_validate(question["plan"]),
+            plan,
             stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
             clock=time.monotonic,
         )
-        save_file(update, exchange / UPDATE_FILE)
-        return {
-            "report": report.model_dump(mode="json"),
-            "update_bytes": (exchange / UPDATE_FILE).stat().st_size,
-        }
+        packed = pack({key: update[key] for key in plan.sends(weights)}, plan.encoding, before.residual)
+        own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
+        room.keep(plan.number, Kept(packed.residual, own))
+        (exchange / UPDATE_FILE).write_bytes(packed.content)
+        return {"report": report.model_dump(mode="json"), "update_bytes": len(packed.content)}
 
     def _material(self, files: Sequence[dict[str, str]]) -> Material:
         key = repr(files)

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, RepositoryError
-from tuf.api.metadata import Metadata
+from tuf.api.metadata import Metadata, TargetFile  # type: ignore[attr-defined]
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 from tuf.ngclient.updater import Updater
@@ -18,6 +19,7 @@ from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, ReleaseRefused
 from site_client.identity import Identity
 from site_client.journal import Journal
+from site_client.release_cache import ReleaseCache
 
 _FLOORS = "tuf_floors"
 _ROLES = ("timestamp", "snapshot", "targets")
@@ -41,9 +43,13 @@ class CoordinatorFetcher(FetcherInterface):
 class Snapshot:
     """The repository as one refresh found it; made by `TrustedTargets.refresh`."""
 
-    def __init__(self, updater: Updater, lock: threading.Lock) -> None:
+    def __init__(
+        self, updater: Updater, lock: threading.Lock, targets: Path, cache: ReleaseCache | None
+    ) -> None:
         self._updater = updater
         self._lock = lock
+        self._targets = targets
+        self._cache = cache
 
     def download(self, target: str) -> Path | None:
         """Fetch and verify a target; None where the repository has none of this name.
@@ -57,7 +63,18 @@ class Snapshot:
         """
         with self._lock, _told():
             found = self._updater.get_targetinfo(target)
-            return None if found is None else Path(self._updater.download_target(found))
+            return None if found is None else self._download(found)
+
+    def _download(self, target: TargetFile) -> Path:
+        def download() -> Path:
+            return Path(self._updater.download_target(target))
+
+        sha256 = target.hashes.get("sha256")
+        if self._cache is None or sha256 is None:
+            return download()
+        into = self._targets / quote(target.path, safe="")
+        self._targets.mkdir(parents=True, exist_ok=True)
+        return self._cache.fetch(sha256, target.length, into, download)
 
 
 class TrustedTargets:
@@ -71,10 +88,19 @@ class TrustedTargets:
         The root of trust from enrolment.
     url
         Address of the repository.
+    cache
+        Shared with other daemons of the site; None: with nobody.
     """
 
     def __init__(
-        self, folder: Path, identity: Identity, *, url: str, fetcher: FetcherInterface, journal: Journal
+        self,
+        folder: Path,
+        identity: Identity,
+        *,
+        url: str,
+        fetcher: FetcherInterface,
+        journal: Journal,
+        cache: ReleaseCache | None = None,
     ) -> None:
         self._metadata = folder / "releases" / "metadata"
         self._targets = folder / "releases" / "targets"
@@ -82,6 +108,7 @@ class TrustedTargets:
         self._url = url
         self._fetcher = fetcher
         self._journal = journal
+        self._cache = cache
         self._lock = threading.Lock()
 
     def refresh(self) -> Snapshot:
@@ -107,7 +134,7 @@ class TrustedTargets:
             )
             updater.refresh()
             self._hold_floors()
-        return Snapshot(updater, self._lock)
+        return Snapshot(updater, self._lock, self._targets, self._cache)
 
     def _hold_floors(self) -> None:
         """Refuse metadata older than any seen before, and make what was seen durable.

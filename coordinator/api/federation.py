@@ -1,4 +1,4 @@
-"""Federations over HTTP: what a member may train on, and the operator's word to begin one."""
+"""Federations over HTTP: what a member may train on, and the operator's words: begin, stop, lift."""
 
 from fastapi import APIRouter, Depends
 
@@ -26,3 +26,17 @@ def fields(federation_id: str, claim: FieldClaim, caller: Caller, services: Runn
 def begin(wanted: Wanted, services: Running) -> dict[str, str]:
     """Begin a federation now."""
     return {"federation_id": services.federating.begin(wanted.cohort)}
+
+
+@router.post("/{federation_id}/stop", dependencies=[Depends(require_operator)])
+def stop(federation_id: str, services: Running) -> dict[str, str]:
+    """End a federation that is under way; nothing of it is released."""
+    services.federating.stop(federation_id)
+    return {"federation_id": federation_id}
+
+
+@router.post("/quarantine/{instrument_id}/lift", dependencies=[Depends(require_operator)])
+def lift_quarantine(instrument_id: str, services: Running) -> dict[str, str]:
+    """Let an instrument take part again that had sent what cannot be used."""
+    services.federating.lift(instrument_id)
+    return {"instrument_id": instrument_id}

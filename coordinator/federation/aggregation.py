@@ -1,29 +1,122 @@
-"""Joining updates into one: a bounded, weighted mean that does not depend on who answered first."""
+"""Joining updates into a network: a port with an implementation per kind of arithmetic.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+Federated arithmetic on updates (differences), not on weights. Every sum is in float64 and in the
+order in which updates are added, so the same order gives the same bits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from statistics import median
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.errors import CoordinatorError
+from coordinator.federation.algorithms import Algorithm, FedAvg
 from coordinator.federation.fleet import Weights
+
+State: TypeAlias = Mapping[str, NDArray[Any]]
+"""What a server optimiser remembers from round to round; empty for those that remember nothing."""
+
+BLOCK = 1 << 14
+"""Numbers that are worked on at once: as float64 they stay in a core's cache."""
 
 _MOST_MEDIANS = 3.0
 """No site weighs more than this many times the median site."""
+
+
+class TooFewUpdates(CoordinatorError):
+    """An algorithm cannot join so few updates."""
+
+    code = "too_few_updates"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An examined update.
+
+    Attributes
+    ----------
+    changes
+        What to add to each array, float32 by key; a mapping that reads its arrays when they are
+        asked for keeps one array at a time in memory. Arrays of the network that it leaves out
+        stay as they are; all updates of a round have the same keys.
+    weight
+        What it counts in a weighted mean; any positive scale.
+    shrink
+        Factor (0 to 1] that brings its norm within the bound.
+    staleness
+        Rounds that have ended since its site was asked.
+    """
+
+    changes: Weights
+    weight: float = 1.0
+    shrink: float = 1.0
+    staleness: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """The new network, with keys, shapes and dtypes of the old, and what to give to the next `start`."""
+
+    network: dict[str, NDArray[Any]]
+    state: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Aggregation(Protocol):
+    """One round's joining; `start` again begins the next."""
+
+    def start(self, network: Weights, state: State) -> None:
+        """Begin with the network that was sent out, and the state after the round before."""
+        ...
+
+    def add(self, update: Update) -> None:
+        """Take in an update; those that stream hold nothing of it afterwards."""
+        ...
+
+    def finish(self) -> Aggregated:
+        """Join what was added.
+
+        Raises
+        ------
+        TooFewUpdates
+            None was added, or fewer than the algorithm needs.
+        """
+        ...
+
+    def copies(self, updates: int) -> float:
+        """Memory needed at most, in float32 copies of the network, that network included."""
+        ...
+
+
+def aggregation_of(algorithm: Algorithm) -> Aggregation:
+    """Make the arithmetic of an algorithm."""
+    from coordinator.federation import averaging, robust
+
+    match algorithm.kind:
+        case "fedadam" | "fedyogi":
+            return averaging.ServerOptimised(algorithm)
+        case "trimmed_mean" | "median":
+            return robust.Ranked(algorithm)
+        case "multi_krum":
+            return robust.Krum(algorithm)
+        case _:
+            return averaging.Mean()
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
     """An accepted update: how many examples it rests on, and how to get at it.
 
-    `load` reads the float32 changes by key when they are needed, so that one update at a time is in
-    memory; `shrink` (0 to 1] is applied to them.
+    `load` opens the float32 changes by key when they are needed, so that one update at a time is in
+    memory; `shrink` (0 to 1] is applied to them; `staleness` is as in `Update`.
     """
 
     examples: int
     load: Callable[[], Weights]
     shrink: float = 1.0
+    staleness: int = 0
 
 
 def shares(examples: Mapping[str, int]) -> dict[str, float]:
@@ -34,12 +127,13 @@ def shares(examples: Mapping[str, int]) -> dict[str, float]:
     return {key: count / total for key, count in capped.items()}
 
 
-def aggregate(weights: Weights, contributions: Mapping[str, Contribution]) -> dict[str, NDArray[np.generic]]:
-    """Add the weighted mean of all updates to the weights.
-
-    Federated averaging (McMahan et al. 2017) of updates instead of weights. Sums are taken in
-    float64 and in the order of the instruments' ids, so the result is the same to the bit in
-    whatever order updates came.
+def aggregate(
+    weights: Weights,
+    contributions: Mapping[str, Contribution],
+    algorithm: Algorithm | None = None,
+    state: State | None = None,
+) -> Aggregated:
+    """Join the updates of a round, in the order of the instruments' ids whoever answered first.
 
     Parameters
     ----------
@@ -47,29 +141,41 @@ def aggregate(weights: Weights, contributions: Mapping[str, Contribution]) -> di
         Those that were sent out.
     contributions
         By instrument id; at least one, each examined before.
+    algorithm
+        FedAvg where None.
+    state
+        That of the round before; None before the first.
 
-    Returns
-    -------
-    dict
-        New weights with the keys, shapes and dtypes of `weights`.
+    Raises
+    ------
+    TooFewUpdates
+        Fewer than the algorithm needs.
     """
     share = shares({key: contribution.examples for key, contribution in contributions.items()})
-    mean = {key: np.zeros(array.shape, np.float64) for key, array in weights.items()}
-    for instrument_id in sorted(contributions):
-        contribution = contributions[instrument_id]
-        factor = share[instrument_id] * contribution.shrink
-        update = contribution.load()
-        for key, total in mean.items():
-            total += factor * update[key].astype(np.float64)
-    return merge(weights, mean)
+    aggregation = aggregation_of(algorithm or FedAvg())
+    aggregation.start(weights, state or {})
+    for key in sorted(contributions):
+        one = contributions[key]
+        aggregation.add(Update(one.load(), share[key], one.shrink, one.staleness))
+    return aggregation.finish()
 
 
-def merge(weights: Weights, delta: Weights) -> dict[str, NDArray[np.generic]]:
-    """Add changes to weights; whatever was an integer counter stays one."""
-    return {key: _restored(array + delta[key].astype(np.float64), array) for key, array in weights.items()}
+def blocks(size: int, block: int = BLOCK) -> Iterator[slice]:
+    """Cut a flat array into blocks that fit into a cache."""
+    return (slice(first, min(first + block, size)) for first in range(0, size, block))
 
 
-def _restored(values: NDArray[np.float64], like: NDArray[np.generic]) -> NDArray[np.generic]:
-    exact = np.rint(values) if np.issubdtype(like.dtype, np.integer) else values
-    # numpy turns sums of zero-dimensional arrays into scalars.
-    return np.asarray(exact).astype(like.dtype)
+def merged(array: NDArray[Any], change: NDArray[np.float64]) -> NDArray[Any]:
+    """Add a change (float64, overwritten) to an array; an integer counter is rounded and stays one."""
+    change += array
+    if np.issubdtype(array.dtype, np.integer):
+        np.rint(change, out=change)
+    return change.astype(array.dtype)
+
+
+def merge(weights: Weights, delta: Weights) -> dict[str, NDArray[Any]]:
+    """Add changes to weights; arrays without a change stay as they are."""
+    return {
+        key: merged(array, np.array(delta[key], np.float64)) if key in delta else array
+        for key, array in weights.items()
+    }

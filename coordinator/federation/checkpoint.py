@@ -39,20 +39,29 @@ def encode_weights(weights: Weights, notes: dict[str, str] | None = None) -> byt
     return save(dense, metadata=notes)
 
 
-def write_checkpoint(folder: Path, weights: Weights, rounds: Sequence[RoundRecord]) -> Checkpoint:
-    """Write the weights after the last of these rounds, then the checkpoint that names them.
+def state_file(completed: int) -> str:
+    """Name of the file with what the server optimiser remembers after a number of rounds."""
+    return f"optimiser-{completed:02d}.safetensors"
+
+
+def write_checkpoint(
+    folder: Path, weights: Weights, rounds: Sequence[RoundRecord], state: Weights | None = None
+) -> Checkpoint:
+    """Write the weights and the state after the last of these rounds, then the checkpoint that names them.
 
     Killed in between, the earlier checkpoint still stands.
     """
-    content = encode_weights(weights)
+    completed = rounds[-1].number
+    weights_sha256 = _write(folder / weights_file(completed), weights)
     checkpoint = Checkpoint(
-        completed=rounds[-1].number,
-        weights=weights_file(rounds[-1].number),
-        sha256=sha256_bytes(content),
+        completed=completed,
+        weights=weights_file(completed),
+        sha256=weights_sha256,
         plan_sha256=sha256_file(folder / PLAN_FILE),
+        state=state_file(completed) if state else None,
+        state_sha256=_write(folder / state_file(completed), state) if state else None,
         rounds=tuple(rounds),
     )
-    write_durably(folder / checkpoint.weights, content)
     write_durably(folder / CHECKPOINT_FILE, checkpoint.model_dump_json(indent=1).encode())
     return checkpoint
 
@@ -64,6 +73,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         return None
     try:
         whole = sha256_file(folder / checkpoint.weights) == checkpoint.sha256
+        if checkpoint.state is not None:
+            whole &= sha256_file(folder / checkpoint.state) == checkpoint.state_sha256
         same_plan = sha256_file(folder / PLAN_FILE) == checkpoint.plan_sha256
     except FileNotFoundError:
         return None
@@ -95,3 +106,9 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
         )
     # The format keeps no order of its own.
     return dict(sorted(weights.items()))
+
+
+def _write(path: Path, arrays: Weights) -> str:
+    content = encode_weights(arrays)
+    write_durably(path, content)
+    return sha256_bytes(content)

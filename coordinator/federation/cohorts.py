@@ -33,6 +33,10 @@ class Standing:
         Of its latest campaign.
     acquired
         Frames acquired so far.
+    quarantined
+        It sent too often what cannot be used.
+    busy
+        Frames wait for reconstruction there, and busy instruments are to be left alone.
     """
 
     instrument_id: str
@@ -44,11 +48,24 @@ class Standing:
     willing: bool
     progress: Progress
     acquired: int
+    quarantined: bool = False
+    busy: bool = False
+
+    @property
+    def obstacle(self) -> str | None:
+        """Say why it could not take part now; None if it could."""
+        if not self.willing:
+            return "does not agree, or was not heard of lately"
+        if self.quarantined:
+            return "is in quarantine"
+        if self.progress != "ended":
+            return "its campaign has not ended"
+        return "is busy with its own frames" if self.busy else None
 
     @property
     def ready(self) -> bool:
         """Whether it could take part now."""
-        return self.willing and self.progress == "ended"
+        return self.obstacle is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,13 @@ def rounds_of(folder: Path) -> tuple[RoundRecord, ...]:
     return () if checkpoint is None else checkpoint.rounds
 
 
+def refuse_if_stopped(place: Workplace, federation_id: str) -> None:
+    """Raise `CannotFederate` once the operator has stopped a federation."""
+    federation = place.federations.get(federation_id)
+    if federation is not None and Finding.STOPPED in federation.findings:
+        raise CannotFederate("stopped by the operator; nothing of it is released")
+
+
 class Conductor:
     """Sees one federation's rounds through; after a crash another one goes on from the checkpoint.
 
@@ -140,6 +147,7 @@ class Conductor:
         if time.monotonic() < self._ask_after and not dead:
             return
         self._ask_after = time.monotonic() + ASK_S
+        refuse_if_stopped(self._place, self._id)
         try:
             self._engine.open()
             self._engine.keep_up()
@@ -216,8 +224,10 @@ class Conductor:
         told = [record.model_dump(mode="json") for record in rounds]
         self._place.federations.find_out(self._id, Finding.ROUNDS, told)
         for record in rounds:
-            missing = "".join(f"; {each.site}: {each.cause}" for each in record.refused)
-            text = f"round {record.number}: {', '.join(record.contributed) or 'nobody'} contributed{missing}"
+            missing = "".join(f"; {each.site}: {each.cause}" for each in (*record.refused, *record.absent))
+            count = f"{len(record.contributed)} of {len(self._plan.members)}"
+            names = f" ({', '.join(record.contributed)})" if record.contributed else ""
+            text = f"round {record.number}: {count} contributed{names}{missing}"
             self._note(f"round/{record.number}/{record.attempt}", text)
 
     def _note(self, key: str, text: str) -> None:

@@ -5,9 +5,11 @@ import time
 
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
+from coordinator.errors import CannotFederate, Unknown
 from coordinator.federation.conducting import RunsEngine
 from coordinator.federation.opening import open_due, open_on_demand
 from coordinator.federation.performing import PERFORMED, Performer
+from coordinator.federation.records import Finding, Stage
 from coordinator.store.values import Event
 from coordinator.workplace import Workplace
 
@@ -58,6 +60,40 @@ class Federating(DBOSConfiguredInstance):
         opened = open_on_demand(self._place, cohort_id)
         self._start(opened)
         return opened
+
+    def stop(self, federation_id: str) -> None:
+        """End a federation that is under way; nothing of it is released.
+
+        Raises
+        ------
+        Unknown
+            No such federation.
+        CannotFederate
+            It has ended, or its releases are under way.
+        """
+        federation = self._place.federations.get(federation_id)
+        if federation is None:
+            raise Unknown(
+                f"expected a federation, found none called {federation_id}; see `federation status`"
+            )
+        if federation.ended_at is not None or federation.stage == Stage.RELEASES:
+            raise CannotFederate(
+                f"expected {federation_id} under way, found it at {federation.stage}; sites can roll back "
+                "what was released"
+            )
+        self._place.federations.find_out(federation_id, Finding.STOPPED, self._place.clock())
+
+    def lift(self, instrument_id: str) -> None:
+        """End an instrument's quarantine: what it sent until now is forgotten.
+
+        Raises
+        ------
+        Unknown
+            No such instrument.
+        """
+        if self._place.identities.find(instrument_id) is None:
+            raise Unknown(f"expected an instrument, found none with id {instrument_id}; see `status`")
+        self._place.federations.lift(instrument_id, self._place.clock())
 
     def resume(self) -> None:
         """After a start of the server: note what goes on, and begin what was opened just before a crash."""

@@ -17,18 +17,21 @@ class Reply:
     """What came back for one message: an update with its report, or the reason why there is none.
 
     `update` holds changes of the weights by key, as sent and not yet believed; `report` is the JSON
-    of an `AdaptationReport`, not yet believed either.
+    of an `AdaptationReport`, not yet believed either. `packed_bytes` is the size of the update as it
+    came; None where it came as it is. `malformed`: the error is that what came cannot be read.
     """
 
     message_id: str
     update: Weights | None = None
     report: str | None = None
     error: str | None = None
+    packed_bytes: int | None = None
+    malformed: bool = False
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the arrays and the report."""
-        arrays = sum(array.nbytes for array in (self.update or {}).values())
+        """Bytes of the arrays, as they came, and the report."""
+        arrays = weights_bytes(self.update or {}) if self.packed_bytes is None else self.packed_bytes
         return arrays + len((self.report or "").encode())
 
 

@@ -11,12 +11,12 @@ import httpx
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from coordinator.federation.checkpoint import encode_weights
 from coordinator.federation.fleet import Reply, Weights
 from model_library.cards.adaptation import PACKED, AdaptationPlan
+from model_library.errors import CodingError
+from model_library.wire.delta_coding import most_bytes, unpack
 
 _T = TypeVar("_T")
 
@@ -58,6 +58,7 @@ class GridFleet:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._grid, self._bounded, self._sleep = grid, bounded, sleep
+        self._most_bytes = 0
 
     def online(self) -> frozenset[str]:
         """Instruments whose SuperNode has given a sign of life of late."""
@@ -66,6 +67,7 @@ class GridFleet:
     def send(self, plan: AdaptationPlan, weights: Weights, to: Sequence[str], ttl_s: float) -> dict[str, str]:
         """Ask instruments to adapt the weights; returns instrument id by message id."""
         nodes = self._nodes()
+        self._most_bytes = most_bytes(len(weights), sum(array.size for array in weights.values()))
         content = RecordDict(
             {
                 "weights": ArrayRecord({PACKED: Array(np.frombuffer(encode_weights(weights), np.uint8))}),
@@ -101,9 +103,13 @@ class GridFleet:
             raise
         except Exception as failure:
             # Whatever unpacking raises is the doing of the site; a lost engine shows as above.
-            return [Reply(message_id, error=f"its reply does not unpack: {failure!r}")]
+            return [Reply(message_id, error=f"its reply does not unpack: {failure!r}", malformed=True)]
         # An error reply names no node of its own, only the message that it answers.
-        return [_read(message_id, m) for m in messages if m.metadata.reply_to_message_id == message_id]
+        return [
+            _read(message_id, each, self._most_bytes)
+            for each in messages
+            if each.metadata.reply_to_message_id == message_id
+        ]
 
     def _patiently(self, call: Callable[[], Iterable[_T]]) -> list[_T]:
         """Call the SuperLink; on a loaded machine it answers 500 when its database is locked for long."""
@@ -119,7 +125,7 @@ class GridFleet:
             return list(call())
 
 
-def _read(message_id: str, message: Message) -> Reply:
+def _read(message_id: str, message: Message, most: int) -> Reply:
     if message.has_error():
         error = message.error
         return Reply(message_id, error=_GONE.get(error.code) or error.reason or f"Flower's code {error.code}")
@@ -130,12 +136,13 @@ def _read(message_id: str, message: Message) -> Reply:
         text = report["json"]
         if not isinstance(text, str):
             raise TypeError("its report is no text")
-        return Reply(message_id, load(unpack(update[PACKED])), text)
-    except (KeyError, TypeError, ValueError, SafetensorError) as failure:
-        return Reply(message_id, error=f"its reply is malformed: {failure}")
+        packed = array_bytes(update[PACKED])
+        return Reply(message_id, unpack(packed, most), text, packed_bytes=len(packed))
+    except (KeyError, TypeError, ValueError, CodingError) as failure:
+        return Reply(message_id, error=f"its reply is malformed: {failure}", malformed=True)
 
 
-def unpack(array: Array) -> bytes:
+def array_bytes(array: Array) -> bytes:
     """Take the bytes out of an array that a site sent, without ever allocating more than came.
 
     Raises

@@ -1,8 +1,12 @@
 """Where each enrolled instrument stands, read from what the coordinator remembers."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from coordinator.federation.cohorts import Progress, Standing
+from coordinator.federation.offences import offences
+from coordinator.federation.plan import RoundRecord
+from coordinator.federation.records import Finding as FederationFinding
 from coordinator.federation.records import Start
 from coordinator.methods import card_of
 from coordinator.records import ENDED, WAITS, Finding, Stage
@@ -14,7 +18,20 @@ from model_library.wire.methods import NetworkRef
 
 def standings(place: Workplace) -> tuple[Standing, ...]:
     """Look at every instrument that is not revoked, in the order of enrolment."""
-    return tuple(_standing(place, each) for each in place.identities.all() if each.revoked_at is None)
+    found = offences_before(place)
+    return tuple(
+        _standing(place, each, found[each.id]) for each in place.identities.all() if each.revoked_at is None
+    )
+
+
+def offences_before(place: Workplace) -> Counter[str]:
+    """Count the rounds in which each instrument sent what cannot be used, since its last quarantine ended."""
+    records = (
+        RoundRecord.model_validate(told)
+        for federation in place.federations.all()
+        for told in federation.findings.get(FederationFinding.ROUNDS, [])
+    )
+    return offences(records, place.federations.lifted())
 
 
 def willing(place: Workplace, instrument: Instrument) -> bool:
@@ -57,8 +74,9 @@ def invited_before(place: Workplace) -> Mapping[str, int]:
     }
 
 
-def _standing(place: Workplace, instrument: Instrument) -> Standing:
+def _standing(place: Workplace, instrument: Instrument, offended: int) -> Standing:
     network, config = _network(place, instrument.id)
+    wanted = place.settings.federation
     frames = None if instrument.heartbeat is None else instrument.heartbeat.frames
     return Standing(
         instrument_id=instrument.id,
@@ -70,6 +88,8 @@ def _standing(place: Workplace, instrument: Instrument) -> Standing:
         willing=willing(place, instrument),
         progress=progress(place, instrument.id),
         acquired=0 if frames is None else frames.acquired,
+        quarantined=offended >= wanted.quarantine_after,
+        busy=wanted.idle_only and frames is not None and frames.waiting > 0,
     )
 
 

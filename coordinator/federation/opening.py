@@ -4,21 +4,26 @@ from coordinator.errors import CannotFederate, Unknown
 from coordinator.federation.cohorts import Cohort, Conditions, cohorts, objection
 from coordinator.federation.membership import invited_before, standings, willing
 from coordinator.federation.records import Invited, Stage, Start
+from coordinator.federation.schedule import minute_of_day
 from coordinator.workplace import Workplace
 
 
 def open_due(place: Workplace) -> str | None:
     """Open a federation for the first cohort for which one is due, and return its id."""
-    wanted = place.settings.federation
+    wanted, now = place.settings.federation, place.clock()
     # Asked often, so what is cheap to know comes first.
-    if not wanted.automatic or place.federations.is_under_way():
+    if not wanted.automatic or not wanted.schedule.open_at(minute_of_day(now)):
+        return None
+    if place.federations.is_under_way():
         return None
     if sum(willing(place, each) for each in place.identities.all()) < wanted.quorum:
         return None
     everyone = standings(place)
-    conditions = Conditions(quorum=wanted.quorum, new_frames=wanted.new_frames)
     before = invited_before(place)
+    began = {each.cohort: each.created_at for each in place.federations.all()}
     for cohort in cohorts(everyone):
+        overdue = wanted.schedule.overdue(began.get(cohort.id), now)
+        conditions = Conditions(wanted.quorum, 0 if overdue else wanted.new_frames)
         if objection(cohort, everyone, before, conditions) is None:
             return _open(place, cohort)
     return None
@@ -38,17 +43,22 @@ def open_on_demand(place: Workplace, cohort_id: str | None) -> str:
     found = cohorts(standings(place))
     if cohort_id is not None and cohort_id not in {cohort.id for cohort in found}:
         known = ", ".join(cohort.id for cohort in found) or "none"
-        raise Unknown(f"expected one of the cohorts {known}, found {cohort_id}; see `federations`")
+        raise Unknown(f"expected one of the cohorts {known}, found {cohort_id}; see `federation status`")
     asked = [cohort for cohort in found if cohort_id in (None, cohort.id)]
     able = [cohort for cohort in asked if len(cohort.ready) >= quorum]
     if len(able) != 1:
-        told = "; ".join(f"{cohort.id}: {len(cohort.ready)} ready" for cohort in asked) or "no cohort"
+        told = "; ".join(map(_readiness, asked)) or "no cohort"
         message = f"expected one cohort with at least {quorum} instruments ready to take part, found {told}"
         raise CannotFederate(f"{message}; name one with --cohort, or wait for campaigns to end")
     opened = _open(place, able[0])
     if opened is None:
         raise CannotFederate("expected no federation under way, found one; wait for its end")
     return opened
+
+
+def _readiness(cohort: Cohort) -> str:
+    obstacles = "".join(f", {each.site} {each.obstacle}" for each in cohort.standings if not each.ready)
+    return f"{cohort.id}: {len(cohort.ready)} ready{obstacles}"
 
 
 def _open(place: Workplace, cohort: Cohort) -> str | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from coordinator.federation.cohorts import Cohort, cohorts
-from coordinator.federation.membership import standings
+from coordinator.federation.membership import offences_before, standings
 from coordinator.federation.records import Finding, Start
 from coordinator.store.values import Federation
 from coordinator.telling import gate_told, iso, release_told
@@ -33,6 +33,16 @@ def cohorts_told(place: Workplace) -> list[dict[str, Any]]:
     return [_cohort(cohort, agrees) for cohort in cohorts(standings(place))]
 
 
+def quarantine_told(place: Workplace) -> list[dict[str, Any]]:
+    """Tell which instruments are asked no more, and after how many offences."""
+    found, most = offences_before(place), place.settings.federation.quarantine_after
+    return [
+        {"id": each.id, "site": each.site_name, "offences": found[each.id]}
+        for each in place.identities.all()
+        if found[each.id] >= most
+    ]
+
+
 def federations_told(place: Workplace) -> list[dict[str, Any]]:
     """Tell what each federation did, oldest first."""
     return [_federation(place, each) for each in place.federations.all()]
@@ -50,6 +60,7 @@ def _cohort(cohort: Cohort, agrees: set[str]) -> dict[str, Any]:
                 "id": each.instrument_id,
                 "federates": each.instrument_id in agrees,
                 "pixel_size_nm": each.pixel_size_nm,
+                "obstacle": each.obstacle,
             }
             for each in cohort.standings
         ],

@@ -7,9 +7,10 @@ import structlog
 
 from coordinator.errors import CannotFederate
 from coordinator.federation import sittings
-from coordinator.federation.conducting import Conductor, RunsEngine
+from coordinator.federation.conducting import Conductor, RunsEngine, refuse_if_stopped
 from coordinator.federation.network import keep_network, start_weights
-from coordinator.federation.plan import START_FILE, FederationPlan, Member, read_plan, write_plan
+from coordinator.federation.plan import START_FILE, read_plan, write_plan
+from coordinator.federation.planning import plan_of
 from coordinator.federation.records import Finding, Stage, Start
 from coordinator.store.values import Event, Federation
 from coordinator.workplace import Workplace
@@ -50,6 +51,7 @@ class Performer:
         federation = place.federations.get(federation_id)
         assert federation is not None
         try:
+            refuse_if_stopped(place, federation.id)
             done = self._stages[stage](federation)
         except SynopticError as refusal:
             return self._fail(federation_id, stage, str(refusal))
@@ -68,7 +70,7 @@ class Performer:
         weights = start_weights(place, start)
         write_durably(folder / START_FILE, weights)
         place.federations.find_out(federation.id, Finding.START, sha256_bytes(weights))
-        write_plan(folder, self._plan(federation, start))
+        write_plan(folder, plan_of(place, federation.id, start))
         return f"{', '.join(member.site for member in start.members)} are invited"
 
     def _perform_rounds(self, federation: Federation) -> str:
@@ -93,25 +95,6 @@ class Performer:
         network = keep_network(self._place, federation, weights, outcome.rounds)
         self._place.federations.find_out(federation.id, Finding.NETWORK, network.model_dump(mode="json"))
         return f"{len(outcome.rounds)} rounds made {network.id} {network.version}"
-
-    def _plan(self, federation: Federation, start: Start) -> FederationPlan:
-        wanted = self._place.settings.federation
-        return FederationPlan(
-            federation_id=federation.id,
-            task=start.task,
-            config=start.config,
-            members=tuple(Member(instrument_id=each.instrument_id, site=each.site) for each in start.members),
-            rounds=start.rounds,
-            quorum=start.quorum,
-            assemble_s=start.assemble_s,
-            round_s=start.round_s,
-            steps=wanted.steps,
-            batch=wanted.batch,
-            patch_px=wanted.patch_px,
-            learning_rate=wanted.learning_rate,
-            seed=self._place.settings.seed,
-            most_frames=wanted.most_frames,
-        )
 
     def _folder(self, federation_id: str) -> Path:
         return self._place.settings.federations / federation_id

@@ -6,10 +6,12 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from coordinator.errors import CoordinatorError
+from coordinator.federation.algorithms import Algorithm, FedAvg, FedBuff, FedProx, fewest_updates
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.images.durable import write_durably
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
+from model_library.wire.federation import Encoding
 from model_library.wire.tasks import Task
 
 PLAN_FILE, START_FILE, OUTCOME_FILE = "plan.json", "start.safetensors", "outcome.json"
@@ -24,10 +26,14 @@ class FederationFileError(CoordinatorError):
 
 
 class Member(Message):
-    """An instrument that is willing to take part; its id is also its node's name in Flower."""
+    """An instrument that is willing to take part; its id is also its node's name in Flower.
+
+    `offences`: rounds of earlier federations in which it sent what cannot be used.
+    """
 
     instrument_id: str
     site: str
+    offences: int = Field(default=0, ge=0)
 
 
 class FederationPlan(Message):
@@ -35,7 +41,9 @@ class FederationPlan(Message):
 
     `assemble_s` bounds the wait for members, `round_s` one attempt at a round (a round has at most
     two). `most_examples` is the largest count that a site is believed. `clip_norm` bounds an update:
-    its Euclidean norm relative to that of the weights.
+    its Euclidean norm relative to that of the weights. `encoding`, `travels` and `keeps` are as in
+    `AdaptationPlan`. Of the members online, a `fraction` is asked in each round. Whoever has offended
+    `quarantine_after` times is asked no more.
     """
 
     federation_id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -54,6 +62,12 @@ class FederationPlan(Message):
     most_examples: int = Field(default=10_000, ge=1)
     clip_norm: float = Field(default=0.5, gt=0)
     most_frames: int = Field(default=64, ge=1)
+    algorithm: Algorithm = FedAvg()
+    encoding: Encoding = "int8"
+    travels: tuple[str, ...] | None = None
+    keeps: tuple[str, ...] = ()
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    quarantine_after: int = Field(default=3, ge=1)
 
     @model_validator(mode="after")
     def _members_suffice(self) -> Self:
@@ -61,7 +75,22 @@ class FederationPlan(Message):
             raise ValueError("expected each instrument once among the members")
         if self.quorum > len(self.members):
             raise ValueError(f"expected a quorum of at most {len(self.members)} members, found {self.quorum}")
+        fewest, kind = fewest_updates(self.algorithm), self.algorithm.kind
+        if self.quorum < fewest:
+            raise ValueError(f"expected a quorum of at least {fewest} for {kind}, found {self.quorum}")
+        if self.needed > len(self.members):
+            raise ValueError(f"expected a buffer of at most {len(self.members)} updates, found {self.needed}")
         return self
+
+    @property
+    def needed(self) -> int:
+        """Updates that complete a round."""
+        return self.algorithm.buffer if isinstance(self.algorithm, FedBuff) else self.quorum
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Instrument ids of all members."""
+        return frozenset(member.instrument_id for member in self.members)
 
     def site(self, instrument_id: str) -> str:
         """Name of a member's site."""
@@ -82,21 +111,35 @@ class FederationPlan(Message):
             seed=self.seed + number,
             most_frames=self.most_frames,
             deadline_s=self.round_s,
+            encoding=self.encoding,
+            travels=self.travels,
+            keeps=self.keeps,
+            proximal=self.algorithm.mu if isinstance(self.algorithm, FedProx) else 0.0,
         )
 
 
 class Refusal(Message):
-    """Why an eligible site did not contribute."""
+    """Why a site did not contribute."""
 
     site: str
     cause: str
 
 
+class Evaluation(Message):
+    """Mean loss at one instrument on frames that it did not train on, before and after its training."""
+
+    before: float
+    after: float
+    frames: int = Field(ge=1)
+
+
 class RoundRecord(Message):
     """What happened in one round; sites by name.
 
-    `eligible` were online when asked; each of them is in `contributed` or in `refused`. Updates of
-    those in `clipped` were scaled down to the bound. `seconds` is the whole round, `train_seconds`
+    `eligible` were asked; each of them is in `contributed` or in `refused`, and every other member
+    in `absent`. Updates of those in `clipped` were scaled down to the bound. `offenders` (instrument
+    ids) sent what cannot be used. `usual_norm` is the median norm of the updates. `evaluation` is by
+    instrument id, of those that had frames to spare. `seconds` is the whole round, `train_seconds`
     the longest training among its contributions. Bytes are those of arrays, plans and reports.
     `fields` (by instrument id) are the fields of view that went into the result. `attempt` is 1 or 2.
     """
@@ -114,18 +157,25 @@ class RoundRecord(Message):
     fields: dict[str, tuple[str, ...]]
     examples: dict[str, int]
     attempt: int = Field(ge=1)
+    absent: tuple[Refusal, ...] = ()
+    offenders: tuple[str, ...] = ()
+    usual_norm: float | None = None
+    evaluation: dict[str, Evaluation] = Field(default_factory=dict)
 
 
 class Checkpoint(Message):
     """The weights after a number of completed rounds, and what happened in these.
 
-    `plan_sha256` is the digest of the plan under which they were run.
+    `plan_sha256` is the digest of the plan under which they were run. `state` names the file of what
+    the server optimiser remembers, for algorithms that have one.
     """
 
     completed: int = Field(ge=1)
     weights: str
     sha256: str
     plan_sha256: str
+    state: str | None = None
+    state_sha256: str | None = None
     rounds: tuple[RoundRecord, ...]
 
 

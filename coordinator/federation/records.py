@@ -26,7 +26,7 @@ class Stage(StrEnum):
 
 
 class Finding(StrEnum):
-    """One thing that a federation found; the last three are instrument -> record."""
+    """One thing that a federation found; gates, those not judged and releases are instrument -> record."""
 
     START = "start"
     RUNS = "runs"
@@ -36,6 +36,7 @@ class Finding(StrEnum):
     GATES = FEDERATED_GATES
     NOT_JUDGED = "not_judged"
     RELEASES = "releases"
+    STOPPED = "stopped"
 
 
 class Invited(Message):

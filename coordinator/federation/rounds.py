@@ -1,7 +1,5 @@
 """The rounds of a federation: ask, wait no longer than agreed, examine, join, write down, repeat."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +7,8 @@ import structlog
 
 from coordinator.errors import CoordinatorError
 from coordinator.federation.accepted_updates import AcceptedUpdates
-from coordinator.federation.aggregation import aggregate
+from coordinator.federation.aggregation import State, aggregate
+from coordinator.federation.asking import POLL_S, Asking
 from coordinator.federation.checkpoint import (
     encode_weights,
     read_checkpoint,
@@ -19,8 +18,10 @@ from coordinator.federation.checkpoint import (
     write_checkpoint,
 )
 from coordinator.federation.claim import Claim
-from coordinator.federation.fleet import Fleet, Weights, weights_bytes
+from coordinator.federation.clock import Clock
+from coordinator.federation.fleet import Fleet, Weights
 from coordinator.federation.gathering import Gathering
+from coordinator.federation.offences import quarantined
 from coordinator.federation.plan import (
     FederationFileError,
     FederationOutcome,
@@ -29,21 +30,12 @@ from coordinator.federation.plan import (
     read_outcome,
     write_outcome,
 )
+from coordinator.federation.stored_arrays import StoredArrays
 from model_library.signing.digests import sha256_bytes
 
-_POLL_S = 0.5
 _ATTEMPTS = 2
 
 _log = structlog.get_logger("federation")
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the rounds see it: seconds since 1970, seconds that never go back, and waiting."""
-
-    unix: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
 
 
 class RoundsFailed(CoordinatorError):
@@ -85,7 +77,8 @@ def run(plan: FederationPlan, fleet: Fleet, folder: Path, clock: Clock | None = 
         return ended
     # A process whose run is over fails here, before it takes the place of one that works.
     fleet.online()
-    rounds = _Rounds(plan, fleet, folder, clock or Clock(), Claim(folder))
+    clock, claim = clock or Clock(), Claim(folder)
+    rounds = _Rounds(plan, fleet, folder, clock, claim, Asking(plan, fleet, clock, claim))
     outcome = rounds.to_their_end()
     with rounds.claim.held():
         write_outcome(folder, outcome)
@@ -100,16 +93,17 @@ class _Rounds:
     folder: Path
     clock: Clock
     claim: Claim
+    asking: Asking
 
     def to_their_end(self) -> FederationOutcome:
         records: list[RoundRecord] = []
         # Only the first round of a process waits for everybody; the others go on with a quorum.
         wanted = len(self.plan.members)
         try:
-            weights, found = self._resume()
+            weights, state, found = self._resume()
             records.extend(found)
             while len(records) < self.plan.rounds:
-                weights = self._complete(weights, records, wanted)
+                weights, state = self._complete(weights, state, records, wanted)
                 wanted = self.plan.quorum
         except RoundsFailed as failure:
             return FederationOutcome(state="failed", cause=str(failure), rounds=(*records, failure.record))
@@ -118,33 +112,45 @@ class _Rounds:
         final = weights_file(self.plan.rounds)
         return FederationOutcome(state="completed", rounds=tuple(records), weights=final)
 
-    def _resume(self) -> tuple[Weights, tuple[RoundRecord, ...]]:
+    def _resume(self) -> tuple[Weights, State, tuple[RoundRecord, ...]]:
         checkpoint = read_checkpoint(self.folder)
         if checkpoint is None:
-            return read_start(self.folder), ()
+            return read_start(self.folder), {}, ()
         _log.info("resumed", completed=checkpoint.completed)
         AcceptedUpdates(self.folder, checkpoint.completed, "", self.claim).forget()
-        return read_weights(self.folder / checkpoint.weights), checkpoint.rounds
+        state = {} if checkpoint.state is None else StoredArrays(self.folder / checkpoint.state)
+        return read_weights(self.folder / checkpoint.weights), state, checkpoint.rounds
 
-    def _complete(self, weights: Weights, records: list[RoundRecord], wanted: int) -> Weights:
+    def _complete(
+        self, weights: Weights, state: State, records: list[RoundRecord], wanted: int
+    ) -> tuple[Weights, State]:
         number = len(records) + 1
         base_sha256 = sha256_bytes(encode_weights(weights))
         updates = AcceptedUpdates(self.folder, number, base_sha256, self.claim)
-        gathering = Gathering(self.plan, number, weights, updates)
+        gathering = Gathering(
+            self.plan,
+            number,
+            weights,
+            updates,
+            quarantined(self.plan, records),
+            records[-1].usual_norm if records else None,
+        )
         gathering.recall()
         online = self._await_online(gathering, wanted)
         started_at, began = self.clock.unix(), self.clock.monotonic()
         attempt, shortage = self._gather(gathering, online)
-        joined = weights if shortage else aggregate(weights, gathering.contributions())
-        record = gathering.record(started_at, self.clock.monotonic() - began, attempt)
         if shortage:
-            raise RoundsFailed(shortage, record)
+            raise RoundsFailed(
+                shortage, gathering.record(started_at, self.clock.monotonic() - began, attempt)
+            )
+        joined = aggregate(weights, gathering.contributions(), self.plan.algorithm, state)
+        record = gathering.record(started_at, self.clock.monotonic() - began, attempt)
         records.append(record)
         with self.claim.held():
-            write_checkpoint(self.folder, joined, records)
+            write_checkpoint(self.folder, joined.network, records, joined.state)
         updates.forget()
         _log.info("completed", **record.model_dump(include={"number", "contributed", "seconds", "attempt"}))
-        return joined
+        return joined.network, joined.state
 
     def _gather(self, gathering: Gathering, online: frozenset[str]) -> tuple[int, str | None]:
         """Return the attempts made, and in words what is missing to the quorum."""
@@ -153,38 +159,20 @@ class _Rounds:
                 online = self._await_online(gathering, self.plan.quorum)
             if len(online | gathering.accepted.keys()) < self.plan.quorum:
                 return attempt, self._too_few_online(gathering, online)
-            self._ask(gathering, sorted(online - gathering.accepted.keys()))
+            self.asking.ask(gathering, online, everybody=attempt > 1)
+            gathering.compare()
             if gathering.suffices:
                 return attempt, None
         return _ATTEMPTS, self._too_few_updates(gathering)
 
-    def _ask(self, gathering: Gathering, to: list[str]) -> None:
-        self.claim.check()
-        deadline = self.clock.monotonic() + self.plan.round_s
-        adaptation = self.plan.adaptation(gathering.number)
-        waiting = self.fleet.send(adaptation, gathering.weights, to, self.plan.round_s)
-        size = weights_bytes(gathering.weights) + len(adaptation.model_dump_json().encode())
-        gathering.bytes_down += size * len(waiting)
-        for instrument_id in sorted(set(to) - set(waiting.values())):
-            gathering.refuse(instrument_id, "could not be handed the message")
-        while waiting and self.clock.monotonic() < deadline:
-            for reply in self.fleet.replies(tuple(waiting)):
-                answered = waiting.pop(reply.message_id, None)
-                if answered is not None:
-                    gathering.take(answered, reply)
-            if waiting:
-                self.clock.sleep(_POLL_S)
-        for instrument_id in sorted(waiting.values()):
-            gathering.refuse(instrument_id, f"no reply within {self.plan.round_s:g} s")
-
     def _await_online(self, gathering: Gathering, wanted: int) -> frozenset[str]:
-        members = {member.instrument_id for member in self.plan.members}
+        members = self.plan.ids - gathering.quarantined
         deadline = self.clock.monotonic() + self.plan.assemble_s
         while True:
             online = self.fleet.online() & members
             if len(online | gathering.accepted.keys()) >= wanted or self.clock.monotonic() >= deadline:
                 return online
-            self.clock.sleep(_POLL_S)
+            self.clock.sleep(POLL_S)
 
     def _too_few_online(self, gathering: Gathering, online: frozenset[str]) -> str:
         found = sorted(self.plan.site(key) for key in online | gathering.accepted.keys())
@@ -198,7 +186,7 @@ class _Rounds:
         refused = sorted(gathering.refused.items())
         causes = "; ".join(f"{self.plan.site(key)}: {cause}" for key, cause in refused)
         return (
-            f"round {gathering.number}: expected at least {self.plan.quorum} updates that can be used, "
+            f"round {gathering.number}: expected at least {self.plan.needed} updates that can be used, "
             f"found {len(gathering.accepted)} after {_ATTEMPTS} attempts; {causes}"
         )
 

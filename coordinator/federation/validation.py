@@ -1,17 +1,28 @@
 """Whether a site's update can be believed; nothing that fails here reaches the aggregate."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from coordinator.errors import CoordinatorError
+from coordinator.federation.aggregation import blocks
+from coordinator.federation.algorithms import FedBuff
 from coordinator.federation.fleet import Reply, Weights
 from coordinator.federation.plan import FederationPlan
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 
 _REFUSED_BEYOND = 100.0
 """An update of more than this many times the bound is not clipped but refused."""
+_CLIPPED_BEYOND, _UNUSUAL_BEYOND = 3.0, 10.0
+"""Times the usual norm from which an update is scaled down, and from which it is refused."""
+_FEWEST_NORMS = 3
+"""So many updates say what is usual; of fewer, one liar could be half."""
 _MOST_FIELDS = 20_000
 _LONGEST_FIELD = 500
 _LONGEST_CAUSE = 300
@@ -23,13 +34,19 @@ class UpdateRefused(CoordinatorError):
 
     code = "update_refused"
 
+    def __init__(self, cause: str, *, offence: bool = True) -> None:
+        """Keep the cause; `offence`: a site that works as it should sends no such thing."""
+        super().__init__(cause)
+        self.offence = offence
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What is believed of an update; `shrink` (0 to 1] brings its norm within the bound."""
+    """What is believed of an update: `norm` as it came; `shrink` (0 to 1] brings it within the bounds."""
 
     report: AdaptationReport
     shrink: float
+    norm: float
 
     @property
     def clipped(self) -> bool:
@@ -45,9 +62,9 @@ def examine(reply: Reply, weights: Weights, adaptation: AdaptationPlan, plan: Fe
     reply
         As it came.
     weights
-        Those that were sent; the update must have the same keys and shapes, in float32.
+        Those that were sent; the update must have their shapes, in float32.
     adaptation
-        The round's plan that was sent with them.
+        The round's plan that was sent with them; says which keys come back.
     plan
         States the bounds.
 
@@ -58,25 +75,60 @@ def examine(reply: Reply, weights: Weights, adaptation: AdaptationPlan, plan: Fe
         keys, shapes or dtypes; NaN or infinity; a norm of more than 100 times the bound.
     """
     if reply.error is not None:
-        raise UpdateRefused(f"no update: {one_line(reply.error)}")
+        raise UpdateRefused(f"no update: {one_line(reply.error)}", offence=reply.malformed)
     if reply.update is None or reply.report is None:
         raise UpdateRefused("no update: it answered without one, or without a report")
     report = _report(reply.report, adaptation, plan)
-    _check_form(reply.update, weights)
+    asked = {key: weights[key] for key in adaptation.sends(weights)}
+    _check_form(reply.update, asked)
     _check_finite(reply.update)
-    return Accepted(report, _shrink(reply.update, weights, plan.clip_norm))
+    found = norm(reply.update)
+    return Accepted(report, _shrink(found, asked, plan.clip_norm), found)
+
+
+def usual_norm(norms: Sequence[float], before: float | None) -> float | None:
+    """Tell what norm updates usually have: their median where there are enough, else what it was before."""
+    return median(norms) if len(norms) >= _FEWEST_NORMS else before
+
+
+def held_to_norms(accepted: Accepted, usual: float | None) -> Accepted:
+    """Hold an update against what is usual.
+
+    Raises
+    ------
+    UpdateRefused
+        Its norm is more than ten times the usual one. Beyond three times, it is scaled down to that.
+    """
+    if not usual or accepted.norm <= _CLIPPED_BEYOND * usual:
+        return accepted
+    if accepted.norm > _UNUSUAL_BEYOND * usual:
+        raise UpdateRefused(
+            f"its update has a norm of {accepted.norm:.3g}; expected at most {_UNUSUAL_BEYOND:g} times the "
+            f"usual {usual:.3g}"
+        )
+    return replace(accepted, shrink=min(accepted.shrink, _CLIPPED_BEYOND * usual / accepted.norm))
+
+
+def refuse_stale(rounds: int, plan: FederationPlan) -> None:
+    """Refuse an update that is more rounds old than buffered rounds allow; others are of their round."""
+    most = plan.algorithm.most_stale if isinstance(plan.algorithm, FedBuff) else 0
+    if rounds > most:
+        raise UpdateRefused(f"its update is {rounds} rounds old; expected at most {most}", offence=False)
 
 
 def norm(weights: Weights) -> float:
     """Euclidean norm over all arrays, in float64."""
-    squares = (float(np.sum(np.square(array, dtype=np.float64))) for array in weights.values())
-    return float(np.sqrt(sum(squares)))
+    return math.sqrt(sum(_square(array.reshape(-1)) for array in weights.values()))
 
 
 def one_line(text: str) -> str:
     """Text of a site's on one line: printable and bounded."""
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return words if len(words) <= _LONGEST_CAUSE else f"{words[:_LONGEST_CAUSE]}..."
+
+
+def _square(flat: NDArray[Any]) -> float:
+    return sum(float(np.square(flat[block], dtype=np.float64).sum()) for block in blocks(flat.size))
 
 
 def _report(text: str, adaptation: AdaptationPlan, plan: FederationPlan) -> AdaptationReport:
@@ -123,10 +175,9 @@ def _check_finite(update: Weights) -> None:
             raise UpdateRefused(f"its update has NaN or infinity in {key}")
 
 
-def _shrink(update: Weights, weights: Weights, clip_norm: float) -> float:
+def _shrink(found: float, weights: Weights, clip_norm: float) -> float:
     # All-zero weights have no scale of their own; the bound is then absolute.
     bound = clip_norm * (norm(weights) or 1.0)
-    found = norm(update)
     if found > _REFUSED_BEYOND * bound:
         raise UpdateRefused(f"its update has a norm of {found:.3g}; expected at most {bound:.3g}")
     return bound / found if found > bound else 1.0

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, func, select, update
 from benchmark.splits import Split, assign
 from coordinator.store.campaigns import Campaigns
 from coordinator.store.database import Database
-from coordinator.store.tables import EventRow, FederationRow, FieldRow, FindingRow
+from coordinator.store.tables import EventRow, FederationRow, FieldRow, FindingRow, QuarantineLiftRow
 from coordinator.store.values import Event, Federation
 
 
@@ -95,6 +95,16 @@ class Federations:
                     taken[field] = assign(field, taken)
                     session.add(FieldRow(instrument_id=instrument_id, field=field, split=taken[field].value))
             return tuple(sorted({field for field in fields if taken[field] is Split.TUNING}))
+
+    def lift(self, instrument_id: str, now: float) -> None:
+        """End an instrument's quarantine, as of now."""
+        with self._database.write() as session:
+            session.merge(QuarantineLiftRow(instrument_id=instrument_id, at=now))
+
+    def lifted(self) -> dict[str, float]:
+        """Tell when each instrument's quarantine last ended."""
+        with self._database.read() as session:
+            return {row.instrument_id: row.at for row in session.exec(select(QuarantineLiftRow)).all()}
 
     def _change(self, federation_id: str, **values: Any) -> None:  # noqa: ANN401
         change = (

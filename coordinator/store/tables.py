@@ -122,6 +122,13 @@ class FederationRow(SQLModel, table=True):
     start: str
 
 
+class QuarantineLiftRow(SQLModel, table=True):
+    """When the operator last ended an instrument's quarantine; offences before do not count."""
+
+    instrument_id: str = Field(primary_key=True)
+    at: float
+
+
 class EventRow(SQLModel, table=True):
     """A line of a campaign's history; `key` makes repeating a step harmless."""
 

@@ -1,9 +1,14 @@
 """A federation between the coordinator and the sites of a cohort, besides what travels over Flower."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
+
+Encoding = Literal["int8", "float16", "float32"]
+"""How updates travel (`delta_coding`). int8: with a scale per output channel, a fifth of float32's bytes."""
 
 
 class Invitation(Message):

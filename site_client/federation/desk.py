@@ -27,7 +27,7 @@ DESK_VARIABLE = "SYNOPTIC_DESK"
 EXCHANGE_VARIABLE = "SYNOPTIC_EXCHANGE"
 """Environment variable with the folder in which each question gets its own."""
 WEIGHTS_FILE = "weights.safetensors"
-UPDATE_FILE = "update.safetensors"
+UPDATE_FILE = "update.safetensors.zst"
 
 Adapt = Callable[[AdaptationPlan, Path], AdaptationReport]
 """Makes `UPDATE_FILE` from `WEIGHTS_FILE` in a folder; raises `AdaptationRefused`."""

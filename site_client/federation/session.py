@@ -62,6 +62,7 @@ class Session:
         self._trainer = trainer_child(settings, folder / "log" / "trainer.log")
         self._hold = hold_file(folder)
         self._exchange = folder / "federation" / "exchange"
+        self._kept = folder / "federation" / "kept"
         self._desk = Desk(self._exchange, self._adapt, give_up=self._trainer.stop)
         environment = {DESK_VARIABLE: str(self._desk.path), EXCHANGE_VARIABLE: str(self._exchange)}
         self._node = SuperNode(folder, settings, identity, environment)
@@ -130,6 +131,7 @@ class Session:
                 "op": "adapt",
                 "plan": plan.model_dump(mode="json"),
                 "exchange": str(exchange),
+                "kept": str(self._kept),
                 "frames": self._files,
                 "hold": str(self._hold),
                 "until": begun + _TRAINING_SHARE * plan.deadline_s,

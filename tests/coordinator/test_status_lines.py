@@ -8,7 +8,7 @@ import pytest
 from coordinator.overview import overview_of
 from coordinator.records import Finding, Stage
 from coordinator.releases import publishing
-from coordinator.status_lines import status_lines
+from coordinator.status_lines import cohort_line, quarantine_line, round_line, status_lines
 from coordinator.store.values import Event, Instrument, Opening, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
 from model_library.wire.methods import ClassicalRef
@@ -103,3 +103,33 @@ def test_each_federation_has_a_line(place: Workplace, instrument: Instrument):
         "federation-1 of denoise: rounds; 1 rounds",
         "federation-2 of denoise: failed; quorum not reached",
     ]
+
+
+RECORD = {
+    "number": 2,
+    "contributed": ["ashby", "boreal"],
+    "refused": [{"site": "cortex", "cause": "no reply within 600 s"}],
+    "absent": [{"site": "delta", "cause": "was not online"}],
+    "evaluation": {"a-1": {"before": 0.2, "after": 0.1}, "b-2": {"before": 0.4, "after": 0.3}},
+    "bytes_up": 2_500_000,
+}
+
+
+def test_a_round_tells_who_contributed_and_why_each_other_did_not():
+    assert round_line(RECORD, 4) == (
+        "round 2: 2 of 4 contributed, loss on spared frames 0.3 before and 0.2 after, 2.50 MB up; "
+        "cortex: no reply within 600 s; delta: was not online"
+    )
+    assert round_line({**RECORD, "evaluation": {}, "refused": [], "absent": []}, 2) == (
+        "round 2: 2 of 2 contributed, 2.50 MB up"
+    )
+
+
+def test_a_cohort_tells_what_keeps_a_site_from_taking_part():
+    sites = [{"site": "ashby", "obstacle": None}, {"site": "boreal", "obstacle": "is in quarantine"}]
+    assert cohort_line({"id": "c", "instruments": sites}) == "c: ashby, boreal (is in quarantine)"
+
+
+def test_a_quarantine_tells_how_it_ends():
+    held = {"id": "a-1", "site": "ashby", "offences": 3}
+    assert "`federation lift-quarantine a-1` ends it" in quarantine_line(held)

@@ -54,6 +54,7 @@ rounds = {rounds}
 steps = 2
 assemble_s = {assemble_s}
 round_s = 60
+quarantine_after = 4
 """
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from imagecodecs import zstd_encode
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from model_library.processes.answering import answer_questions
 from model_library.processes.child import Child
@@ -60,7 +61,8 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         return {"frames": FRAMES}
     exchange, plan = Path(question["exchange"]), question["plan"]
     lie, examples = LIES[plan["number"]]
-    save_file(lie(load_file(exchange / WEIGHTS_FILE)), exchange / UPDATE_FILE)
+    # Packed by hand: the site's own packing refuses NaN.
+    (exchange / UPDATE_FILE).write_bytes(zstd_encode(save(lie(load_file(exchange / WEIGHTS_FILE))), 1))
     report = {
         "federation_id": plan["federation_id"],
         "number": plan["number"],

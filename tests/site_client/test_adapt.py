@@ -198,3 +198,26 @@ def test_a_frame_whose_noise_the_detector_cuts_off_is_left_out() -> None:
     material = Material.of([TrainingFrame(each, f"stage:{number}") for number, each in enumerate(pixels)])
 
     assert [each.field for each in material.frames] == ["stage:0", "stage:2"]
+
+
+def test_a_site_that_is_held_near_the_network_moves_less() -> None:
+    moved = [
+        sum(float(np.square(values).sum()) for values in adapted(plan=plan_of(proximal=mu))[0].values())
+        for mu in (0.0, 1e4)
+    ]
+    assert moved[1] < moved[0]
+
+
+def test_the_network_is_judged_before_and_after_on_frames_that_are_spared() -> None:
+    material = material_of((64,) * 16, tuple(f"stage:{number}" for number in range(16)))
+    _, few = adapted(material)
+    _, many = adapted(material, plan=plan_of(steps=60, learning_rate=3e-3))
+    assert (many.examples, many.judged_frames) == (14, 2)
+    assert many.judged_before == few.judged_before
+    assert many.judged_after < many.judged_before
+    assert "stage:15" in many.fields
+
+
+def test_of_few_frames_none_is_spared() -> None:
+    _, report = adapted()
+    assert (report.judged_frames, report.judged_before, report.judged_after) == (0, None, None)

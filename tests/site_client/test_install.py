@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from model_library.cards.card import NetworkCard
+from model_library.cards.release import weights_target
 from model_library.networks.build import build
 from model_library.networks.config import ResidualDenoiserConfig
 from model_library.networks.facts import facts
@@ -17,6 +18,7 @@ from site_client.daemon import worker_child
 from site_client.errors import CoordinatorUnreachable, ReleaseRefused
 from site_client.identity import read_identity
 from site_client.install import Installer
+from site_client.release_cache import ReleaseCache
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 
 
@@ -165,3 +167,35 @@ def test_a_network_that_does_not_load_is_refused_by_the_worker(
     assert installer.refresh().release_id == "r-2"
     worker.stop()
     client.close()
+
+
+def test_a_release_that_another_instrument_of_the_site_has_is_not_downloaded_again(
+    enrolled, coordinator, network, tmp_path
+) -> None:
+    card, weights = network
+    coordinator.release("r-1", ref_of(card), card=card, weights=weights)
+    fetched = []
+    for name in ("one", "two"):
+        client = CoordinatorClient(
+            enrolled.settings, read_identity(enrolled.folder), enrolled.journal.count_bytes
+        )
+        download = client.download
+
+        def counted(url: str, download=download) -> object:
+            fetched.append(url)
+            return download(url)
+
+        client.download = counted
+        shutil.rmtree(enrolled.folder / "releases", ignore_errors=True)
+        targets = TrustedTargets(
+            enrolled.folder,
+            read_identity(enrolled.folder),
+            url=client.releases_url,
+            fetcher=CoordinatorFetcher(client),
+            journal=enrolled.journal,
+            cache=ReleaseCache(tmp_path / "shared"),
+        )
+        path = targets.refresh().download(weights_target(card.weights_sha256))
+        assert path.read_bytes() == weights, name
+        client.close()
+    assert len([url for url in fetched if url.endswith("safetensors")]) == 1

@@ -11,9 +11,13 @@ from model_library.errors import WeightsError
 from model_library.networks.build import build
 from model_library.networks.config import ResidualDenoiserConfig
 from model_library.signing.digests import sha256_bytes
+from model_library.wire.delta_coding import most_bytes, unpack
 from site_client.errors import AdaptationRefused
+from site_client.federation.desk import UPDATE_FILE
+from site_client.federation.kept import KeptArrays
 from site_client.trainer import Trainer, read_frames
 
+MOST = most_bytes(10, 10_000)
 CONFIG = ResidualDenoiserConfig(depth=3, width=4)
 
 
@@ -44,16 +48,22 @@ def question(tmp_path, files) -> dict:
         "learning_rate": 1e-3,
         "deadline_s": 60,
     }
-    where = {"exchange": str(tmp_path), "hold": str(tmp_path / "hold")}
-    return {"op": "adapt", "plan": plan, "frames": files, "until": float("inf"), **where}
+    return {
+        "op": "adapt",
+        "plan": plan,
+        "exchange": str(tmp_path),
+        "hold": str(tmp_path / "hold"),
+        "kept": str(tmp_path / "kept"),
+        "frames": files,
+        "until": float("inf"),
+    }
 
 
 def test_an_update_is_written_and_its_size_told(question, tmp_path) -> None:
     answer = Trainer().answer(question)
-    update = load_file(tmp_path / "update.safetensors")
+    update = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
     assert update.keys() == load_file(tmp_path / "weights.safetensors").keys()
-    assert all(values.dtype == np.float32 for values in update.values())
-    assert answer["update_bytes"] == (tmp_path / "update.safetensors").stat().st_size
+    assert answer["update_bytes"] == (tmp_path / UPDATE_FILE).stat().st_size
     assert answer["report"]["fields"] == [f"stage:{n}" for n in range(4)]
 
 
@@ -117,3 +127,49 @@ def test_a_round_whose_whole_time_the_microscope_acquires_is_refused(question, t
     (tmp_path / "hold").touch()
     with pytest.raises(AdaptationRefused, match="at least one step"):
         Trainer().answer(question | {"until": time.monotonic() + 0.3})
+
+
+def asked(question: dict, **changes: object) -> dict:
+    return question | {"plan": question["plan"] | changes}
+
+
+def test_what_rounding_took_is_added_to_the_next_update(question, tmp_path) -> None:
+    trainer = Trainer()
+    weights = load_file(tmp_path / "weights.safetensors")
+    trainer.answer(asked(question, number=1))
+    residual = KeptArrays(tmp_path / "kept", "fed-1").before(2, weights).residual
+    assert any(np.abs(array).sum() > 0 for array in residual.values())
+    trainer.answer(asked(question, number=2))
+    with_it = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    trainer.answer(asked(question, number=2, federation_id="fed-2"))
+    without = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    assert any(not np.array_equal(with_it[key], without[key]) for key in residual)
+
+
+def test_a_round_that_is_asked_for_again_is_answered_as_before(question, tmp_path) -> None:
+    answers = []
+    for number in (1, 2, 2):
+        # A new process each time, as after a crash.
+        Trainer().answer(asked(question, number=number))
+        answers.append((tmp_path / UPDATE_FILE).read_bytes())
+    assert answers[1] == answers[2] != answers[0]
+
+
+def test_arrays_that_stay_do_not_travel_and_go_on_from_round_to_round(question, tmp_path) -> None:
+    weights = load_file(tmp_path / "weights.safetensors")
+    head = tuple(key for key in weights if key == max(weights, key=lambda key: key.split(".")[1]))
+    kept = KeptArrays(tmp_path / "kept", "fed-1")
+    reached = []
+    for number in (1, 2):
+        Trainer().answer(asked(question, number=number, keeps=head))
+        assert unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST).keys() == weights.keys() - set(head)
+        reached.append(kept.before(number + 1, weights).own[head[0]])
+    assert not np.array_equal(reached[0], weights[head[0]])
+    assert not np.array_equal(reached[0], reached[1])
+
+
+def test_only_what_is_to_travel_is_trained(question, tmp_path) -> None:
+    weights = load_file(tmp_path / "weights.safetensors")
+    chosen = sorted(weights)[:2]
+    Trainer().answer(asked(question, travels=chosen))
+    assert sorted(unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)) == chosen

@@ -11,18 +11,18 @@ from flwr.serverapp import Grid
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
 from flwr.supercore.run import Run
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from coordinator.federation.memory_fleet import Site
 from model_library.cards.adaptation import PACKED, AdaptationPlan
+from model_library.wire.delta_coding import pack
 
 Node = Callable[[Message], Message | None]
 
 
 def packed(update: Mapping[str, np.ndarray]) -> ArrayRecord:
     """An update as the client app sends it."""
-    dense = {key: np.ascontiguousarray(array).reshape(array.shape) for key, array in update.items()}
-    return ArrayRecord({PACKED: Array(np.frombuffer(save(dense), np.uint8))})
+    return ArrayRecord({PACKED: Array(np.frombuffer(pack(update, "float32").content, np.uint8))})
 
 
 def node(site: Site) -> Node:

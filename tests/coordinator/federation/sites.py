@@ -14,10 +14,10 @@ import numpy as np
 
 from coordinator.federation import rounds
 from coordinator.federation.checkpoint import encode_weights
+from coordinator.federation.clock import Clock
 from coordinator.federation.fleet import Reply, Weights
 from coordinator.federation.memory_fleet import Answer, MemoryFleet, Site
 from coordinator.federation.plan import START_FILE, FederationPlan, Member, read_plan, write_plan
-from coordinator.federation.rounds import Clock
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.networks.config import UNetConfig
 from model_library.wire.tasks import Denoise

@@ -37,6 +37,10 @@ contributions = st.dictionaries(
 )
 
 
+def joined(weights: Weights, contributions_: Mapping[str, Contribution]) -> Weights:
+    return aggregate(weights, contributions_).network
+
+
 def equal(left: Weights, right: Weights) -> bool:
     return left.keys() == right.keys() and all(
         left[key].dtype == right[key].dtype and left[key].tobytes() == right[key].tobytes() for key in left
@@ -49,14 +53,14 @@ def test_the_aggregate_does_not_depend_on_the_order_of_updates(weights, given_, 
     order = list(given_)
     random.shuffle(order)
     shuffled = {key: given_[key] for key in order}
-    assert equal(aggregate(weights, shuffled), aggregate(weights, given_))
+    assert equal(joined(weights, shuffled), joined(weights, given_))
 
 
 @some
 @given(tensors(10.0), contributions)
 def test_nor_on_what_the_sites_are_called_but_for_rounding(weights, given_):
     renamed = {f"{999 - place}": one for place, one in enumerate(given_.values())}
-    one, other = aggregate(weights, given_), aggregate(weights, renamed)
+    one, other = joined(weights, given_), joined(weights, renamed)
     for key in weights:
         # Partial sums reach 1e3 in float64, whatever cancels.
         np.testing.assert_allclose(one[key], other[key], rtol=1e-6, atol=1e-9)
@@ -98,7 +102,7 @@ def test_no_change_changes_no_bit(weights):
 @some
 @given(tensors(10.0), tensors(1.0))
 def test_one_site_alone_gets_its_update_whole(weights, update):
-    alone, merged = aggregate(weights, {"a": of(17, update)}), merge(weights, update)
+    alone, merged = joined(weights, {"a": of(17, update)}), merge(weights, update)
     assert all((alone[key] == merged[key]).all() for key in weights)
 
 
@@ -125,7 +129,7 @@ def test_no_share_exceeds_three_times_that_of_the_median_site(examples: Mapping[
 def test_a_clipped_update_counts_with_its_shrunk_size():
     weights = {"w": np.zeros(2, np.float32)}
     update = {"w": np.array([8.0, -8.0], np.float32)}
-    assert aggregate(weights, {"a": of(1, update, 0.25)})["w"].tolist() == [2.0, -2.0]
+    assert joined(weights, {"a": of(1, update, 0.25)})["w"].tolist() == [2.0, -2.0]
 
 
 def test_one_update_at_a_time_is_in_memory():
@@ -139,5 +143,5 @@ def test_one_update_at_a_time_is_in_memory():
         return Contribution(1, load)
 
     weights = {"w": np.zeros(2, np.float32)}
-    aggregate(weights, {name: loading(name, weights) for name in "cab"})
+    joined(weights, {name: loading(name, weights) for name in "cab"})
     assert held == ["a", "b", "c"]

@@ -154,22 +154,23 @@ def test_weights_to_start_from_must_be_finite(folder: Path):
 
 def test_accepted_updates_are_recalled_as_they_came(folder: Path):
     update, report = update_of(WEIGHTS, 5), report_of(plan_of().adaptation(1))
-    updates(folder).keep(ASHBY, Reply("m", update, report))
+    updates(folder).keep(ASHBY, Reply("m", update, report), 1)
     recalled = updates(folder).recall([ASHBY, BOREAL])
     assert list(recalled) == [ASHBY]
-    assert recalled[ASHBY].report == report
-    assert {key: array.tobytes() for key, array in recalled[ASHBY].update.items()} == {
+    reply, asked_in = recalled[ASHBY]
+    assert (reply.report, asked_in) == (report, 1)
+    assert {key: array.tobytes() for key, array in reply.update.items()} == {
         key: array.tobytes() for key, array in update.items()
     }
 
 
 def test_updates_of_other_weights_are_not(folder: Path):
-    updates(folder).keep(ASHBY, Reply("m", update_of(WEIGHTS, 5), report_of(plan_of().adaptation(1))))
+    updates(folder).keep(ASHBY, Reply("m", update_of(WEIGHTS, 5), report_of(plan_of().adaptation(1))), 1)
     assert updates(folder, base="1" * 64).recall([ASHBY]) == {}
 
 
 def test_nor_are_torn_ones(folder: Path):
-    updates(folder).keep(ASHBY, Reply("m", update_of(WEIGHTS, 5), report_of(plan_of().adaptation(1))))
+    updates(folder).keep(ASHBY, Reply("m", update_of(WEIGHTS, 5), report_of(plan_of().adaptation(1))), 1)
     [path] = (folder / "accepted-01").iterdir()
     path.write_bytes(path.read_bytes()[:-1])
     assert updates(folder).recall([ASHBY]) == {}
@@ -177,7 +178,7 @@ def test_nor_are_torn_ones(folder: Path):
 
 def test_an_update_in_fortran_order_is_kept_as_its_values(folder: Path):
     update = {"w": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))}
-    updates(folder).keep(ASHBY, Reply("m", update, "{}"))
+    updates(folder).keep(ASHBY, Reply("m", update, "{}"), 1)
     assert updates(folder).load(ASHBY)["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 

@@ -75,7 +75,7 @@ def expected(plan: FederationPlan, members: dict[str, Site]) -> Weights:
         for key, (update, report) in answers.items():
             examples = AdaptationReport.model_validate_json(report).examples
             contributions[key] = Contribution(examples, lambda update=update: update)
-        weights = aggregate(weights, contributions)
+        weights = aggregate(weights, contributions).network
     return weights
 
 
@@ -176,7 +176,7 @@ def test_a_large_update_is_clipped_and_named(tmp_path: Path):
     found(tmp_path, rounds=1)
 
     def large(plan: AdaptationPlan, weights: Weights) -> Answer:
-        return update_of(weights, 1, size=3.0), report_of(plan)
+        return update_of(weights, 1, size=0.4), report_of(plan)
 
     [record] = run(tmp_path, good_sites() | {DELTA: large}).rounds
     assert record.clipped == ("delta",)
