@@ -9,6 +9,7 @@ from benchmark.splits import Split
 from coordinator.errors import CannotAssess
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, StoredImage
+from coordinator.stored_frames import read_stored
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard
 from model_library.images.frame import Grey
@@ -114,9 +115,7 @@ def gathered(place: Workplace, campaign: Campaign) -> tuple[StoredImage, ...]:
 
 def pixels_of(place: Workplace, images: Sequence[StoredImage]) -> tuple[tuple[str, Grey], ...]:
     """Read accepted images: (field of view, float32 [Y, X] in counts)."""
-    from model_library.images.readers import read_frame
-
-    return tuple((image.field, read_frame(place.objects.get(image.sha256)).grey) for image in images)
+    return tuple((image.field, read_stored(place.objects, image).grey) for image in images)
 
 
 def noise_of(campaign: Campaign) -> "NoiseModel":

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from coordinator.annotation.labels import Archive, drawing_of, labelled_images, segmenting
 from coordinator.errors import Unknown
 from coordinator.store.values import StoredImage
+from coordinator.stored_frames import read_stored
 from model_library.annotations.targets import target_map
 from model_library.images.frame import Grey
-from model_library.images.readers import read_frame
 from model_library.wire.tasks import UNKNOWN_CLASS, Segment
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def labelled_pixels(
     for image in labelled_images(archive, images):
         drawing = drawing_of(archive, image)
         assert drawing is not None
-        pixels = read_frame(archive.objects.get(image.sha256)).grey
+        pixels = read_stored(archive.objects, image).grey
         read.append((image, pixels, target_map(drawing, _task_of(archive, image).classes)))
     return tuple(read)
 

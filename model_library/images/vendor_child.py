@@ -1,12 +1,14 @@
 """Child process that decodes the formats of `vendor_formats`.
 
-Run as `python -m model_library.images.vendor_child MEMORY_BYTES`; the only importer of RosettaSciIO and zarr.
+Run as `python -m model_library.images.vendor_child MEMORY_BYTES SECONDS`; the only importer of
+RosettaSciIO and zarr.
 """
 
 import resource
 import sys
 import warnings
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +118,13 @@ def _computed(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:  # noqa: ANN40
 
 
 def main() -> None:
-    """Answer the parent's questions under a memory limit."""
-    memory = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    """Answer the parent's questions under limits of memory and processor time."""
+    memory, seconds = int(sys.argv[1]), ceil(float(sys.argv[2]))
+    # Whoever reads may stand under limits of its own, which none but root may raise.
+    for kind, wanted in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)):
+        hardest = resource.getrlimit(kind)[1]
+        bound = wanted if hardest == resource.RLIM_INFINITY else min(wanted, hardest)
+        resource.setrlimit(kind, (bound, bound))
     answer_questions(
         lambda question: decode(
             Path(question["path"]),
