@@ -1,10 +1,14 @@
 """From references to methods that run, and from stored images to cases; torch is imported on first use."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.method import Method
+from benchmark.served import Sized
 from benchmark.splits import Split
 from coordinator.errors import CannotAssess
 from coordinator.records import Finding
@@ -83,7 +87,7 @@ def networks_for(place: Workplace, task: Task) -> tuple[NetworkCard, ...]:
 
 
 def method_of(place: Workplace, ref: MethodRef, task: Task) -> Method:
-    """Build the method that a reference names."""
+    """Build the method that a reference names; a network knows the pixel sizes that it was made for."""
     if not isinstance(ref, NetworkRef):
         from benchmark.baselines import classical
 
@@ -92,14 +96,16 @@ def method_of(place: Workplace, ref: MethodRef, task: Task) -> Method:
 
     settings = place.settings
     network = load_network(network_folder(place, ref))
+    wanted_nm = network.card.pixel_size_nm
     if isinstance(task, Segment):
         import torch
 
         from benchmark.networks import SegmentingMethod
 
         torch.set_num_threads(settings.threads)
-        return SegmentingMethod(network)
-    return NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
+        return Sized(SegmentingMethod(network), wanted_nm, gives_labels=True)
+    method = NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
+    return Sized(method, wanted_nm)
 
 
 def images_of(place: Workplace, campaign: Campaign, split: Split) -> tuple[StoredImage, ...]:
@@ -152,8 +158,16 @@ def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case,
     if not images:
         message = f"expected images in the {split} split, found none; send images of more fields of view"
         raise CannotAssess(message)
+    return restoring_cases(place, images, noise_of(campaign), place.rng("cases", split))
+
+
+def restoring_cases(
+    place: Workplace, images: Sequence[StoredImage], noise: "NoiseModel", rng: np.random.Generator
+) -> "tuple[Case, ...]":
+    """Cases on one crop of each image, by recorruption; see `repeat_cases`."""
     from benchmark.cases import repeat_cases
 
-    crop_px = place.settings.assessment.crop_px
-    pixels = pixels_of(place, images)
-    return repeat_cases(pixels, noise_of(campaign), place.rng("cases", split), crop_px=crop_px)
+    cases = repeat_cases(pixels_of(place, images), noise, rng, crop_px=place.settings.assessment.crop_px)
+    return tuple(
+        replace(case, pixel_size_nm=image.pixel_size_nm) for case, image in zip(cases, images, strict=True)
+    )

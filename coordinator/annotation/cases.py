@@ -35,7 +35,13 @@ def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Ca
     from benchmark.cases import Case, Labels
 
     return tuple(
-        Case(image.field, f"{image.sequence:06d}:{image.field}", pixels, Labels(classes > 0))
+        Case(
+            image.field,
+            f"{image.sequence:06d}:{image.field}",
+            pixels,
+            Labels(classes > 0),
+            pixel_size_nm=image.pixel_size_nm,
+        )
         for image, pixels, classes in labelled_pixels(archive, images)
         if not (classes == UNKNOWN_CLASS).any()
     )

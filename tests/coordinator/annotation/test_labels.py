@@ -269,7 +269,7 @@ def test_material_for_fine_tuning_is_the_labelled_tuning_images(archive, tissue,
     material = labelled_material(archive, tuning, [f"{tissue.id}/{each.field}" for each in tuning], "tissue")
     assert 0 < len(expected) < 4
     assert material.data.digests == tuple(image.sha256 for image, _, _ in expected)
-    assert [int(classes.sum()) for classes in material.classes] == [81] * len(expected)
+    assert [int(image.classes.sum()) for image in material.images] == [81] * len(expected)
     inputs, targets = material.pairs().batch(4, 32, np.random.default_rng(0))
     assert inputs.shape == targets.shape == (4, 1, 32, 32)
     assert set(targets.unique().tolist()) <= {0.0, 1.0}
