@@ -27,7 +27,7 @@ def record_fits(place: Workplace, campaign: Campaign, images: Sequence[StoredIma
     place.campaigns.find_out(campaign.id, Finding.PIXELS, {"sizes_nm": sizes, "networks": told})
     if not sizes:
         return "pixels of unknown size"
-    counts = Counter(fit.action for fit in fits.values())
+    counts: Counter[str] = Counter(fit.action for fit in fits.values())
     found = ", ".join(f"{counts[action]} networks {_WORDS[action]}" for action in _WORSE if counts[action])
     return f"pixels of {_span(sizes)} nm: {found or 'no network for the task'}"
 
