@@ -121,7 +121,8 @@ def _scores(asked: OwnFramesRun, network: LoadedNetwork, found: Assessment) -> t
     repeated = " --repeated" if asked.repeated else ""
     about = (
         f"held-out frames of {asked.images.name}, judged without truth",
-        f"synoptic benchmark own-frames {asked.network_id} --images DIR --library LIBRARY{repeated}",
+        f"synoptic benchmark own-frames {asked.network_id} --images DIR --library LIBRARY"
+        f" --crop-px {asked.crop_px} --seed {asked.seed}{repeated}",
     )
     scores = [
         score

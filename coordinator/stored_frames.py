@@ -11,6 +11,7 @@ from coordinator.store.values import StoredImage
 from model_library.images.contents import read_grey_frame
 from model_library.images.durable import write_durably
 from model_library.images.frame import Frame
+from model_library.images.readers import read_stack
 from model_library.images.tiff_pages import read_head
 from model_library.images.vendor_formats import recognise
 from model_library.images.writers import encode_acquisition
@@ -56,7 +57,9 @@ def read_stored(objects: ObjectFolder, image: StoredImage) -> Frame:
     path = objects.get(image.sha256)
     decoded = path.with_name(f"{path.name}{_DECODED}")
     if decoded.is_file():
-        return read_grey_frame(decoded)
+        # Not `read_grey_frame`: its data bar is off, and nothing more is to be taken for one.
+        [frame] = read_stack(decoded)
+        return frame
     with under_its_suffix(path, image.file_name) as file:
         frame = read_grey_frame(file)
         slow = recognise(read_head(file), file.suffix) is not None

@@ -190,6 +190,13 @@ def test_the_commands_train_judge_and_write_the_card(frames, tmp_path) -> None:
     assert [score.metric for score in card.scores] == ["psnr_repeat", "psnr_repeat_gain"]
     assert card.scores[0].fields == len(found["held_out"]) == 2
     assert card.scores[0].best_classical is not None
+    assert card.scores[0].command.endswith("--library LIBRARY --crop-px 96 --seed 0")
+    again = tmp_path / "again.json"
+    repeated = CliRunner().invoke(benchmark, ["own-frames", found["id"], *where, "--json", str(again)])
+    assert repeated.exit_code == 0, repeated.output
+    assert [score["value"] for score in json.loads(again.read_text())["scores"]] == [
+        score.value for score in card.scores
+    ]
 
 
 @pytest.mark.parametrize(("group", "command"), [(app, "train"), (benchmark, "own-frames")])
