@@ -77,13 +77,13 @@ def measure(
             for one in assessment.rows
             if one.method == assessment.best_classical and one.metric is row.metric
         )
-        scores += _card_scores(row, rival, about, gain=row.metric is metrics[0])
+        scores += row_scores(row, rival, about, gain=row.metric is metrics[0])
     if recipe.border_px is not None and recipe.labelled:
         cases = (
             seen_cases(recipe, tuning_images, data, objects=True),
             held_out_cases(recipe, images, data, objects=True),
         )
-        scores += _card_scores(*object_rows(network, *cases, seed=recipe.fit.seed), about, gain=True)
+        scores += row_scores(*object_rows(network, *cases, seed=recipe.fit.seed), about, gain=True)
     return tuple(scores), assessment
 
 
@@ -93,7 +93,7 @@ def _method(network: LoadedNetwork, recipe: PretrainRecipe, data: Path | None) -
     return InStack(network, labelled_stack(recipe.stack, data, held_out=True).pixels)
 
 
-def _card_scores(row: Row, rival: Row, about: tuple[str, str], *, gain: bool) -> list[CardScore]:
+def row_scores(row: Row, rival: Row, about: tuple[str, str], *, gain: bool) -> list[CardScore]:
     """Tell of one row; `about` is the suite and the command."""
     if row.value is None or row.ci95 is None:
         return []

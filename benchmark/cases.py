@@ -109,12 +109,17 @@ Reference = Truth | Repeat | OtherFrame | Labels | Instances | Partition
 
 @dataclass(frozen=True)
 class Case:
-    """One input (float32 [Y, X] in counts) of one field of view, and its reference."""
+    """One input (float32 [Y, X] in counts) of one field of view, and its reference.
+
+    `pixel_size_nm` is the side of a pixel of the input, None where unknown: methods that were made for
+    other pixels are judged as they are served (`served.Sized`).
+    """
 
     field: str
     name: str
     input: Grey
     reference: Reference
+    pixel_size_nm: float | None = None
 
 
 def repeat_cases(

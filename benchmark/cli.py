@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark import own_frames_cli
 from benchmark.options import LibraryOption
 from benchmark.speedup.cli import speedup
 
@@ -214,3 +215,6 @@ def resolution(
         return
     metric = f" = {found.period_nm:.2f} nm" if found.period_nm is not None else ""
     typer.echo(f"{found.period_px:.2f} px{metric} ({found.how})")
+
+
+own_frames_cli.register(app)

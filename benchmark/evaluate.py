@@ -10,6 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores, method_key
+from benchmark.served import served
 from model_library.errors import SynopticError
 
 
@@ -70,7 +71,7 @@ class _Attempt:
 def _attempt(method: Method, case: Case, metrics: Sequence[Metric], clock: Callable[[], float]) -> _Attempt:
     start = clock()
     try:
-        prediction = method(case.input)
+        prediction = served(method, case.pixel_size_nm)(case.input)
         seconds = clock() - start
         found = {metric: score(prediction, case.reference, metric) for metric in metrics}
     except SynopticError as refusal:

@@ -1,4 +1,4 @@
-"""`synoptic coordinator annotations`: labels in from CVAT, images out to CVAT, beside a running server."""
+"""`synoptic coordinator annotations`: labels in, images out to CVAT, beside a running server."""
 
 import contextlib
 import json
@@ -12,7 +12,9 @@ import typer
 if TYPE_CHECKING:
     from coordinator.annotation.labels import Archive
 
-app = typer.Typer(help="Exchange labels of images with CVAT.", no_args_is_help=True)
+app = typer.Typer(
+    help="Take in labels of images from CVAT, VIA or COCO; give images out to CVAT.", no_args_is_help=True
+)
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of the coordinator.")]
 Who = Annotated[str, typer.Option("--instrument", help="Id of the instrument, or name of its site.")]
@@ -25,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
     " --instrument tissue",
 )
 def import_command(
-    file: Annotated[Path, typer.Argument(metavar="CVAT", help="XML or zip, CVAT for images 1.1.")],
+    file: Annotated[Path, typer.Argument(help="CVAT for images 1.1 (XML or zip), VIA 2 or COCO JSON.")],
     data: Data,
     instrument: Who,
     complete: Annotated[
@@ -35,15 +37,15 @@ def import_command(
         ),
     ] = False,
     line_width_px: Annotated[float, typer.Option(min=0.1, help="Of polylines without width_px.")] = 1.0,
+    label_attribute: Annotated[
+        str | None, typer.Option(help="Attribute of VIA regions that holds the label, if there are several.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take in the labels of images that an instrument sent; all of the file, or nothing."""
     from coordinator.annotation.labels import ImportOptions, count, find_instrument, import_labels
-    from model_library.errors import AnnotationError
 
-    if not file.is_file():
-        raise AnnotationError(f"expected a file of CVAT, found no {file}; export the task from CVAT")
-    options = ImportOptions(complete, line_width_px)
+    options = ImportOptions(complete, line_width_px, label_attribute)
     with _archive(data) as archive:
         who = find_instrument(archive.identities, instrument)
         done = import_labels(archive, who, file, time.time(), options)

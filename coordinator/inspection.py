@@ -13,6 +13,7 @@ from pathlib import Path
 
 from coordinator.errors import Unprocessable
 from coordinator.settings import Settings
+from coordinator.stored_frames import under_its_suffix
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 
@@ -50,7 +51,7 @@ class Inspections:
         Parameters
         ----------
         name
-            What the instrument calls it, for the refusal.
+            What the instrument calls it: for the refusal, and for formats that are known by their suffix.
 
         Raises
         ------
@@ -59,9 +60,10 @@ class Inspections:
         """
         deadline_s = self.settings.intake_deadline_s
         try:
-            found = self._of(instrument_id).ask({"path": str(file), "last_look": True}, deadline_s)
+            with under_its_suffix(file, name) as called:
+                found = self._of(instrument_id).ask({"path": str(called), "last_look": True}, deadline_s)
         except ChildRefused as refusal:
-            raise Unprocessable(str(refusal).replace(file.name, name)) from refusal
+            raise Unprocessable(str(refusal).replace(called.name, name)) from refusal
         except ChildDied as death:
             message = (
                 f"{name}: expected an image that decodes within {deadline_s:g} s, found one that ended its "
@@ -95,7 +97,10 @@ class Inspections:
 
     def _child(self) -> Child:
         return Child(
-            [sys.executable, "-m", "model_library.images.inspector", str(self.settings.intake_memory_bytes)],
+            [
+                *(sys.executable, "-m", "model_library.images.inspector"),
+                *(str(self.settings.intake_memory_bytes), str(self.settings.intake_deadline_s)),
+            ],
             log=self.settings.data / "inspector.log",
             # Each thread of a linear algebra library would reserve address space.
             environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

@@ -1,14 +1,19 @@
 """From references to methods that run, and from stored images to cases; torch is imported on first use."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.method import Method
+from benchmark.served import Sized
 from benchmark.splits import Split
 from coordinator.errors import CannotAssess
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, StoredImage
+from coordinator.stored_frames import read_stored
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard
 from model_library.images.frame import Grey
@@ -82,7 +87,7 @@ def networks_for(place: Workplace, task: Task) -> tuple[NetworkCard, ...]:
 
 
 def method_of(place: Workplace, ref: MethodRef, task: Task) -> Method:
-    """Build the method that a reference names."""
+    """Build the method that a reference names; a network knows the pixel sizes that it was made for."""
     if not isinstance(ref, NetworkRef):
         from benchmark.baselines import classical
 
@@ -91,14 +96,16 @@ def method_of(place: Workplace, ref: MethodRef, task: Task) -> Method:
 
     settings = place.settings
     network = load_network(network_folder(place, ref))
+    wanted_nm = network.card.pixel_size_nm
     if isinstance(task, Segment):
         import torch
 
         from benchmark.networks import SegmentingMethod
 
         torch.set_num_threads(settings.threads)
-        return SegmentingMethod(network)
-    return NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
+        return Sized(SegmentingMethod(network), wanted_nm, gives_labels=True)
+    method = NetworkMethod(network, tile_px=settings.assessment.tile_px, threads=settings.threads)
+    return Sized(method, wanted_nm)
 
 
 def images_of(place: Workplace, campaign: Campaign, split: Split) -> tuple[StoredImage, ...]:
@@ -114,9 +121,7 @@ def gathered(place: Workplace, campaign: Campaign) -> tuple[StoredImage, ...]:
 
 def pixels_of(place: Workplace, images: Sequence[StoredImage]) -> tuple[tuple[str, Grey], ...]:
     """Read accepted images: (field of view, float32 [Y, X] in counts)."""
-    from model_library.images.readers import read_frame
-
-    return tuple((image.field, read_frame(place.objects.get(image.sha256)).grey) for image in images)
+    return tuple((image.field, read_stored(place.objects, image).grey) for image in images)
 
 
 def noise_of(campaign: Campaign) -> "NoiseModel":
@@ -153,8 +158,16 @@ def cases_of(place: Workplace, campaign: Campaign, split: Split) -> "tuple[Case,
     if not images:
         message = f"expected images in the {split} split, found none; send images of more fields of view"
         raise CannotAssess(message)
+    return restoring_cases(place, images, noise_of(campaign), place.rng("cases", split))
+
+
+def restoring_cases(
+    place: Workplace, images: Sequence[StoredImage], noise: "NoiseModel", rng: np.random.Generator
+) -> "tuple[Case, ...]":
+    """Cases on one crop of each image, by recorruption; see `repeat_cases`."""
     from benchmark.cases import repeat_cases
 
-    crop_px = place.settings.assessment.crop_px
-    pixels = pixels_of(place, images)
-    return repeat_cases(pixels, noise_of(campaign), place.rng("cases", split), crop_px=crop_px)
+    cases = repeat_cases(pixels_of(place, images), noise, rng, crop_px=place.settings.assessment.crop_px)
+    return tuple(
+        replace(case, pixel_size_nm=image.pixel_size_nm) for case, image in zip(cases, images, strict=True)
+    )

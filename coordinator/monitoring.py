@@ -7,7 +7,7 @@ from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
 from coordinator import drifting
 from coordinator.errors import CannotAssess
-from coordinator.methods import instrument_of, measured_campaign, method_of, noise_of, pixels_of
+from coordinator.methods import instrument_of, measured_campaign, method_of, noise_of, restoring_cases
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, MonitoringScore, Release, StoredImage
 from coordinator.workplace import Workplace
@@ -135,10 +135,7 @@ def _cases(place: Workplace, image: StoredImage, campaign: Campaign) -> "tuple[C
         if not cases:
             raise CannotAssess("expected labels to score a segmentation on, found none for this image")
         return cases
-    from benchmark.cases import repeat_cases
-
-    rng, crop_px = place.rng("monitoring", image.sha256), place.settings.assessment.crop_px
-    return repeat_cases(pixels_of(place, [image]), noise_of(campaign), rng, crop_px=crop_px)
+    return restoring_cases(place, [image], noise_of(campaign), place.rng("monitoring", image.sha256))
 
 
 def _result(

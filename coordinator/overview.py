@@ -68,6 +68,7 @@ def _campaign(place: Workplace, campaign: Campaign, instrument: Instrument) -> d
         "stage": campaign.stage,
         "failure": found.get(Finding.FAILURE),
         "events": [{"at": iso(e.at), "stage": e.stage, "text": e.text} for e in campaign.events],
+        "pixels": found.get(Finding.PIXELS),
         "noise": found.get(Finding.NOISE),
         "selection": _selection(found.get(Finding.SELECTION)),
         "classical": found.get(Finding.CLASSICAL),

@@ -33,6 +33,8 @@ class Finding(StrEnum):
     """One thing that a campaign found."""
 
     IMAGES = "images"
+    PIXELS = "pixels"
+    """Sizes, and what becomes of them with each network."""
     NOISE = "noise"
     CLASSICAL = "classical"
     SELECTION = "selection"

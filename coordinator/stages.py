@@ -15,6 +15,7 @@ from coordinator.methods import (
     networks_for,
     pixels_of,
 )
+from coordinator.pixel_sizes import record_fits
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, StoredImage
 from coordinator.workplace import Workplace
@@ -32,7 +33,7 @@ def gather(place: Workplace, campaign: Campaign) -> str:
     images = first_images(place, campaign)
     place.campaigns.find_out(campaign.id, Finding.IMAGES, [image.id for image in images])
     counts = ", ".join(f"{sum(each.split is split for each in images)} {split}" for split in Split)
-    return f"{len(images)} images: {counts}"
+    return f"{len(images)} images: {counts}; {record_fits(place, campaign, images)}"
 
 
 def measure_noise(place: Workplace, campaign: Campaign) -> str:

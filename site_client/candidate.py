@@ -6,6 +6,9 @@ from enum import Enum, auto
 
 from site_client.ledger import Stamp
 
+MICROGRAPHS = (*("*.tif", "*.tiff", "*.mrc", "*.dm3", "*.dm4", "*.ser", "*.emd", "*.hspy", "*.czi"),)
+"""What instruments write. PNG and JPEG must be asked for: beside micrographs they are mostly previews."""
+
 _TEMPORARY_PREFIXES = (".", "~")
 _TEMPORARY_SUFFIXES = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".swp", ".lock", "~")
 
@@ -47,6 +50,7 @@ def decide(candidate: Candidate, now: float, *, settle_s: float, incomplete_s: f
 
 
 def is_wanted(name: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a file name is one of an image that its writer has finished naming."""
-    temporary = name.startswith(_TEMPORARY_PREFIXES) or name.lower().endswith(_TEMPORARY_SUFFIXES)
-    return not temporary and any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    """Whether a file name, in whatever case, is one of an image that its writer has finished naming."""
+    lower = name.lower()
+    temporary = lower.startswith(_TEMPORARY_PREFIXES) or lower.endswith(_TEMPORARY_SUFFIXES)
+    return not temporary and any(fnmatch.fnmatchcase(lower, pattern.lower()) for pattern in patterns)

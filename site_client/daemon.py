@@ -72,7 +72,10 @@ class Daemon:
         self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
         self._worker = _worker(self.settings, folder)
         self._inspector = Child(
-            [sys.executable, "-m", "model_library.images.inspector", str(_INSPECTOR_MEMORY_BYTES)],
+            [
+                *(sys.executable, "-m", "model_library.images.inspector"),
+                *(str(_INSPECTOR_MEMORY_BYTES), str(self.settings.inspect_deadline_s)),
+            ],
             log=folder / "log" / "inspector.log",
             environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )

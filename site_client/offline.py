@@ -9,11 +9,9 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.images.pixel_fit import PixelPolicy
 from model_library.processes.child import Child
 from model_library.wire.base import Message
-from site_client.candidate import is_wanted
+from site_client.candidate import MICROGRAPHS, is_wanted
 from site_client.errors import SiteError, SourceMissing
 
-_SUFFIXES = ("tif", "tiff", "TIF", "TIFF", "mrc", "dm3", "dm4", "emd", "ser", "czi", "hspy")
-_PATTERNS = tuple(f"*.{suffix}" for suffix in _SUFFIXES)
 _DEADLINE_S = 3600.0
 
 
@@ -44,7 +42,7 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
         if target is None:
             return [(source, source.with_name(_result_name(source)))]
         return [(source, target / _result_name(source) if target.is_dir() else target)]
-    files = sorted(path for path in source.glob("*") if path.is_file() and is_wanted(path.name, _PATTERNS))
+    files = sorted(path for path in source.glob("*") if path.is_file() and is_wanted(path.name, MICROGRAPHS))
     if not files:
         raise SourceMissing(
             f"{source}: expected a micrograph or a folder of them, found none; check the path"

@@ -102,8 +102,8 @@ def decide_fit(
 ) -> PixelFit:
     """Hold a frame's pixels against the card of the network that it is about to meet.
 
-    A network with a lineage was tuned on images of its instrument, at their pixel size, whatever range
-    its card has from the network that it descends from: for it, a misfit is recorded and nothing else.
+    A network that was tuned on an instrument's images saw them as acquired, and its card states their
+    size, not that of the network that it descends from.
 
     Raises
     ------
@@ -114,8 +114,7 @@ def decide_fit(
         return fit_pixels(frame.pixel_size_nm, None)
     from model_library.inference.weights import read_card
 
-    card = read_card(network_folder)
-    return fit_pixels(frame.pixel_size_nm, card.pixel_size_nm, policy if card.lineage is None else "ignore")
+    return fit_pixels(frame.pixel_size_nm, read_card(network_folder).pixel_size_nm, policy)
 
 
 def load_method(ref: MethodRef, task: Task, network_folder: Path | None, *, threads: int) -> Method:

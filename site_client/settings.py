@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from model_library.wire.base import Message
 from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
+from site_client.candidate import MICROGRAPHS
 from site_client.errors import SettingsError
 from site_client.hours import parse_span
 from site_client.ledger import Order
@@ -24,7 +25,7 @@ class SiteSettings(Message):
     pixel_size_nm: float | None = Field(default=None, gt=0)
     acquisitions: Path
     results: Path
-    patterns: tuple[str, ...] = Field(default=("*.tif", "*.tiff", "*.TIF", "*.TIFF"), min_length=1)
+    patterns: tuple[str, ...] = Field(default=MICROGRAPHS, min_length=1)
     polling: bool = False
     settle_s: float = Field(default=2.0, gt=0)
     incomplete_s: float = Field(default=20.0, gt=0)
@@ -82,7 +83,8 @@ task = {task}
 # Where the microscope writes (subfolders are watched too), and where results go.
 acquisitions = {acquisitions}
 results = {results}
-# Files that are images; hidden and temporary names are always ignored.
+# Files that are images, in upper or lower case; hidden and temporary names are always ignored. Add "*.png"
+# or "*.jpg" only where the instrument writes nothing better: a preview beside a frame is the frame twice.
 patterns = {patterns}
 # true on network shares (NFS, SMB), which do not tell when a file is closed.
 polling = {polling}

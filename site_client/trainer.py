@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.errors import ImageError, WeightsError
-from model_library.images.readers import read_frame
+from model_library.images.contents import read_grey_frame
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
@@ -125,7 +125,7 @@ def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS
             if sha256_file(path) != file["sha256"]:
                 _LOG.info("frame-changed", path=str(path))
                 continue
-            grey = read_frame(path).grey
+            grey = read_grey_frame(path).grey
         except (OSError, ImageError) as error:
             _LOG.info("frame-left-out", path=str(path), reason=str(error))
             continue

@@ -26,6 +26,7 @@ _REASONS = {
     "NotAnImage": "not an image",
     "UnsupportedImage": "unsupported",
     "NonFinitePixels": "not finite",
+    "MissingReader": "no reader",
 }
 
 _ABSENT_LOOK_S = 1.0

@@ -14,11 +14,8 @@ from pydantic import TypeAdapter
 
 from benchmark.method import Method
 from model_library.images.contents import read_grey_frame
-from model_library.images.directory import is_tiff
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
-from model_library.images.readers import read_frame
-from model_library.images.tiff_pages import read_head
 from model_library.images.writers import write_result
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import answer_questions
@@ -101,7 +98,7 @@ class Worker:
 
 def _read(source: Path, told_nm: float | None) -> Frame:
     """Read a frame; `told_nm` is the side of its pixels where the file does not say it."""
-    frame = read_frame(source) if is_tiff(read_head(source)) else read_grey_frame(source)
+    frame = read_grey_frame(source)
     return frame if frame.pixel_size_nm is not None else replace(frame, pixel_size_nm=told_nm)
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from coordinator.annotation.labels import Archive, drawing_of, labelled_images, segmenting
 from coordinator.errors import Unknown
 from coordinator.store.values import StoredImage
+from coordinator.stored_frames import read_stored
 from model_library.annotations.targets import target_map
 from model_library.images.frame import Grey
-from model_library.images.readers import read_frame
 from model_library.wire.tasks import UNKNOWN_CLASS, Segment
 
 if TYPE_CHECKING:
@@ -35,7 +35,13 @@ def labelled_cases(archive: Archive, images: Sequence[StoredImage]) -> "tuple[Ca
     from benchmark.cases import Case, Labels
 
     return tuple(
-        Case(image.field, f"{image.sequence:06d}:{image.field}", pixels, Labels(classes > 0))
+        Case(
+            image.field,
+            f"{image.sequence:06d}:{image.field}",
+            pixels,
+            Labels(classes > 0),
+            pixel_size_nm=image.pixel_size_nm,
+        )
         for image, pixels, classes in labelled_pixels(archive, images)
         if not (classes == UNKNOWN_CLASS).any()
     )
@@ -52,7 +58,7 @@ def labelled_pixels(
     for image in labelled_images(archive, images):
         drawing = drawing_of(archive, image)
         assert drawing is not None
-        pixels = read_frame(archive.objects.get(image.sha256)).grey
+        pixels = read_stored(archive.objects, image).grey
         read.append((image, pixels, target_map(drawing, _task_of(archive, image).classes)))
     return tuple(read)
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.annotation.labels import Archive, exported_name, segmenting
+from coordinator.annotation.labels import Archive, segmenting
+from coordinator.annotation.matching import exported_name
 from coordinator.store.values import Instrument, StoredImage
+from coordinator.stored_frames import read_stored
 from model_library.annotations.cvat import MEMBER
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.shapes import AnnotatedImage
@@ -18,7 +20,6 @@ from model_library.images.durable import write_durably
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 from model_library.images.raster import encode_png
-from model_library.images.readers import read_frame
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The same in every archive, so that equal tasks are equal files."""
@@ -53,7 +54,7 @@ def export_task(archive: Archive, instrument: Instrument, out: Path, most: int |
     listed = []
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as bundle:
         for image in images:
-            visible = _visible(read_frame(archive.objects.get(image.sha256)).grey)
+            visible = _visible(read_stored(archive.objects, image).grey)
             bundle.writestr(zipfile.ZipInfo(f"images/{exported_name(image)}", _TIME), encode_png(visible))
             height, width = visible.shape
             listed.append(AnnotatedImage(exported_name(image), width, height))

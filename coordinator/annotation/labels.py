@@ -1,28 +1,26 @@
 """Importing labels: each drawn image is matched with one that the instrument sent, or all is refused."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
+from coordinator.annotation.matching import Sizes, by_name, match
 from coordinator.errors import Unknown
 from coordinator.store.annotations import Annotations, StoredAnnotation
 from coordinator.store.identities import Identities
 from coordinator.store.images import Images
 from coordinator.store.objects import ObjectFolder
 from coordinator.store.values import Instrument, StoredImage
+from coordinator.stored_frames import read_stored
 from model_library.annotations.cvat import read_cvat
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.maps import refuse_unknown_labels
+from model_library.annotations.reading import read_annotations
 from model_library.annotations.shapes import AnnotatedImage
 from model_library.errors import AnnotationError
-from model_library.images.readers import read_frame
 from model_library.wire.images import ImagePurpose
 from model_library.wire.tasks import Segment
-
-_DIGITS = 12
-_EXPORTED = re.compile(rf"\d{{6,}}-([0-9a-f]{{{_DIGITS}}})\.png")
 
 
 class Archive(Protocol):
@@ -70,45 +68,53 @@ class ImportOptions:
         and one without any shape was not labelled yet.
     line_width_px
         Width of polylines that do not tell their own.
+    label_attribute
+        Attribute of VIA regions that holds their label, where they have several.
     """
 
     complete: bool = False
     line_width_px: float = 1.0
+    label_attribute: str | None = None
 
 
 def import_labels(
     archive: Archive, instrument: Instrument, file: Path, now: float, options: ImportOptions
 ) -> Imported:
-    """Take in the labels of a CVAT file; all of them, or none.
+    """Take in the labels of a file; all of them, or none.
 
     Parameters
     ----------
     file
-        XML or zip in the format CVAT for images 1.1.
+        CVAT for images 1.1 (XML or zip), VIA 2 or COCO; its content tells which.
     now
         Seconds since 1970.
 
     Raises
     ------
     AnnotationError
-        The instrument does not segment, or the file is malformed, names other images, other sizes or
-        other labels.
+        The instrument does not segment, or the file is missing or malformed, names other images, other
+        sizes or other labels.
     """
     task = segmenting(instrument)
-    drawn = read_cvat(file.read_bytes(), file.name, line_width_px=options.line_width_px)
+    known = by_name(archive.images.of(instrument.id))
+    drawn = read_annotations(
+        file,
+        Sizes(archive.objects, instrument, known, file.name),
+        label_attribute=options.label_attribute,
+        line_width_px=options.line_width_px,
+    ).images
     if options.complete:
         drawn = tuple(replace(image, searched=frozenset(task.classes[1:])) for image in drawn)
     wanted = [image for image in drawn if image.known]
-    known = _by_name(archive.images.of(instrument.id))
     kept = []
     for image in wanted:
         refuse_unknown_labels(image, task.classes)
-        sha256 = _match(image, known, instrument, file.name)
-        _refuse_other_size(image, archive.objects.get(sha256), file.name)
+        meant = match(image.name, known, instrument, file.name)
+        _refuse_other_size(image, read_stored(archive.objects, meant).pixels.shape, file.name)
         kept.append(
             StoredAnnotation(
                 instrument_id=instrument.id,
-                sha256=sha256,
+                sha256=meant.sha256,
                 drawing=write_cvat([image], task.classes).decode(),
                 shapes=len(image.annotations),
                 source=file.name,
@@ -178,37 +184,8 @@ def segmenting(instrument: Instrument) -> Segment:
     return instrument.task
 
 
-def exported_name(image: StoredImage) -> str:
-    """File name of an image in a task for CVAT; an import recognises it by the digest."""
-    return f"{image.sequence:06d}-{image.sha256[:_DIGITS]}.png"
-
-
-def _by_name(images: Sequence[StoredImage]) -> dict[str, set[str]]:
-    """Digests by what an annotator may know an image by: its file name, or the digits of an export."""
-    known: dict[str, set[str]] = {}
-    for image in images:
-        for name in (image.file_name, image.sha256[:_DIGITS]):
-            known.setdefault(name, set()).add(image.sha256)
-    return known
-
-
-def _match(image: AnnotatedImage, known: dict[str, set[str]], instrument: Instrument, file: str) -> str:
-    """Digest of the image that is meant."""
-    # CVAT prefixes names with the folder in which they were uploaded.
-    name = PurePosixPath(image.name).name
-    exported = _EXPORTED.fullmatch(name)
-    found = known.get(name) or (known.get(exported.group(1)) if exported else None) or set()
-    if len(found) != 1:
-        told = f"{len(found)} images of this name" if found else "none of this name"
-        raise AnnotationError(
-            f"{file}: expected image {image.name} among those that {instrument.id} sent, found {told}; "
-            "annotate images from `synoptic coordinator annotations export`, or keep their file names"
-        )
-    return next(iter(found))
-
-
-def _refuse_other_size(image: AnnotatedImage, path: Path, file: str) -> None:
-    height, width = read_frame(path).pixels.shape
+def _refuse_other_size(image: AnnotatedImage, shape: tuple[int, ...], file: str) -> None:
+    height, width = shape
     if (image.height, image.width) != (height, width):
         raise AnnotationError(
             f"{file}: expected {width} x {height} pixels for image {image.name}, found {image.width} x "

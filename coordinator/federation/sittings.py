@@ -10,7 +10,7 @@ from coordinator.errors import CannotAssess
 from coordinator.federation.cohorts import Standing, similar
 from coordinator.federation.membership import finished, standings
 from coordinator.federation.records import Finding, Stage, Start
-from coordinator.methods import card_of, noise_of, pixels_of
+from coordinator.methods import card_of, noise_of, restoring_cases
 from coordinator.records import Finding as CampaignFinding
 from coordinator.releases import publishing
 from coordinator.stages import classical_refs, selected
@@ -161,15 +161,12 @@ def _cases(
     place: Workplace, federation: Federation, hearing: _Hearing, tuned: frozenset[str]
 ) -> "tuple[Case, ...]":
     """Cases on the images kept for the gate, of fields of view that no network at hand was tuned on."""
-    from benchmark.cases import repeat_cases
-
     images = _gate_images(place, hearing, tuned)
     if not images:
         message = "expected images for the gate, found none of fields that were never tuned on"
         raise CannotAssess(f"{message}; it keeps its own network")
     rng = place.rng("federation", federation.id, hearing.instrument.id)
-    crop_px = place.settings.assessment.crop_px
-    return repeat_cases(pixels_of(place, images), noise_of(hearing.campaign), rng, crop_px=crop_px)
+    return restoring_cases(place, images, noise_of(hearing.campaign), rng)
 
 
 def _tuned_on(place: Workplace, instrument_id: str, refs: Iterable[MethodRef]) -> frozenset[str]:

@@ -39,6 +39,7 @@ def labelled_material(
         No image has labels.
     """
     from model_library.cards.card import TrainingData
+    from model_library.training.material import MaterialImage
 
     read = labelled_pixels(archive, images)
     if not read:
@@ -47,8 +48,10 @@ def labelled_material(
         )
         raise CannotAssess(message)
     return LabelledMaterial(
-        images=[pixels for _, pixels, _ in read],
-        classes=[classes for _, _, classes in read],
+        images=[
+            MaterialImage(image.file_name, pixels, image.pixel_size_nm, classes)
+            for image, pixels, classes in read
+        ],
         data=TrainingData(
             source=f"labelled images of {site_name}",
             terms="of the site; not distributed",

@@ -10,6 +10,7 @@ from coordinator.store.values import Campaign, Event
 from coordinator.workplace import Workplace
 from model_library.cards.card import TrainingData, tuned_field
 from model_library.training.fit import FitConfig, FitProgress
+from model_library.training.material import MaterialImage
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, Task
 
@@ -29,7 +30,10 @@ def material_of(place: Workplace, campaign: Campaign) -> Material | LabelledMate
         simulated=False,
     )
     return Material(
-        images=[pixels for _, pixels in pixels_of(place, images)],
+        images=[
+            MaterialImage(image.file_name, pixels, image.pixel_size_nm)
+            for image, (_, pixels) in zip(images, pixels_of(place, images), strict=True)
+        ],
         noise=noise_of(campaign),
         data=data,
         fields=fields,
@@ -56,6 +60,8 @@ def tune_winner(place: Workplace, campaign: Campaign) -> str:
 
     Raises
     ------
+    RecipeError
+        The images or labels are not fit to train on; nothing was trained.
     Stopping
         The process ends; what was reached is dropped and done again after a restart.
     """

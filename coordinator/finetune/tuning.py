@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from model_library.images.frame import Grey
+from model_library.wire.tasks import Segment
 
 if TYPE_CHECKING:
     from model_library.cards.card import NetworkCard, TrainingData
     from model_library.degradation.noise import NoiseModel
     from model_library.training.fit import FitConfig, FitProgress
+    from model_library.training.material import MaterialImage
     from model_library.training.pairs import PairSource
+
+LEAST_IMAGES = 2
+"""One image shows a network one place and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Material:
     Attributes
     ----------
     images
-        Acquired images, float32 [Y, X] in counts.
+        Acquired images, float32 [Y, X] in counts, at the instrument's own pixel size: noise of resampled
+        pixels is not independent, which recorruption rests on.
     noise
         Noise of the instrument, in counts.
     data
@@ -36,7 +38,7 @@ class Material:
         Their fields of view, on which the result must not be scored.
     """
 
-    images: Sequence[Grey]
+    images: "Sequence[MaterialImage]"
     noise: "NoiseModel"
     data: "TrainingData"
     fields: tuple[str, ...]
@@ -45,7 +47,7 @@ class Material:
         """Pairs of recorrupted images."""
         from model_library.training.pairs import RecorruptedPairs
 
-        return RecorruptedPairs(images=self.images, noise=self.noise)
+        return RecorruptedPairs(images=[image.pixels for image in self.images], noise=self.noise)
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,12 @@ class LabelledMaterial:
     Attributes
     ----------
     images
-        Acquired images, float32 [Y, X] in counts.
-    classes
-        Class indices of their pixels, uint8 [Y, X].
+        Acquired images, float32 [Y, X] in counts, at their own pixel size, with their classes.
     data, fields
         See `Material`.
     """
 
-    images: Sequence[Grey]
-    classes: Sequence[NDArray[np.uint8]]
+    images: "Sequence[MaterialImage]"
     data: "TrainingData"
     fields: tuple[str, ...]
 
@@ -71,7 +70,10 @@ class LabelledMaterial:
         """Acquired images with their labels."""
         from model_library.training.labelled import AnnotatedPairs
 
-        return AnnotatedPairs(images=self.images, classes=self.classes)
+        labelled = [(image.pixels, image.classes) for image in self.images if image.classes is not None]
+        return AnnotatedPairs(
+            images=[pixels for pixels, _ in labelled], classes=[classes for _, classes in labelled]
+        )
 
 
 def fine_tune(
@@ -91,6 +93,11 @@ def fine_tune(
     -------
     bytes
         The tuned weights, as a safetensors file.
+
+    Raises
+    ------
+    RecipeError
+        The material is not fit to train this network on; nothing was trained.
     """
     import torch
 
@@ -100,14 +107,46 @@ def fine_tune(
 
     # Per thread, and workflow threads are made anew; a sum over another number of threads rounds differently.
     torch.set_num_threads(threads)
-    start = load_network(parent).module.requires_grad_(True)
+    network = load_network(parent)
+    refuse_material(material, network.card, config)
+    start = network.module.requires_grad_(True)
     return weights_bytes(fit(start, material.pairs(), config, progress=progress, stop=stop).module)
+
+
+def refuse_material(material: Material | LabelledMaterial, card: "NetworkCard", config: "FitConfig") -> None:
+    """Refuse images or labels that a network cannot be tuned on.
+
+    Raises
+    ------
+    RecipeError
+        Which images, what is wrong with each, and what to do.
+    """
+    from model_library.networks.build import in_channels
+    from model_library.training.material import Demand, refuse_unfit
+
+    demand = Demand(
+        channels=in_channels(card.config),
+        side_px=config.patch_px,
+        images=LEAST_IMAGES,
+        classes=card.task.classes if isinstance(card.task, Segment) else None,
+        # An image was imported without a shape only where somebody said that nothing is there.
+        negatives=True,
+    )
+    refuse_unfit(material.images, demand)
+
+
+def pixel_range(images: "Sequence[MaterialImage]") -> tuple[float, float] | None:
+    """Smallest and largest pixel among images, in nanometres; None where none tells its size."""
+    sizes = [image.pixel_size_nm for image in images if image.pixel_size_nm is not None]
+    return (min(sizes), max(sizes)) if sizes else None
 
 
 def keep(
     parent: Path, weights: bytes, material: Material | LabelledMaterial, campaign: str, folder: Path
 ) -> "NetworkCard":
     """Write a tuned network with a card that tells its descent; writing it twice is writing it once.
+
+    Whatever pixels its parent was made for, it saw those of the instrument as they are: the card says so.
 
     Parameters
     ----------
@@ -130,6 +169,6 @@ def keep(
         campaign=campaign,
         tuned_fields=material.fields,
         training_data=(material.data,),
-    )
+    ).model_copy(update={"pixel_size_nm": pixel_range(material.images)})
     module = assemble(card, weights, source=f"fine-tuning in {campaign}").module
     return save_network(folder / sha256, module, card)

@@ -34,7 +34,7 @@ class AnnotationFile:
 
 def read_annotations(
     path: Path,
-    images: Path | None = None,
+    images: Path | Mapping[str, tuple[int, int]] | None = None,
     *,
     label_attribute: str | None = None,
     line_width_px: float = 1.0,
@@ -46,7 +46,8 @@ def read_annotations(
     path
         CVAT for images 1.1 (XML, or the task's zip), a VIA 2 project or its JSON, or COCO.
     images
-        Folder of the images; needed for VIA, which does not write their sizes.
+        Folder of the images, or their heights and widths in pixels by name; needed for VIA, which does
+        not write their sizes.
     label_attribute
         Attribute of VIA regions that holds their label, where they have several.
     line_width_px
@@ -68,7 +69,7 @@ def read_annotations(
     document = parse_json(content, path.name)
     if isinstance(document, dict) and "annotations" in document and "categories" in document:
         return AnnotationFile(read_coco(content, path.name), read_coco_labels(content, path.name))
-    sizes: Mapping[str, tuple[int, int]] = {} if images is None else image_sizes(images)
+    sizes = image_sizes(images) if isinstance(images, Path) else images or {}
     drawn = read_via(content, path.name, sizes, label_attribute=label_attribute, line_width_px=line_width_px)
     return AnnotationFile(drawn, read_via_labels(content, path.name))
 

@@ -1,8 +1,9 @@
 """Any file of a microscope -> what it holds, with axes, dtype and pixel size told.
 
-`readers.read_frame` is for what instruments hand to a site: one grey TIFF. This is for people's files.
+What an instrument hands to a site is a file with one grey plane: `read_grey_frame`.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,24 +97,17 @@ def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DE
     recordings = read_contents(path, limits).recordings
     if index is not None and 0 <= index < len(recordings):
         return recordings[index]
-    if index is None:
-        grey = [
-            recording for recording in recordings if not (recording.axes.endswith("S") or recording.lossy)
-        ]
-        for candidates in (recordings, grey):
-            if len(candidates) == 1:
-                return candidates[0]
-    listed = ", ".join(
-        f"{number}: {recording.axes} {recording.pixels.shape}" for number, recording in enumerate(recordings)
-    )
+    meant = _only_one(recordings) if index is None else None
+    if meant is not None:
+        return meant
     raise UnsupportedImage(
-        f"{path.name}: expected one image, found {len(recordings)} ({listed}) and "
+        f"{path.name}: expected one image, found {_listed(recordings)} and "
         f"{'no choice' if index is None else f'choice {index}'}; choose one of these numbers"
     )
 
 
 def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
-    """Read the one grey plane that a file of any format holds, without its data bar.
+    """Read the one grey plane that an acquired file of any format holds, without its data bar.
 
     Parameters
     ----------
@@ -122,19 +116,45 @@ def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
     limits
         What is refused before decoding.
 
+    Returns
+    -------
+    Frame
+        uint8, uint16 and float32 as stored, other dtypes as float32 (see `Recording.frames`).
+
     Raises
     ------
     UnsupportedImage
-        A stack, colour, or pixels that are not square. Else as `read_recording`.
+        Several images, a stack or series, colour, or pixels that are not square. Else as
+        `read_contents`.
     """
-    recording = read_recording(path, limits=limits)
+    recordings = read_contents(path, limits).recordings
+    recording = _only_one(recordings)
+    if recording is None:
+        raise UnsupportedImage(
+            f"{path.name}: expected one image, found {_listed(recordings)}; save each as a file of its own"
+        )
     rows = bar_rows(recording)
     frames = without_data_bar(recording).frames(path.name)
     if len(frames) != 1:
         raise UnsupportedImage(
-            f"{path.name}: expected one plane, found {len(frames)} (axes {recording.axes}); export one image"
+            f"{path.name}: expected one plane, found {len(frames)} (axes {recording.axes}), a stack or "
+            "series; save each plane as a file of its own"
         )
     return replace(frames[0], data_bar_rows=rows)
+
+
+def _only_one(recordings: Sequence[Recording]) -> Recording | None:
+    """Give the recording that is meant without a choice: the only one, or the only grey one; else None."""
+    grey = [recording for recording in recordings if not (recording.axes.endswith("S") or recording.lossy)]
+    return next((found[0] for found in (recordings, grey) if len(found) == 1), None)
+
+
+def _listed(recordings: Sequence[Recording]) -> str:
+    """List number and shape of each of several recordings."""
+    listed = ", ".join(
+        f"{number}: {recording.axes} {recording.pixels.shape}" for number, recording in enumerate(recordings)
+    )
+    return f"{len(recordings)} ({listed})"
 
 
 def _read_picture(path: Path, head: bytes, limits: ReadLimits) -> Contents:

@@ -24,11 +24,14 @@ class ReadLimits:
         Pages of one file.
     max_bytes
         Bytes of all decoded pixels of one file.
+    max_seconds
+        Seconds that a child process may take to decode one file.
     """
 
     max_pixels: int = 1 << 28
     max_pages: int = 4096
     max_bytes: int = 1 << 32
+    max_seconds: float = 120.0
 
 
 DEFAULT_LIMITS = ReadLimits()

@@ -109,7 +109,7 @@ def refuse_unfit(fit: PixelFit, name: str) -> None:
         )
 
 
-def resample(pixels: Grey, factor: float) -> Grey:
+def resample(pixels: Grey, factor: float, shape: tuple[int, int] | None = None) -> Grey:
     """Sample an image anew, on a grid that begins at the same corner.
 
     Cubic splines (Unser 1999); before thinning out, a Gaussian of 0.5 sqrt(1 / factor^2 - 1) pixels
@@ -121,11 +121,14 @@ def resample(pixels: Grey, factor: float) -> Grey:
         float32 [Y, X], counts.
     factor
         Pixels that one becomes along each axis, > 0.
+    shape
+        Of the result, where not [round(Y * factor), round(X * factor)] with sides of at least 1: what
+        came from a grid goes back to all of it.
 
     Returns
     -------
-    float32 [round(Y * factor), round(X * factor)], counts, sides at least 1; the distance of pixels is
-    that of the input divided by `factor`, exactly. A factor of 1 gives the input.
+    float32 [Y, X], counts; the distance of pixels is that of the input divided by `factor`, exactly.
+    Beyond the input its edge goes on. A factor of 1 gives the input.
     """
     if factor == 1:
         return pixels
@@ -136,11 +139,25 @@ def resample(pixels: Grey, factor: float) -> Grey:
     if factor < 1:
         sigma = _SIGMA_PX * (1 / factor**2 - 1) ** 0.5
         source = ndimage.gaussian_filter(source, sigma, mode="reflect")
-    shape = tuple(max(1, round(side * factor)) for side in pixels.shape)
+    wanted = shape or _shape_after(pixels.shape, factor)
     # Centres of pixels, not corners, are at whole numbers.
     offset = (1 / factor - 1) / 2
     step = np.full(2, 1 / factor)
     sampled: Grey = ndimage.affine_transform(
-        source, step, offset=offset, output_shape=shape, order=3, mode="nearest"
+        source, step, offset=offset, output_shape=wanted, order=3, mode="nearest"
     ).astype(np.float32)
     return sampled
+
+
+def resample_labels(labels: Grey, factor: float, shape: tuple[int, int]) -> Grey:
+    """Sample numbers of classes or objects [Y, X] on the grid of `resample`: each takes the nearest."""
+    rows, columns = (
+        np.minimum(((np.arange(side) + 0.5) / factor).astype(int), length - 1)
+        for side, length in zip(shape, labels.shape, strict=True)
+    )
+    nearest: Grey = labels[np.ix_(rows, columns)]
+    return nearest
+
+
+def _shape_after(shape: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(side * factor)) for side in shape)

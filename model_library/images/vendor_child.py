@@ -1,11 +1,13 @@
 """Child process that decodes the formats of `vendor_formats`.
 
-Run as `python -m model_library.images.vendor_child MEMORY_BYTES`; the only importer of RosettaSciIO and zarr.
+Run as `python -m model_library.images.vendor_child MEMORY_BYTES SECONDS`; the only importer of
+RosettaSciIO and zarr.
 """
 
 import sys
 import warnings
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from model_library.images import ome_zarr, vendor_formats
 from model_library.images.limits import ReadLimits, refuse_oversized
 from model_library.images.vendor_signals import signal_facts
 from model_library.processes.answering import answer_questions
-from model_library.processes.operating_system import limit_memory
+from model_library.processes.operating_system import limit_memory, limit_processor_time
 
 
 def decode(path: Path, kind: str, folder: Path, limits: ReadLimits) -> dict[str, Any]:
@@ -116,9 +118,9 @@ def _computed(data: Any, shape: tuple[int, ...]) -> NDArray[Any]:  # noqa: ANN40
 
 
 def main() -> None:
-    """Answer the parent's questions under a memory limit."""
-    memory = int(sys.argv[1])
-    limit_memory(memory)
+    """Answer the parent's questions under limits of memory and processor time."""
+    limit_memory(int(sys.argv[1]))
+    limit_processor_time(ceil(float(sys.argv[2])))
     answer_questions(
         lambda question: decode(
             Path(question["path"]),

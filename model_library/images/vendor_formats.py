@@ -28,7 +28,6 @@ _BEGINNINGS = {
     ".emd": (b"\x89HDF\r\n\x1a\n", EMD),
     ".hspy": (b"\x89HDF\r\n\x1a\n", HSPY),
 }
-_DEADLINE_S = 120.0
 _LIBRARIES_BYTES = 3 << 30
 _LARGEST_RATIO = 64
 """How many bytes of memory a byte of a compressed file may ask for, besides what the libraries need."""
@@ -55,24 +54,24 @@ def read_vendor(path: Path, kind: str, limits: ReadLimits) -> Contents:
     Raises
     ------
     ImageError
-        As `contents.read_contents`; a child that dies of a file, or is at it for two minutes, has
-        met no image.
+        As `contents.read_contents`; a child that dies of a file, or is at it for too long, has met no
+        image.
     """
     size = path.stat().st_size if path.is_file() else limits.max_bytes
     memory = _LIBRARIES_BYTES + min(2 * limits.max_bytes, _LARGEST_RATIO * size)
     with tempfile.TemporaryDirectory(prefix="synoptic-") as folder:
         child = Child(
-            [sys.executable, "-m", "model_library.images.vendor_child", str(memory)],
+            [sys.executable, "-m", "model_library.images.vendor_child", str(memory), str(limits.max_seconds)],
             log=Path(folder) / "child.log",
         )
         question = {
-            "path": str(path.resolve()),
+            "path": str(path.absolute()),
             "kind": kind,
             "folder": folder,
             "limits": [limits.max_pixels, limits.max_pages, limits.max_bytes],
         }
         try:
-            answer = child.ask(question, _DEADLINE_S)
+            answer = child.ask(question, limits.max_seconds)
             recordings = tuple(_received(told, Path(folder), path.name) for told in answer["recordings"])
         except ChildRefused as refusal:
             raise _same(refusal) from refusal

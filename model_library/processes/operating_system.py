@@ -42,7 +42,15 @@ def limit_memory(limit_bytes: int) -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+        _limit(resource.RLIMIT_AS, limit_bytes)
+
+
+def limit_processor_time(seconds: int) -> None:
+    """End this process once it has computed for so many seconds; Windows has no such limit."""
+    if sys.platform != "win32":
+        import resource
+
+        _limit(resource.RLIMIT_CPU, seconds)
 
 
 def own_group() -> dict[str, Any]:
@@ -111,6 +119,15 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _limit(kind: int, wanted: int) -> None:
+    import resource
+
+    # A parent may stand under limits of its own, which none but root may raise.
+    hardest = resource.getrlimit(kind)[1]
+    bound = wanted if hardest == resource.RLIM_INFINITY else min(wanted, hardest)
+    resource.setrlimit(kind, (bound, bound))
 
 
 def _signal_group(group: int, number: int) -> bool:

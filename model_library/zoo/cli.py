@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_library.errors import SynopticError
-from model_library.zoo import exchange_cli, images_cli
+from model_library.zoo import exchange_cli, images_cli, train_cli
 from model_library.zoo.annotations_cli import LINT_EXAMPLE, annotations_lint
 from model_library.zoo.degradation_cli import DEGRADATION_FIT_EXAMPLE, degradation_fit
 
@@ -183,3 +183,4 @@ app.command("annotations-lint", epilog=LINT_EXAMPLE)(annotations_lint)
 exchange_cli.register(app)
 app.command("degradation-fit", epilog=DEGRADATION_FIT_EXAMPLE)(degradation_fit)
 images_cli.register(app)
+train_cli.register(app)

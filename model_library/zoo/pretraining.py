@@ -85,14 +85,14 @@ def run_pretraining(wanted: Pretraining) -> NetworkCard | None:
                 # A new library need not hold the network that training starts from.
                 library=wanted.library if recipe.start in wanted.library.ids() else Library(),
                 data=wanted.data,
-                progress=_both(curve.tell, show),
+                progress=telling_both(curve.tell, show),
                 provenance=f"recipe {wanted.recipe.name}, SHA-256 {sha256_file(wanted.recipe)}",
                 checkpointing=Checkpointing(folder / CHECKPOINT_FOLDER, every_s=wanted.checkpoint_every_s),
             )
         if not team.leads:
             return None
         card = save_network(folder, made.module, made.card)
-        _write_curve(folder, made.result, recipe.fit, console)
+        write_curve_files(folder, made.result, recipe.fit, console)
         shutil.rmtree(folder / CHECKPOINT_FOLDER)
         return card
 
@@ -106,7 +106,9 @@ def _adjusted(recipe: PretrainRecipe, wanted: Pretraining) -> PretrainRecipe:
     return recipe.model_copy(update={"fit": recipe.fit.model_copy(update=changes)})
 
 
-def _both(*tellers: Callable[[FitProgress], None]) -> Callable[[FitProgress], None]:
+def telling_both(*tellers: Callable[[FitProgress], None]) -> Callable[[FitProgress], None]:
+    """Tell every one of several listeners of each step."""
+
     def tell(now: FitProgress) -> None:
         for each in tellers:
             each(now)
@@ -114,7 +116,8 @@ def _both(*tellers: Callable[[FitProgress], None]) -> Callable[[FitProgress], No
     return tell
 
 
-def _write_curve(folder: Path, result: FitResult, config: FitConfig, console: Console) -> None:
+def write_curve_files(folder: Path, result: FitResult, config: FitConfig, console: Console) -> None:
+    """Write the whole curve of a training as lines of JSON and, where matplotlib is, as a picture."""
     points = points_of(result.losses, result.judgements, config)
     write_curve(folder / CURVE_FILE, points)
     try:

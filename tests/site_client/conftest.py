@@ -344,7 +344,8 @@ def enrolled(site: Site, coordinator: FakeCoordinator) -> Site:
 @pytest.fixture
 def inspector(tmp_path: Path) -> Iterator[Child]:
     child = Child(
-        [sys.executable, "-m", "model_library.images.inspector", str(3 << 30)], log=tmp_path / "inspector.log"
+        [sys.executable, "-m", "model_library.images.inspector", str(3 << 30), "10"],
+        log=tmp_path / "inspector.log",
     )
     yield child
     child.stop()

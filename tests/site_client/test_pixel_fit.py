@@ -55,11 +55,11 @@ def frame(pixel_size_nm: float | None) -> Frame:
         (4.0, None, "refuse", "refuse", "refused"),
         (4.0, None, "ignore", "as_is", "ignored"),
         (9.0, None, "resample", "refuse", "refused"),
-        (9.0, LINEAGE, "resample", "as_is", "ignored"),
+        (9.0, LINEAGE, "resample", "refuse", "refused"),
         (None, None, "resample", "as_is", "unknown"),
     ],
 )
-def test_the_card_decides_unless_the_network_was_tuned_here(
+def test_the_card_decides_whatever_the_network_descends_from(
     network_for, found, lineage, policy, action, word
 ):
     fit = decide_fit(frame(found), *network_for(lineage), policy)

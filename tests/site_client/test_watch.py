@@ -119,7 +119,8 @@ def test_what_is_no_frame_is_set_aside_with_a_reason_and_the_rest_goes_on(
     site.acquire(2, b"Dear microscope, this is a letter and no image.")
     site.acquire(3, b"")
     colour = site.settings.acquisitions / "frame-004.tif"
-    tifffile.imwrite(colour, np.zeros((32, 32, 3), np.uint8), photometric="rgb")
+    photograph = np.random.default_rng(4).integers(256, size=(32, 32, 3), dtype=np.uint8)
+    tifffile.imwrite(colour, photograph, photometric="rgb")
     site.acquire(5)
     until(lambda: site.ledger.counts().acquired == 5)
     found = reasons(site)

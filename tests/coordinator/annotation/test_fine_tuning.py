@@ -14,6 +14,7 @@ from model_library.networks.build import build
 from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
 from model_library.training.fit import FitConfig
+from model_library.training.material import MaterialImage
 from model_library.wire.tasks import Segment
 from model_library.zoo.store import save_network
 
@@ -45,9 +46,12 @@ def labelled(seed, side=64):
 
 
 def material(count=3):
-    images, classes = zip(*(labelled(seed) for seed in range(count)), strict=True)
+    images = [
+        MaterialImage(f"{seed}.tif", pixels, 4.0, classes)
+        for seed, (pixels, classes) in enumerate(labelled(seed) for seed in range(count))
+    ]
     data = TrainingData(source="labels", terms="of the site", images=count, simulated=True)
-    return LabelledMaterial(images, classes, data, fields=("bench-1/stage:A1",))
+    return LabelledMaterial(images, data, fields=("bench-1/stage:A1",))
 
 
 def dice_of(folder):

@@ -17,10 +17,10 @@ from coordinator.annotation.labels import (
     ImportOptions,
     count,
     drawing_of,
-    exported_name,
     find_instrument,
     import_labels,
 )
+from coordinator.annotation.matching import exported_name
 from coordinator.annotation_cli import app
 from coordinator.errors import CannotAssess, Unknown
 from coordinator.finetune.labelled import labelled_fit_config, labelled_material
@@ -208,6 +208,48 @@ def test_an_exported_task_comes_back_annotated(archive, tissue, tmp_path):
         export_task(archive, tissue, out)
 
 
+def via(name: str, attributes: dict[str, str]) -> bytes:
+    shape = {"name": "rect", "x": 5, "y": 10, "width": 20, "height": 10}
+    region = {"shape_attributes": shape, "region_attributes": attributes}
+    return json.dumps({f"{name}1": {"filename": name, "size": 1, "regions": [region]}}).encode()
+
+
+def coco(name: str) -> bytes:
+    document = {
+        "images": [{"id": 3, "file_name": name, "width": 80, "height": 60}],
+        "categories": [{"id": 1, "name": "void"}],
+        "annotations": [
+            {"id": 1, "image_id": 3, "category_id": 1, "segmentation": [[5, 10, 25, 10, 25, 20, 5, 20]]}
+        ],
+    }
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (drawing(voids("frame-1.tif", (5, 10, 25, 20))), PLAIN),
+        (coco("frame-1.tif"), PLAIN),
+        (via("frame-1.tif", {"class": "void"}), PLAIN),
+        (via("frame-1.tif", {"class": "void", "who": "me"}), ImportOptions(label_attribute="class")),
+    ],
+    ids=["cvat", "coco", "via", "via with attributes"],
+)
+def test_the_same_labels_of_every_annotator_become_the_same_case(archive, tissue, tmp_path, content, options):
+    image = send(archive, tmp_path, tissue, 1)
+    done = import_labels(archive, tissue, written(tmp_path, content), NOW, options)
+    assert (done.images, done.shapes, done.left_out) == (1, 1, 0)
+    (case,) = labelled_cases(archive, [image])
+    assert case.reference.mask.sum() == 200
+    assert case.reference.mask[10:20, 5:25].all()
+
+
+def test_the_size_of_an_image_that_nobody_sent_is_not_asked_for(archive, tissue, tmp_path):
+    send(archive, tmp_path, tissue, 1)
+    with pytest.raises(AnnotationError, match=r"image frame-9\.tif among those that tissue-.* sent"):
+        import_labels(archive, tissue, written(tmp_path, via("frame-9.tif", {"class": "void"})), NOW, PLAIN)
+
+
 def test_an_instrument_is_found_by_its_id_or_the_name_of_its_site(archive, tissue):
     assert find_instrument(archive.identities, "tissue") == tissue
     assert find_instrument(archive.identities, tissue.id) == tissue
@@ -227,7 +269,7 @@ def test_material_for_fine_tuning_is_the_labelled_tuning_images(archive, tissue,
     material = labelled_material(archive, tuning, [f"{tissue.id}/{each.field}" for each in tuning], "tissue")
     assert 0 < len(expected) < 4
     assert material.data.digests == tuple(image.sha256 for image, _, _ in expected)
-    assert [int(classes.sum()) for classes in material.classes] == [81] * len(expected)
+    assert [int(image.classes.sum()) for image in material.images] == [81] * len(expected)
     inputs, targets = material.pairs().batch(4, 32, np.random.default_rng(0))
     assert inputs.shape == targets.shape == (4, 1, 32, 32)
     assert set(targets.unique().tolist()) <= {0.0, 1.0}

@@ -119,3 +119,5 @@ def test_labels_carry_an_instrument_from_its_first_images_to_a_release(place, tm
     card = NetworkCard.model_validate_json((tuned / "card.json").read_bytes())
     assert card.training_data[-1].source == "labelled images of tissue"
     assert len(card.lineage.tuned_fields) == 6
+    assert card.pixel_size_nm == (4.0, 4.0)
+    assert findings[Finding.PIXELS]["sizes_nm"] == [4.0]

@@ -294,7 +294,7 @@ def test_every_mutant_is_read_or_refused(tmp_path, name, data):
 def test_one_child_outlives_every_cut_of_a_vendors_file(shared_data, tmp_path, name, kind):
     whole = (shared_data / "vendor_formats" / name).read_bytes()
     path = tmp_path / f"cut{name[name.rindex('.') :]}"
-    command = [sys.executable, "-m", "model_library.images.vendor_child", str(4 << 30)]
+    command = [sys.executable, "-m", "model_library.images.vendor_child", str(4 << 30), "120"]
     child = Child(command, log=tmp_path / "child.log")
     refusals = []
     try:
