@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark import selection_cli
 from benchmark.options import LibraryOption
 from benchmark.speedup.cli import speedup
 
@@ -22,6 +23,8 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+app.command(epilog=selection_cli.SELECT_EXAMPLE)(selection_cli.select)
+app.command(epilog=selection_cli.RACE_EXAMPLE)(selection_cli.race)
 
 
 class TaskName(StrEnum):

@@ -23,11 +23,16 @@ Mode = Literal["truth", "added_noise", "repeat"]
 
 @dataclass(frozen=True)
 class Micrograph:
-    """One image of a folder: its field of view, a name for reports, pixels float32 [Y, X] in counts."""
+    """One image of a folder: its field of view, a name for reports, pixels float32 [Y, X] in counts.
+
+    `pixel_size_nm` is None where the file does not tell; `sha256` is the digest of the file.
+    """
 
     field: str
     name: str
     pixels: Grey
+    pixel_size_nm: float | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
         digest = sha256_file(path)
         for page, frame in enumerate(frames):
             name = path.stem if len(frames) == 1 else f"{path.stem}#{page}"
-            images.append(Micrograph(field_key(frame.field, digest), name, frame.grey))
+            field = field_key(frame.field, digest)
+            images.append(Micrograph(field, name, frame.grey, frame.pixel_size_nm, digest))
     if not images:
         why = "; ".join(refused.values()) or "no .tif, .tiff, .png or .jpg file"
         raise BenchmarkError(f"expected micrographs in {folder}, found {why}")

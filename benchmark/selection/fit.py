@@ -162,17 +162,16 @@ def _reason(
 ) -> str:
     speed = speeds[chosen]
     if wanted is None:
-        return f"{chosen}: the acquisition rate is not known, so nothing has to keep up"
+        return "the acquisition rate is not known, so nothing has to keep up"
     need = f"{wanted:.3g} MPix/s ({pace.headroom:g} x {pace.rate_mpix_per_s:.3g})"
     if speed is None:
-        return f"{chosen}: whether it keeps up with {need} is not known; run `synoptic site calibrate`"
-    if speed < wanted:
         return (
-            f"no network is known to keep up with {need}; {chosen} is the best and serves"
-            f" {speed / wanted:.0%} of it at {speed:.3g} MPix/s"
+            f"whether it keeps up with {need} is not known: run `synoptic site calibrate` at the instrument"
         )
+    if speed < wanted:
+        return f"no network is known to keep up with {need}; it serves {speed / wanted:.0%} of that"
     if chosen == preferred:
-        return f"{chosen} keeps up: {speed:.3g} MPix/s for {need}"
+        return f"it keeps up, at {speed:.3g} MPix/s for {need}"
     lost = speeds[preferred]
-    slow = "an unknown throughput" if lost is None else f"{lost:.3g} MPix/s"
-    return f"{chosen} is the best that keeps up with {need}, at {speed:.3g} MPix/s; {preferred} has {slow}"
+    slow = "is of unknown throughput" if lost is None else f"has {lost:.3g} MPix/s"
+    return f"{chosen} is the best that keeps up with {need}, at {speed:.3g} MPix/s; {preferred} {slow}"

@@ -1,5 +1,6 @@
 """From scores to a ranking with intervals: a pure decision, however the scores were come by."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -142,7 +143,7 @@ def rank(
         ranking=tuple(ranking),
         winner=winner.key,
         second=others[0].key if others else None,
-        reason=_reason(winner, ranking, scores),
+        reason=_reason(winner, ranking, scores, limit),
         excluded=excluded,
         metric=scores.metric,
         scores=scores,
@@ -177,7 +178,16 @@ def _mean(fields: Mapping[str, float]) -> float:
     return sum(fields.values()) / len(fields)
 
 
-def _reason(winner: Ranked, ranking: Sequence[Ranked], scores: Scores) -> str:
+def gap_in_words(behind: Comparison, metric: Metric, near_tie: float) -> str:
+    """Write a difference and its interval with as many digits as a near-tie needs."""
+    needed = 0 if near_tie <= 0 else math.ceil(-math.log10(near_tie))
+    places = min(max(metric.decimals, needed), 6)
+    low, high = behind.ci95
+    gap = f"{behind.difference:+.{places}f} {metric.unit}".strip()
+    return f"{gap} [{low:+.{places}f}, {high:+.{places}f}]"
+
+
+def _reason(winner: Ranked, ranking: Sequence[Ranked], scores: Scores, near_tie: float) -> str:
     places, unit = scores.metric.decimals, scores.metric.unit
     fields = len(set(scores.fields))
     ties = [one for one in ranking if one.tied and one is not winner]
@@ -193,8 +203,5 @@ def _reason(winner: Ranked, ranking: Sequence[Ranked], scores: Scores) -> str:
     runner_up = ranking[1]
     if runner_up.behind_best is None:
         return f"{winner.key} has the highest mean ({figure}); one field of view allows no interval"
-    low, high = runner_up.behind_best.ci95
-    return (
-        f"{winner.key} has the highest mean ({figure} over {fields} fields); {runner_up.key} is at"
-        f" {runner_up.behind_best.difference:+.{places}f} {unit} [{low:+.{places}f}, {high:+.{places}f}]"
-    )
+    gap = gap_in_words(runner_up.behind_best, scores.metric, near_tie)
+    return f"{winner.key} has the highest mean ({figure} over {fields} fields); {runner_up.key} is at {gap}"
