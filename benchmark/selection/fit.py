@@ -145,8 +145,14 @@ def draw_front(axes: "Axes", fit: InstrumentFit, scores: Mapping[str, float], la
     speeds, best = [each.mpix_per_s for each in fit.front], [each.score for each in fit.front]
     axes.plot(speeds, best, color=SOFT, linewidth=1.2, zorder=0)
     if fit.rate_mpix_per_s is not None:
-        axes.axvline(fit.headroom * fit.rate_mpix_per_s, color=MARK, linewidth=1, linestyle=(0, (4, 3)))
+        wanted = fit.headroom * fit.rate_mpix_per_s
+        axes.axvline(
+            wanted, color=MARK, linewidth=1, linestyle=(0, (4, 3)), label="acquisition, with head-room"
+        )
+        axes.legend(frameon=False, fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel(f"megapixels per second ({fit.measured_on})")
     axes.set_ylabel(label)
     axes.grid(color="#e6eaee", linewidth=0.8)

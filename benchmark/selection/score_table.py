@@ -78,7 +78,9 @@ def build_table(
         values[name] = tuple(value for value in row if value is not None)
         seconds[name] = scores.seconds[key]
     return ScoreTable(
-        images="simulated specimens" if folder is None else f"micrographs of {folder.name}",
+        images="simulated specimens"
+        if folder is None
+        else f"micrographs of {folder.parent.name}/{folder.name}",
         metric=Metric.PSNR,
         fields=tuple(case.field for case in cases),
         names=tuple(case.name for case in cases),
