@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SELECT_EXAMPLE = (
     "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
-    " synoptic benchmark select --images first/ --labels annotations.xml --task segment:precipitate"
+    " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
 )
 RACE_EXAMPLE = "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json"
 
@@ -29,7 +29,7 @@ class ModalityName(StrEnum):
 
 
 def task_of(words: str) -> "Task":
-    """Read a task: `denoise`, `super-resolve-x2` (x3, x4) or `segment:class[,class]`.
+    """Read a task: `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def task_of(words: str) -> "Task":
             return SuperResolve(scale=3)
         case "super-resolve-x4":
             return SuperResolve(scale=4)
-        case "segment" if names:
-            return Segment(classes=("background", *names))
+        case "segment" if len(names) > 1:
+            return Segment(classes=names)
     raise typer.BadParameter(
-        f"expected denoise, super-resolve-x2, -x3, -x4 or segment:CLASS[,CLASS], found '{words}';"
+        f"expected denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS, found '{words}';"
         " `synoptic library list` tells what networks there are"
     )
 
@@ -61,7 +61,9 @@ def select(
     images: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of an instrument's first images.")
     ],
-    task: Annotated[str, typer.Option(help="denoise, super-resolve-x2 (x3, x4) or segment:CLASS[,CLASS].")],
+    task: Annotated[
+        str, typer.Option(help="denoise, super-resolve-x2 (x3, x4) or segment:background,CLASS.")
+    ],
     labels: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO, to segment.")
     ] = None,

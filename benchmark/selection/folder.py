@@ -1,5 +1,6 @@
 """A library ranked for the images of a folder, without a coordinator."""
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from model_library.zoo.registry import Library
 
 GIVEN_PX = 192
 """Side of a crop as a network is given it, more where a crop is binned: twice most receptive fields."""
+
+OBJECTS_PX = 512
+"""Side of the one crop of an image on which networks segment without labels: it has to hold objects."""
 
 MOST_CROPS = 128
 """Of all images together: what a race may spend on the last two networks."""
@@ -194,22 +198,22 @@ def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
         return _Evidence(_labelled(asked.task, asked.labels, asked.images, images))
     if asked.labels is not None:
         raise BenchmarkError("expected labels for a segmentation only; leave --labels out to restore images")
-    assess = _label_free() if isinstance(asked.task, Segment) else None
     noise = estimate_noise([image.pixels for image in images])
-    scale = asked.task.scale
+    segments = isinstance(asked.task, Segment)
+    assess = _label_free(asked.task, noise, asked.seed) if segments else None
     cases = pair_cases(
         [(image.field, image.pixels) for image in images],
         noise,
         np.random.default_rng([asked.seed, 1]),
-        scale=scale,
-        crop_px=GIVEN_PX if scale == 1 else GIVEN_PX * scale // 2,
-        crops=max(1, MOST_CROPS // len(images)),
+        scale=asked.task.scale,
+        crop_px=OBJECTS_PX if segments else GIVEN_PX * asked.task.scale // min(asked.task.scale, 2),
+        crops=1 if segments else max(1, MOST_CROPS // len(images)),
     )
     return _Evidence(cases, noise, assess)
 
 
-def _label_free() -> Assess:
-    """Find the assessment that needs no labels.
+def _label_free(task: Task, noise: NoiseModel, seed: int) -> Assess:
+    """Find the assessment that needs no labels; of a case it sees the image as acquired.
 
     Raises
     ------
@@ -217,13 +221,13 @@ def _label_free() -> Assess:
         This installation has none.
     """
     try:
-        from benchmark.selection.label_free.assess import assess_label_free
+        module = importlib.import_module("benchmark.selection.label_free")
     except ModuleNotFoundError as missing:
         raise BenchmarkError(
             "expected labels to rank segmenting networks by, found none; draw a few images in CVAT and give"
             " --labels annotations.xml"
         ) from missing
-    found: Assess = assess_label_free
+    found: Assess = module.label_free(task, noise, seed=seed)
     return found
 
 

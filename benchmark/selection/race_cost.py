@@ -84,7 +84,7 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
             outcomes = []
             for seed, order in enumerate(orders):
                 among = np.sort(np.random.default_rng([seed, 2]).permutation(len(racers))[:networks])
-                drawn = values[np.ix_(among, order)]
+                drawn = values[among][:, order]
                 outcomes.append(_judged(way(drawn), drawn, seconds[among]))
             replays.append(_over(how, networks, outcomes, tie))
     means = np.sort(values.mean(axis=1))

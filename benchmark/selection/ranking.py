@@ -130,7 +130,7 @@ def rank(
             f"expected a network with a finite score on every image, found {found or 'none'}"
         )
     means = {key: _mean(fields) for key, fields in whole.items()}
-    limit = NEAR_TIE[scores.metric.unit] if near_tie is None else near_tie
+    limit = NEAR_TIE.get(scores.metric.unit, 0.0) if near_tie is None else near_tie
     best = min(whole, key=lambda key: (-sign * means[key], flops_per_pixel[key], key))
     ranking = [
         _ranked(key, scores, best, limit=limit, flops=flops_per_pixel[key], seed=seed)

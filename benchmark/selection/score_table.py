@@ -123,7 +123,7 @@ def _micrographs(folder: Path, images: int) -> list[Grey]:
 
 def _noisy(clean: Sequence[Grey], crops: int, rng: np.random.Generator) -> list[Case]:
     shot, read = ShotNoise(electrons_per_pixel=30.0), ReadNoise(sigma=1 / 30)
-    cases = []
+    cases: list[Case] = []
     for number, image in enumerate(clean):
         acquired = read.apply(shot.apply(image, rng), rng)
         for window in places(image.shape, CROP_PX, crops, rng):

@@ -33,7 +33,7 @@ def near_tie(metric: Metric, references: Sequence[Reference], leading: Sequence[
     """
     if metric is Metric.FRAME_RISK:
         return max(_RISK * float(np.mean(leading)), 0.0)
-    limit = NEAR_TIE[metric.unit]
+    limit = NEAR_TIE.get(metric.unit, 0.0)
     if metric is not Metric.PSNR_REPEAT:
         return limit
     repeats = [each for each in references if isinstance(each, Repeat)]

@@ -103,7 +103,7 @@ def test_labels_score_segmentation(images, small_library):
     small_library("seg-a", task=task, seed=1)
     library = small_library("seg-b", task=task, seed=2).folder
     labels = str(images.parent / "labels.xml")
-    found, told = choose(images, library, "--task", "segment:precipitate", "--labels", labels)
+    found, told = choose(images, library, "--task", "segment:background,precipitate", "--labels", labels)
     assert found.exit_code == 0, found.output
     assert {row.metric for row in told.rows} == {"dice"}
     assert all(0 <= row.score <= 1 for row in told.rows)
@@ -122,7 +122,7 @@ def test_what_cannot_serve_is_in_the_table_with_the_reason(images, small_library
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--task", "sharpen"], "segment:CLASS"),
+        (["--task", "sharpen"], "segment:background,CLASS"),
         (["--task", "super-resolve-x2"], "synoptic library list"),
         (["--task", "denoise", "--labels", "{labels}"], "leave --labels out"),
     ],
