@@ -39,7 +39,7 @@ class RaceRules:
     first: int = 8
     step: int = 4
     errors: float = 3.0
-    tie_errors: float = 1.0
+    tie_errors: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
