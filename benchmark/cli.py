@@ -23,8 +23,7 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
-app.command(epilog=selection_cli.SELECT_EXAMPLE)(selection_cli.select)
-app.command(epilog=selection_cli.RACE_EXAMPLE)(selection_cli.race)
+app.add_typer(selection_cli.app)
 
 
 class TaskName(StrEnum):

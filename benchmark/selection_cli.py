@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from benchmark.selection.told import FolderSelection
     from model_library.wire.tasks import Task
 
-SELECT_EXAMPLE = (
+app = typer.Typer()
+
+
+_SELECT_EXAMPLE = (
     "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
     " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
 )
-RACE_EXAMPLE = "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json"
+_RACE_EXAMPLE = "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json"
 
 
 class ModalityName(StrEnum):
@@ -57,6 +60,7 @@ def task_of(words: str) -> "Task":
     )
 
 
+@app.command(epilog=_SELECT_EXAMPLE)
 def select(
     images: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of an instrument's first images.")
@@ -114,6 +118,7 @@ def select(
     _echo(found)
 
 
+@app.command(epilog=_RACE_EXAMPLE)
 def race(
     table: Annotated[
         Path,

@@ -2,6 +2,7 @@
 
 import json
 
+import mrcfile
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -89,6 +90,24 @@ def test_one_image_is_enough_to_rank_and_no_interval_is_claimed(images, denoiser
     assert found.exit_code == 0, found.output
     assert {row.ci95 for row in told.rows} == {None}
     assert "one field of view allows no interval" in told.rows[0].reason
+
+
+def test_files_of_other_makers_are_read_too(images, denoisers):
+    counts = np.random.default_rng(3).poisson(30, (SIDE, SIDE)).astype(np.uint16)
+    with mrcfile.new(images / "alloy9.mrc") as written:
+        written.set_data(counts)
+        written.voxel_size = 50.0
+    (images / "broken.png").write_bytes(b"none")
+    _, told = choose(images, denoisers, "--task", "denoise")
+    assert told.images[-1] == "alloy9"
+    assert set(told.refused) == {"broken.png"}
+
+
+def test_images_of_two_magnifications_are_not_mixed(images, denoisers):
+    counts = np.random.default_rng(3).poisson(30, (SIDE, SIDE)).astype(np.uint16)
+    (images / "other.tif").write_bytes(encode_acquisition(Frame(counts, pixel_size_nm=9.0)))
+    found, _ = choose(images, denoisers, "--task", "denoise")
+    assert "expected images of one pixel size" in str(found.exception)
 
 
 def test_an_impossible_rate_states_the_shortfall(images, denoisers):
