@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmark import own_frames_cli
+from benchmark import own_frames_cli, selection_cli
 from benchmark.options import LibraryOption
 from benchmark.speedup.cli import speedup
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+app.add_typer(selection_cli.app)
 
 
 class TaskName(StrEnum):

@@ -42,7 +42,7 @@ def evaluate_all(
     if len(refs) < len(methods):
         raise BenchmarkError("expected methods of different names, found the same id and version twice")
     runs = {
-        method_key(method.ref): [_attempt(method, case, metrics, clock) for case in cases]
+        method_key(method.ref): [attempt(method, case, metrics, clock) for case in cases]
         for method in methods
     }
     failures = {key: [row.failure for row in rows if row.failure] for key, rows in runs.items()}
@@ -62,23 +62,26 @@ def evaluate_all(
 
 
 @dataclass(frozen=True)
-class _Attempt:
+class Attempt:
+    """One run of a method on a case: None for a metric without a finite score, and then why."""
+
     scores: Mapping[Metric, float | None]
     seconds: float
     failure: str | None = None
 
 
-def _attempt(method: Method, case: Case, metrics: Sequence[Metric], clock: Callable[[], float]) -> _Attempt:
+def attempt(method: Method, case: Case, metrics: Sequence[Metric], clock: Callable[[], float]) -> Attempt:
+    """Run a method on a case; a refusal is an attempt without scores."""
     start = clock()
     try:
         prediction = served(method, case.pixel_size_nm)(case.input)
         seconds = clock() - start
         found = {metric: score(prediction, case.reference, metric) for metric in metrics}
     except SynopticError as refusal:
-        return _Attempt(dict.fromkeys(metrics), clock() - start, f"{case.name}: {refusal}")
+        return Attempt(dict.fromkeys(metrics), clock() - start, f"{case.name}: {refusal}")
     if all(math.isfinite(value) for value in found.values()):
-        return _Attempt(found, seconds)
-    return _Attempt(
+        return Attempt(found, seconds)
+    return Attempt(
         {metric: value if math.isfinite(value) else None for metric, value in found.items()},
         seconds,
         f"{case.name}: expected a finite score, found pixels or a risk that give none",

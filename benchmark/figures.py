@@ -1,6 +1,6 @@
 """Plots and pictures for reports. They draw into matplotlib figures of their own and return PNG bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,13 @@ def interval_plot(rows: Sequence[IntervalRow], label: str, *, zero: bool = True)
     """PNG of values with intervals."""
     figure, axes = _sheet(7.2, 0.9 + 0.36 * max(len(rows), 1))
     draw_intervals(axes, rows, label, zero)
+    return _png(figure)
+
+
+def figure_png(draw: Callable[["Axes"], "Axes"], *, width: float = 7.2, height: float = 4.2) -> bytes:
+    """PNG of one pair of axes, of which `draw` makes what it likes; sides in inches."""
+    figure, axes = _sheet(width, height)
+    _bare(draw(axes))
     return _png(figure)
 
 

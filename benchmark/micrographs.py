@@ -13,21 +13,30 @@ from benchmark.splits import Split, assign, field_key
 from model_library.degradation.noise import estimate_noise
 from model_library.degradation.operators import block_mean
 from model_library.errors import ImageError
+from model_library.images.contents import read_grey_frame
 from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_micrograph, read_stack
 from model_library.signing.digests import sha256_file
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"})
+_TIFF = frozenset({".tif", ".tiff"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+_VENDORS = frozenset({".mrc", ".czi", ".dm3", ".dm4", ".emd", ".ser"})
+SUFFIXES = _TIFF | _PICTURES | _VENDORS
 Mode = Literal["truth", "added_noise", "repeat"]
 
 
 @dataclass(frozen=True)
 class Micrograph:
-    """One image of a folder: its field of view, a name for reports, pixels float32 [Y, X] in counts."""
+    """One image of a folder: its field of view, a name for reports, pixels float32 [Y, X] in counts.
+
+    `pixel_size_nm` is None where the file does not tell; `sha256` is the digest of the file.
+    """
 
     field: str
     name: str
     pixels: Grey
+    pixel_size_nm: float | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Degrading:
 
 
 def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
-    """Read every TIFF (each page of a stack), PNG and JPEG of a folder, in order of their names.
+    """Read every TIFF (each page of a stack), PNG, JPEG and grey image of a vendor, in order of their names.
 
     The pages of one file, and files of one stage label, are one field of view.
 
@@ -85,9 +94,10 @@ def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
         digest = sha256_file(path)
         for page, frame in enumerate(frames):
             name = path.stem if len(frames) == 1 else f"{path.stem}#{page}"
-            images.append(Micrograph(field_key(frame.field, digest), name, frame.grey))
+            field = field_key(frame.field, digest)
+            images.append(Micrograph(field, name, frame.grey, frame.pixel_size_nm, digest))
     if not images:
-        why = "; ".join(refused.values()) or "no .tif, .tiff, .png or .jpg file"
+        why = "; ".join(refused.values()) or "no .tif, .tiff, .png or .jpg, nor a file of a vendor"
         raise BenchmarkError(f"expected micrographs in {folder}, found {why}")
     return Folder(tuple(images), refused)
 
@@ -128,7 +138,10 @@ def split_cases(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ..
 
 
 def _frames(path: Path) -> list[Frame]:
-    return read_stack(path) if path.suffix.lower() in {".tif", ".tiff"} else [read_micrograph(path)]
+    suffix = path.suffix.lower()
+    if suffix in _TIFF:
+        return read_stack(path)
+    return [read_micrograph(path) if suffix in _PICTURES else read_grey_frame(path)]
 
 
 def _with_truth(

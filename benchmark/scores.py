@@ -41,6 +41,10 @@ class Scores(Message):
         Input size of all cases together.
     failures
         Method key -> the first failure, in words.
+    left
+        Method key -> why it left a race early, in words; it has no score on the cases after that.
+    runs
+        Method key -> on how many of the cases, from the first on, it was run; all where it is not told.
     """
 
     metric: Metric
@@ -51,6 +55,8 @@ class Scores(Message):
     seconds: dict[str, float] = Field(default_factory=dict)
     megapixels: float = 0.0
     failures: dict[str, str] = Field(default_factory=dict)
+    left: dict[str, str] = Field(default_factory=dict)
+    runs: dict[str, int] = Field(default_factory=dict)
 
     def by_field(self, key: str) -> dict[str, float | None]:
         """Score per field of view: the mean of its cases, None if any of them has none."""
@@ -60,6 +66,17 @@ class Scores(Message):
         for field, value in zip(self.fields, self.values[key], strict=True):
             cases.setdefault(field, []).append(value)
         return {field: _mean(values) for field, values in cases.items()}
+
+    def paired(self, key: str, other: str) -> tuple[dict[str, float], dict[str, float]]:
+        """Score per field of view of two methods, on the cases that both were scored on."""
+        pairs: dict[str, list[tuple[float, float]]] = {}
+        for field, one, two in zip(self.fields, self.values[key], self.values[other], strict=True):
+            if one is not None and two is not None:
+                pairs.setdefault(field, []).append((one, two))
+        return (
+            {field: sum(one for one, _ in found) / len(found) for field, found in pairs.items()},
+            {field: sum(two for _, two in found) / len(found) for field, found in pairs.items()},
+        )
 
     def complete(self, key: str) -> dict[str, float] | None:
         """Score per field of view, or None if the method lacks a score on any."""
@@ -73,9 +90,9 @@ class Scores(Message):
         return sum(finite.values()) / len(finite) if finite else None
 
     def megapixels_per_s(self, key: str) -> float | None:
-        """Input megapixels restored per second of wall time."""
+        """Input megapixels restored per second of wall time; None for one that left early."""
         seconds = self.seconds.get(key, 0.0)
-        return self.megapixels / seconds if seconds > 0 else None
+        return self.megapixels / seconds if seconds > 0 and key not in self.left else None
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from model_library.zoo.registry import Library
 
 
+_CROPS_TO_RACE_ON = 4
+"""Of each image: enough for a race to tell near-ties by, and only they run them all."""
+
+
 def instrument_of(place: Workplace, campaign: Campaign) -> Instrument:
     """Look up whom a campaign is for."""
     instrument = place.identities.find(campaign.instrument_id)
@@ -170,4 +174,34 @@ def restoring_cases(
     cases = repeat_cases(pixels_of(place, images), noise, rng, crop_px=place.settings.assessment.crop_px)
     return tuple(
         replace(case, pixel_size_nm=image.pixel_size_nm) for case, image in zip(cases, images, strict=True)
+    )
+
+
+def selection_cases(place: Workplace, campaign: Campaign) -> "tuple[Case, ...]":
+    """Cases that networks are raced on; the same ones at every call.
+
+    For restoration several crops of each tuning image, for super-resolution pairs at a coarser sampling;
+    for segmentation those of `cases_of`.
+
+    Raises
+    ------
+    CannotAssess
+        As `cases_of`.
+    """
+    task = instrument_of(place, campaign).task
+    if isinstance(task, Segment):
+        return cases_of(place, campaign, Split.TUNING)
+    from benchmark.selection.pairs import pair_cases
+
+    images = images_of(place, campaign, Split.TUNING)
+    if not images:
+        message = "expected images in the tuning split, found none; send images of more fields of view"
+        raise CannotAssess(message)
+    return pair_cases(
+        pixels_of(place, images),
+        noise_of(campaign),
+        place.rng("selection"),
+        scale=task.scale,
+        crop_px=place.settings.assessment.crop_px * max(1, task.scale // 2),
+        crops=_CROPS_TO_RACE_ON,
     )

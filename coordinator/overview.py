@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from coordinator.drifting import drift_told, observed_told
 from coordinator.federation.overview import cohorts_told, federations_told, quarantine_told
 from coordinator.records import Finding
@@ -95,25 +93,25 @@ def _selection(selection: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "metric": selection["metric"],
         "excluded": selection["excluded"],
         "ranking": [_ranked(selection, each) for each in selection["ranking"]],
+        "cost": selection["cost"],
+        "fit": selection["fit"],
     }
 
 
 def _ranked(selection: Mapping[str, Any], ranked: Mapping[str, Any]) -> dict[str, Any]:
-    # Imported when there is something to tell: scipy would slow the start of the server.
-    from benchmark.compare import mean_interval
-    from benchmark.scores import Scores
-
-    fields = Scores.model_validate(selection["scores"]).complete(ranked["key"]) or {}
-    scores = np.array(list(fields.values()), dtype=np.float64)
-    behind = ranked["behind_best"]
+    behind, fit = ranked["behind_best"], selection["fit"]
     return {
         "network": ranked["ref"]["id"],
         "version": ranked["ref"]["version"],
         "score": ranked["score"],
-        "ci95": list(mean_interval(scores, seed=selection["seed"])) if len(scores) > 1 else None,
+        "ci95": ranked["ci95"],
         "behind_best": None if behind is None else behind["difference"],
         "behind_best_ci95": None if behind is None else behind["ci95"],
         "tied": ranked["tied"],
+        "crops": ranked["crops"],
+        "left": ranked["left"],
+        "mpix_per_s": None if fit is None else fit["mpix_per_s"][ranked["key"]],
+        "keeps_up": None if fit is None else fit["keeps_up"][ranked["key"]],
         "cost": {"flops_per_pixel": ranked["flops_per_pixel"], "seconds": ranked["seconds"]},
     }
 

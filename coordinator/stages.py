@@ -3,6 +3,9 @@
 Repeating a stage gives the same finding: all chance comes from the seed, all input from the store.
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from benchmark.method import Method
 from benchmark.splits import Split
 from coordinator.errors import CannotAssess
@@ -14,15 +17,21 @@ from coordinator.methods import (
     method_of,
     networks_for,
     pixels_of,
+    selection_cases,
 )
 from coordinator.pixel_sizes import record_fits
 from coordinator.records import Finding
-from coordinator.store.values import Campaign, StoredImage
+from coordinator.store.values import Campaign, Instrument, StoredImage
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, tuned_field
 from model_library.errors import ImageError
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
+from model_library.wire.orders import Heartbeat
+
+if TYPE_CHECKING:
+    from benchmark.selection import Pace
+    from benchmark.selection.narrowing import InstrumentFacts
 
 _TUNED_ON = 5
 """Images to tune classical algorithms on: enough for up to three parameters; all images rank them."""
@@ -82,48 +91,78 @@ def tune_classical(place: Workplace, campaign: Campaign) -> str:
 
 
 def select_network(place: Workplace, campaign: Campaign) -> str:
-    """Rank the networks of the library, returned ones among them, on the tuning images.
+    """Race the networks of the library, returned ones among them, and choose one that keeps up.
+
+    The finding is the whole record. What a site's heartbeat told of its compute and its acquisition is part
+    of it, as it was when the stage ran.
 
     Raises
     ------
     CannotAssess
-        The library holds no network for the task that was not tuned on these very images.
+        The library holds no network for the task that fits the instrument and was not tuned on these very
+        images.
     """
-    from benchmark.evaluate import evaluate
     from benchmark.selection import Contender, select
+    from benchmark.selection.narrowing import narrow
+    from benchmark.served import served
 
-    task = instrument_of(place, campaign).task
-    fields = {tuned_field(campaign.instrument_id, field) for field in tuning_fields(place, campaign)}
-    cards, excluded = _unbiased(networks_for(place, task), fields)
-    if not cards:
-        found = "; ".join(f"{key}: {why}" for key, why in excluded.items()) or "none"
+    instrument = instrument_of(place, campaign)
+    task = instrument.task
+    facts = _facts(place, campaign, instrument)
+    narrowed = narrow(networks_for(place, task), facts)
+    if not narrowed.eligible:
+        found = "; ".join(f"{key}: {why}" for key, why in narrowed.left_out.items()) or "none"
         message = f"expected networks for the task {task}, found {found} in the library; pre-train one"
         raise CannotAssess(message)
     contenders = []
-    for card in cards:
+    for each in narrowed.eligible:
+        card = each.card
         ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
-        contenders.append(Contender(method_of(place, ref, task), card.facts.flops_per_pixel))
-    cases = cases_of(place, campaign, Split.TUNING)
-    selection = select(contenders, cases, seed=place.settings.seed, assess=evaluate)
-    told = selection.model_copy(update={"excluded": {**excluded, **selection.excluded}})
+        method = served(method_of(place, ref, task), facts.pixel_size_nm)
+        contenders.append(Contender(method, card.facts.flops_per_pixel))
+    cards = [each.card for each in narrowed.eligible]
+    selection = select(
+        contenders,
+        selection_cases(place, campaign),
+        seed=place.settings.seed,
+        pace=_pace(instrument.heartbeat, cards),
+    )
+    told = selection.model_copy(update={"excluded": {**narrowed.left_out, **selection.excluded}})
     place.campaigns.find_out(campaign.id, Finding.SELECTION, told.model_dump(mode="json"))
     return selection.reason
 
 
-def _unbiased(
-    cards: tuple[NetworkCard, ...], fields: set[str]
-) -> tuple[tuple[NetworkCard, ...], dict[str, str]]:
-    """Leave out networks that were tuned on fields they would be ranked on; tells them with the reason."""
-    fair, excluded = [], {}
-    for card in cards:
-        seen = sorted(fields.intersection(card.lineage.tuned_fields if card.lineage else ()))
-        if seen:
-            excluded[f"{card.id}@{card.version}"] = (
-                f"was tuned on {len(seen)} of the {len(fields)} fields to rank on, such as {seen[0]}"
-            )
-        else:
-            fair.append(card)
-    return tuple(fair), excluded
+def _facts(place: Workplace, campaign: Campaign, instrument: Instrument) -> "InstrumentFacts":
+    from benchmark.selection.narrowing import InstrumentFacts
+
+    images = images_of(place, campaign, Split.TUNING)
+    told = [image.pixel_size_nm for image in images if image.pixel_size_nm is not None]
+    return InstrumentFacts(
+        pixel_size_nm=told[0] if told else instrument.pixel_size_nm,
+        digests=frozenset(image.sha256 for image in images),
+        fields=frozenset(tuned_field(campaign.instrument_id, image.field) for image in images),
+    )
+
+
+def _pace(heartbeat: Heartbeat | None, cards: Sequence[NetworkCard]) -> "Pace":
+    """Tell the acquisition's rate, and what the site's calibration predicts of each network."""
+    from benchmark.selection import Pace
+    from benchmark.selection.narrowing import name_of
+
+    if heartbeat is None:
+        return Pace(measured_on="the site, which has not reported yet")
+    compute = heartbeat.compute
+    speeds = {
+        name_of(card): None
+        if compute is None
+        else compute.mpix_per_s(card.config.kind, max(card.facts.flops_per_pixel, 1))
+        for card in cards
+    }
+    return Pace(
+        rate_mpix_per_s=heartbeat.acquisition_mpix_per_s or None,
+        mpix_per_s=speeds,
+        measured_on="the site, not calibrated" if compute is None else "calibration of the site",
+    )
 
 
 def first_images(place: Workplace, campaign: Campaign) -> tuple[StoredImage, ...]:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from benchmark.cases import Case, repeat_cases
+from benchmark.selection.narrowing import InstrumentFacts, narrow
 from benchmark.verdict import Role
 from coordinator import verdicts
 from coordinator.methods import latest_campaign, networks_for
 from coordinator.records import Finding, Stage
 from coordinator.releases import publishing
-from coordinator.stages import _unbiased
 from coordinator.store.values import Campaign, Instrument, Opening, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, TrainingData, tuned_field
@@ -184,8 +184,9 @@ def test_a_network_is_not_ranked_on_fields_that_it_was_tuned_on(place, instrumen
     own = tuned_field(instrument.id, "stage:A1")
     card = tuned(place, library / "tiny-4", (own,))
     clean = Library(library).card("tiny-6")
-    fair, excluded = _unbiased((clean, card), {own, tuned_field(instrument.id, "stage:A2")})
-    assert fair == (clean,)
-    assert excluded == {"tiny-4@1+new": f"was tuned on 1 of the 2 fields to rank on, such as {own}"}
-    elsewhere = {tuned_field("other", "stage:A1")}
-    assert _unbiased((clean, card), elsewhere) == ((clean, card), {})
+    facts = InstrumentFacts(fields=frozenset({own, tuned_field(instrument.id, "stage:A2")}))
+    narrowed = narrow((clean, card), facts)
+    assert [each.card for each in narrowed.eligible] == [clean]
+    assert narrowed.left_out == {"tiny-4@1+new": f"was tuned on 1 of the 2 fields to rank on, such as {own}"}
+    elsewhere = InstrumentFacts(fields=frozenset({tuned_field("other", "stage:A1")}))
+    assert narrow((clean, card), elsewhere).left_out == {}

@@ -1,0 +1,132 @@
+"""Scores of real networks and algorithms on every crop, from which races can be replayed at no cost."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.baselines import ClassicalMethod
+from benchmark.baselines.denoise import DENOISERS
+from benchmark.cases import Case, Truth
+from benchmark.evaluate import evaluate
+from benchmark.method import Method
+from benchmark.metrics import Metric
+from benchmark.micrographs import read_folder
+from benchmark.networks import as_method
+from benchmark.selection.pairs import places
+from benchmark.suite import HELD_OUT_SEED_OFFSET
+from model_library.degradation.operators import ReadNoise, ShotNoise, block_mean
+from model_library.images.frame import Grey
+from model_library.specimens import SpecimenKind
+from model_library.wire.base import Message
+from model_library.wire.tasks import Denoise
+from model_library.zoo.pools import simulated
+from model_library.zoo.recipe import SpecimenPool
+from model_library.zoo.registry import Library
+
+CROP_PX = 96
+_SIDE_PX = 512
+_KINDS = (SpecimenKind.CELLS, SpecimenKind.PRECIPITATES, SpecimenKind.PARTICLES, SpecimenKind.CRYO_EM)
+_ENSEMBLES = 3
+"""Networks that take part a second time, averaged over eight turned images: near-ties of their own."""
+
+
+class ScoreTable(Message):
+    """What every racer scores on every crop.
+
+    Attributes
+    ----------
+    images
+        In words.
+    fields, names
+        Image and name of each crop.
+    values
+        Racer -> score per crop.
+    seconds
+        Racer -> wall time over all crops.
+    """
+
+    images: str
+    metric: Metric
+    fields: tuple[str, ...]
+    names: tuple[str, ...]
+    values: dict[str, tuple[float, ...]]
+    seconds: dict[str, float]
+
+
+def build_table(
+    folder: Path | None, *, images: int, crops: int, seed: int, tell: Callable[[str], None]
+) -> ScoreTable:
+    """Run 16 denoisers on every crop of images to which shot and read noise was added.
+
+    Parameters
+    ----------
+    folder
+        Of clean micrographs, binned 2 x 2 against their own noise; None for simulated specimens.
+    images, crops
+        How many images at most, and crops of each.
+    """
+    rng = np.random.default_rng([seed + HELD_OUT_SEED_OFFSET, 7])
+    clean = _specimens(images, rng) if folder is None else _micrographs(folder, images)
+    cases = _noisy(clean, crops, rng)
+    values: dict[str, tuple[float, ...]] = {}
+    seconds: dict[str, float] = {}
+    for name, method in _racers():
+        tell(f"{name} on {len(cases)} crops")
+        scores = evaluate([method], cases)
+        [(key, row)] = scores.values.items()
+        values[name] = tuple(value for value in row if value is not None)
+        seconds[name] = scores.seconds[key]
+    return ScoreTable(
+        images="simulated specimens"
+        if folder is None
+        else f"micrographs of {folder.parent.name}/{folder.name}",
+        metric=Metric.PSNR,
+        fields=tuple(case.field for case in cases),
+        names=tuple(case.name for case in cases),
+        values=values,
+        seconds=seconds,
+    )
+
+
+def _racers() -> list[tuple[str, Method]]:
+    library = Library()
+    networks = [library.load(card.id) for card in library.for_task(Denoise())]
+    found: list[tuple[str, Method]] = [(each.card.id, as_method(each)) for each in networks]
+    found += [(f"{each.card.id} x8", as_method(each, self_ensemble=True)) for each in networks[-_ENSEMBLES:]]
+    variants = {
+        "gaussian": (1.136, 1.342),
+        "tv": (0.8, 1.008, 1.27),
+        "wavelet": (1.008,),
+        "nlm": (0.5801, 0.8274),
+    }
+    for family in DENOISERS:
+        for value in variants.get(family.id, ()):
+            first = next(iter(family.grid))
+            found.append((f"{family.id} {value:g}", ClassicalMethod(family, {**family.start, first: value})))
+    return found
+
+
+def _specimens(images: int, rng: np.random.Generator) -> list[Grey]:
+    pool = SpecimenPool(kinds=_KINDS, images=images, side_px=_SIDE_PX)
+    return [specimen.intensity for specimen in simulated(pool, rng)]
+
+
+def _micrographs(folder: Path, images: int) -> list[Grey]:
+    read = [block_mean(image.pixels, 2) for image in read_folder(folder, at_most=images).images[:images]]
+    bounds = [np.percentile(image, (0.1, 99.9)) for image in read]
+    return [
+        np.clip((image - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+        for image, (low, high) in zip(read, bounds, strict=True)
+    ]
+
+
+def _noisy(clean: Sequence[Grey], crops: int, rng: np.random.Generator) -> list[Case]:
+    shot, read = ShotNoise(electrons_per_pixel=30.0), ReadNoise(sigma=1 / 30)
+    cases: list[Case] = []
+    for number, image in enumerate(clean):
+        acquired = read.apply(shot.apply(image, rng), rng)
+        for window in places(image.shape, CROP_PX, crops, rng):
+            truth = Truth.of(image[window])
+            cases.append(Case(f"{number}", f"{number}:{len(cases)}", acquired[window], truth))
+    return cases

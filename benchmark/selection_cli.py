@@ -1,0 +1,178 @@
+"""`synoptic benchmark select` and `synoptic benchmark race`: their words."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from benchmark.selection.told import FolderSelection
+    from model_library.wire.tasks import Task
+
+app = typer.Typer()
+
+
+_SELECT_EXAMPLE = (
+    "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
+    " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
+)
+_RACE_EXAMPLE = "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json"
+
+
+class ModalityName(StrEnum):
+    """Kinds of microscopes, as cards name them."""
+
+    SEM = "sem"
+    TEM = "tem"
+    STEM = "stem"
+    FIB_SEM = "fib_sem"
+    CRYO_EM = "cryo_em"
+    LIGHT = "light"
+
+
+def task_of(words: str) -> "Task":
+    """Read a task: `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is none of these.
+    """
+    from model_library.wire.tasks import Denoise, Segment, SuperResolve
+
+    kind, _, classes = words.partition(":")
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    match kind:
+        case "denoise":
+            return Denoise()
+        case "super-resolve-x2":
+            return SuperResolve(scale=2)
+        case "super-resolve-x3":
+            return SuperResolve(scale=3)
+        case "super-resolve-x4":
+            return SuperResolve(scale=4)
+        case "segment" if len(names) > 1:
+            return Segment(classes=names)
+    raise typer.BadParameter(
+        f"expected denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS, found '{words}';"
+        " `synoptic library list` tells what networks there are"
+    )
+
+
+@app.command(epilog=_SELECT_EXAMPLE)
+def select(
+    images: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder of an instrument's first images.")
+    ],
+    task: Annotated[
+        str, typer.Option(help="denoise, super-resolve-x2 (x3, x4) or segment:background,CLASS.")
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO, to segment.")
+    ] = None,
+    pixel_size_nm: Annotated[
+        float | None, typer.Option(min=1e-6, help="Side of a pixel, where the files do not tell.")
+    ] = None,
+    modality: Annotated[ModalityName | None, typer.Option(help="Kind of microscope.")] = None,
+    rate_mpix_per_s: Annotated[
+        float | None, typer.Option(min=1e-9, help="Of the acquisition: what the network has to keep up with.")
+    ] = None,
+    library: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, file_okay=False, help="Library to choose from (repeatable)."),
+    ] = None,
+    at_most: Annotated[int, typer.Option(min=1, max=200, help="Use only the first images.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Places crops, draws noise, orders and resamples.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the whole record to this file.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write quality against throughput as PNG.")] = None,
+) -> None:
+    """Choose the network of a library for an instrument, from a handful of its images.
+
+    Restoring networks are judged on pairs made from the images themselves, by the noise found in them;
+    segmenting ones on labels. All see the same crops, and those that cannot win stop early. Exit code 1
+    if the images do not suffice or no network fits.
+    """
+    from benchmark.figures import figure_png
+    from benchmark.selection.folder import FolderQuestion, select_for_folder
+    from benchmark.selection.told import draw_selection
+
+    asked = FolderQuestion(
+        images=images,
+        task=task_of(task),
+        labels=labels,
+        pixel_size_nm=pixel_size_nm,
+        modality=None if modality is None else modality.value,
+        rate_mpix_per_s=rate_mpix_per_s,
+        libraries=tuple(library or ()),
+        at_most=at_most,
+        seed=seed,
+    )
+    found = select_for_folder(asked, lambda words: typer.echo(words, err=True))
+    if json_file is not None:
+        json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if plot is not None:
+        plot.write_bytes(figure_png(lambda axes: draw_selection(axes, found.selection)))
+    _echo(found)
+
+
+@app.command(epilog=_RACE_EXAMPLE)
+def race(
+    table: Annotated[
+        Path,
+        typer.Option(dir_okay=False, help="Scores of every network on every crop; made if it is not there."),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="To make the table: clean micrographs, not simulated ones."
+        ),
+    ] = None,
+    at_most: Annotated[int, typer.Option(min=1, help="To make the table: images.")] = 20,
+    crops: Annotated[int, typer.Option(min=1, help="To make the table: crops of each image.")] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Races to run.")] = 300,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+) -> None:
+    """Measure what a race costs and how often it finds the winner, on scores of 16 real denoisers."""
+    from benchmark.selection.race import RaceRules
+    from benchmark.selection.race_cost import replay
+    from benchmark.selection.score_table import ScoreTable, build_table
+
+    if table.is_file():
+        scores = ScoreTable.model_validate_json(table.read_bytes())
+    else:
+        scores = build_table(
+            images, images=at_most, crops=crops, seed=0, tell=lambda words: typer.echo(words, err=True)
+        )
+        table.write_text(scores.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    found = replay(scores, seeds, RaceRules())
+    if json_file is not None:
+        json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    typer.echo(
+        f"{found.networks} networks, {found.crops} crops of {found.fields} {found.images}; best {found.best},"
+        f" the next {found.runner_up:.3f} behind"
+    )
+    for each in found.replays:
+        typer.echo(
+            f"{each.how:18} of {each.networks:2}  cost {each.cost_mean:6.1%} (at most {each.cost_max:.1%};"
+            f" time {each.time_mean:.1%})"
+            f"  same winner {each.same_winner:.1%}  same or near-tie {each.right:.1%}"
+            f"  worst regret {each.worst_regret:.3f}  {each.seeds} seeds"
+        )
+
+
+def _echo(found: "FolderSelection") -> None:
+    from benchmark.selection.told import table_lines
+
+    for line in table_lines(found.rows):
+        typer.echo(line)
+    cost = found.selection.cost
+    if cost is not None:
+        typer.echo(
+            f"{cost.network_crops} runs of a network on a crop instead of {cost.of_network_crops},"
+            f" {cost.flops / max(cost.of_flops, 1):.0%} of the arithmetic"
+        )
+    for name, why in found.refused.items():
+        typer.echo(f"left out {name}: {why}", err=True)

@@ -1,0 +1,116 @@
+"""The stage that selects: a record that can be repeated, and a network that keeps up with the instrument."""
+
+from pathlib import Path
+
+import pytest
+
+from coordinator.methods import selection_cases
+from coordinator.overview import overview_of
+from coordinator.records import Finding, Stage
+from coordinator.settings import Assessment
+from coordinator.stages import measure_noise, select_network, selected
+from coordinator.store.values import Opening, Upload, UploadState
+from coordinator.workplace import Workplace
+from model_library.signing.digests import sha256_bytes
+from model_library.wire.compute import ComputeFacts, FamilyThroughput
+from model_library.wire.images import ImageDeclaration, ImagePurpose
+from model_library.wire.orders import FrameCounts, Heartbeat
+from model_library.wire.tasks import SuperResolve
+
+from .conftest import acquisition
+from .places import NOW, enrolled, workplace
+
+IMAGES = 9
+COUNTS = FrameCounts(acquired=9, reconstructed=0, waiting=9, set_aside=0, returned=0)
+
+
+def send(place: Workplace, instrument_id: str, sequence: int) -> int:
+    content = acquisition(sequence, shape=(192, 192))
+    told = ImageDeclaration(
+        purpose=ImagePurpose.FIRST,
+        sequence=sequence,
+        file_name=f"{sequence}.tif",
+        bytes=len(content),
+        sha256=sha256_bytes(content),
+    )
+    place.settings.uploads.mkdir(exist_ok=True)
+    path = place.settings.uploads / f"u{sequence}"
+    path.write_bytes(content)
+    place.objects.adopt(path, told.sha256)
+    upload = Upload(f"u{sequence}", instrument_id, told, len(content), NOW, UploadState.OPEN, None)
+    return place.images.accept(upload, f"stage:{sequence}", 4.0, NOW).id
+
+
+def ready(place: Workplace, task=None) -> str:
+    """A campaign that has gathered images and measured their noise."""
+    instrument = enrolled(place, task=task)
+    campaign_id = place.campaigns.open(Opening(instrument.id), Stage.WAITING, NOW)
+    sent = [send(place, instrument.id, sequence) for sequence in range(1, IMAGES + 1)]
+    place.campaigns.find_out(campaign_id, Finding.IMAGES, sent)
+    measure_noise(place, place.campaigns.get(campaign_id))
+    return campaign_id
+
+
+@pytest.fixture
+def place(tmp_path: Path, library: Path):
+    assessment = Assessment(crop_px=64, tile_px=256)
+    with workplace(tmp_path / "data", library=library, assessment=assessment) as place:
+        yield place
+
+
+def decided(place: Workplace, campaign_id: str) -> dict:
+    """Select, and read the record without the times that it took."""
+    select_network(place, place.campaigns.get(campaign_id))
+    finding = place.campaigns.get(campaign_id).findings[Finding.SELECTION]
+    for one in finding["ranking"]:
+        del one["seconds"]
+    del finding["scores"]["seconds"]
+    return finding
+
+
+def test_the_decision_is_a_record_that_the_seed_repeats(place: Workplace) -> None:
+    campaign_id = ready(place)
+    first = decided(place, campaign_id)
+    assert decided(place, campaign_id) == first
+    assert {one["ref"]["id"] for one in first["ranking"]} == {"tiny-4", "tiny-6", "tiny-8"}
+    names = {case.name for case in selection_cases(place, place.campaigns.get(campaign_id))}
+    assert set(first["scores"]["names"]) <= names
+    assert 0 < first["cost"]["network_crops"] <= first["cost"]["of_network_crops"] == 3 * len(names)
+    assert first["seed"] == place.settings.seed
+
+
+def test_several_crops_of_each_image_are_raced_on(place: Workplace) -> None:
+    cases = selection_cases(place, place.campaigns.get(ready(place)))
+    fields = [case.field for case in cases]
+    assert {fields.count(field) for field in fields} == {4}
+
+
+def test_a_site_that_reported_its_compute_gets_a_network_that_keeps_up(place: Workplace) -> None:
+    campaign_id = ready(place)
+    free = decided(place, campaign_id)
+    assert free["fit"]["rate_mpix_per_s"] is None
+    smallest = min(free["ranking"], key=lambda one: one["flops_per_pixel"])
+    instrument_id = place.campaigns.get(campaign_id).instrument_id
+    measured = FamilyThroughput(
+        family="residual_denoiser", flops_per_pixel=smallest["flops_per_pixel"], mpix_per_s=2.0
+    )
+    compute = ComputeFacts(threads=2, memory_bytes=1 << 30, engine="torch", families=(measured,))
+    beat = Heartbeat(frames=COUNTS, acquisition_mpix_per_s=1.6, compute=compute)
+    place.identities.heard(instrument_id, beat, NOW)
+
+    fitted = decided(place, campaign_id)
+    assert fitted["winner"] == smallest["key"]
+    assert fitted["fit"]["keeps_up"] == {
+        one["key"]: one["key"] == smallest["key"] for one in fitted["ranking"]
+    }
+    assert selected(place.campaigns.get(campaign_id))[0].id == "tiny-4"
+    [told] = overview_of(place)["campaigns"]
+    assert told["selection"]["fit"]["rate_mpix_per_s"] == 1.6
+    assert [one["keeps_up"] for one in told["selection"]["ranking"]].count(True) == 1
+
+
+def test_super_resolution_is_judged_at_a_coarser_sampling_than_the_acquisition(place: Workplace) -> None:
+    campaign_id = ready(place, SuperResolve(scale=2))
+    cases = selection_cases(place, place.campaigns.get(campaign_id))
+    assert {case.input.shape for case in cases} == {(32, 32)}
+    assert {case.reference.pair.target.shape for case in cases} == {(64, 64)}
