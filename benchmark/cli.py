@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.options import LibraryOption
+from benchmark.planted.cli import planted
 from benchmark.speedup.cli import speedup
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
 
 
 class TaskName(StrEnum):
