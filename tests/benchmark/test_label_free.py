@@ -233,11 +233,13 @@ def test_separation_is_the_share_of_variance_between_classes():
     assert separation(np.ones((32, 32), np.float32), np.eye(32, dtype=np.int32)) == 0
 
 
-def test_consensus_is_with_the_others():
+def test_consensus_is_with_the_others_that_can_be_trusted():
     spots = scene(0)[1].astype(np.int32)
-    shares = consensus([spots, spots, 1 - spots])
+    shares = consensus([spots, spots, 1 - spots], [1, 1, 1])
     assert shares[0] == shares[1] > shares[2]
-    assert consensus([spots]) == [1.0]
+    crowd = [np.zeros_like(spots)] * 5
+    assert consensus([spots, spots, *crowd], [0.9, 0.8, 0, 0, 0, 0, 0])[0] == pytest.approx(1)
+    assert consensus([spots], [0.5]) == [1.0]
 
 
 def test_white_noise_of_unit_variance_is_no_misfit():

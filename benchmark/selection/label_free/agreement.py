@@ -12,6 +12,7 @@ Classes = NDArray[np.int32]
 """Class numbers, axes [Y, X]."""
 
 _SMOOTHING_PX = 1.5
+_ROUNDS = 3
 
 
 def kappa(first: Classes, second: Classes) -> float:
@@ -47,16 +48,30 @@ def separation(pixels: Grey, classes: Classes) -> float:
     return min(1.0, between / variance)
 
 
-def consensus(results: Sequence[Classes]) -> list[float]:
-    """Mean agreement of each class image with those of all others, in [-1, 1]; 1 for one alone.
+def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]:
+    """Agreement of each class image with those of the others, in [0, 1]; 1 for one alone.
 
     Where the errors of networks are independent, what they agree on is right more often than any of
-    them: compare Warfield et al. (STAPLE, IEEE Trans. Med. Imaging 2004).
+    them: compare STAPLE (Warfield et al., IEEE Trans. Med. Imaging 2004), which weights them in turns as
+    well.
+
+    Parameters
+    ----------
+    trust
+        Of each, not negative: what speaks for it otherwise. The others count by their trust times the
+        consensus that they found in the round before, so that a crowd that finds nothing has no say.
     """
-    if len(results) == 1:
+    count = len(results)
+    if count == 1:
         return [1.0]
-    table = np.ones((len(results), len(results)))
-    for row in range(len(results)):
+    table = np.zeros((count, count))
+    for row in range(count):
         for column in range(row):
             table[row, column] = table[column, row] = kappa(results[row], results[column])
-    return [float((each.sum() - 1) / (len(results) - 1)) for each in table]
+    own = np.asarray(trust, dtype=np.float64)
+    shares = np.ones(count)
+    for _ in range(_ROUNDS):
+        weight = own * shares
+        others = weight.sum() - weight
+        shares = np.clip(np.divide(table @ weight, others, out=np.zeros(count), where=others > 0), 0, 1)
+    return [float(share) for share in shares]

@@ -40,16 +40,17 @@ def weigh_together(found: Sequence[Found]) -> list[Mapping[Metric, float]]:
     Returns
     -------
     list
-        `PLAUSIBILITY`, by which methods are ranked, is `CONSISTENCY` x `CONSENSUS` x the square root of
-        `SEPARATION`; all in [0, 1].
+        `PLAUSIBILITY`, by which methods are ranked, is `CONSISTENCY` x the square root of `SEPARATION` x
+        `CONSENSUS`; all in [0, 1].
     """
-    shares = consensus([each.classes for each in found])
+    trust = [each.consistency * math.sqrt(each.separation) for each in found]
+    shares = consensus([each.classes for each in found], trust)
     return [
         {
-            Metric.PLAUSIBILITY: each.consistency * max(0.0, share) * math.sqrt(each.separation),
+            Metric.PLAUSIBILITY: each.consistency * math.sqrt(each.separation * share),
             Metric.CONSISTENCY: each.consistency,
             Metric.SEPARATION: each.separation,
-            Metric.CONSENSUS: max(0.0, share),
+            Metric.CONSENSUS: share,
         }
         for each, share in zip(found, shares, strict=True)
     ]
