@@ -34,7 +34,7 @@ steps = 150
 batch = 8
 patch_px = 64
 learning_rate = 2e-4
-look_ahead_steps = 15       # what the two leading networks are trained before one is tuned; 0: none
+look_ahead_steps = 30       # what close leading networks are trained before one is tuned; 0: none
 
 [drift]
 automatic = true            # false: a drift is noted and shown, but opens no campaign
@@ -69,7 +69,7 @@ class Tuning(BaseSettings):
     batch: int = Field(default=8, ge=1)
     patch_px: int = Field(default=64, ge=16)
     learning_rate: float = Field(default=2e-4, gt=0)
-    look_ahead_steps: int = Field(default=15, ge=0)
+    look_ahead_steps: int = Field(default=30, ge=0)
     look_ahead_s: float = Field(default=60.0, gt=0)
     report_every: int = Field(default=10, ge=1)
 

@@ -15,9 +15,6 @@ from model_library.wire.methods import NetworkRef
 if TYPE_CHECKING:
     from benchmark.selection.look_ahead import LookAhead
 
-_FINALISTS = 2
-"""A third one costs as much as the second and has rarely won."""
-
 
 def starting_network(place: Workplace, campaign: Campaign) -> NetworkRef:
     """Choose the network to tune: the one selected, or one close behind that a look ahead puts first.
@@ -48,7 +45,7 @@ def _look(place: Workplace, campaign: Campaign) -> "LookAhead | None":
     tuning = place.settings.tuning
     steps = min(tuning.look_ahead_steps, tuning.steps)
     selection = Selection.model_validate(campaign.findings[Finding.SELECTION])
-    keys = finalists_of(selection, _FINALISTS)
+    keys = finalists_of(selection)
     if not steps or len(keys) < 2:
         return None
     cases = cases_of(place, campaign, Split.TUNING)
