@@ -132,11 +132,11 @@ def test_bars_are_met_and_missed_one_by_one():
         bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE)
         return tuple(bars.values())
 
-    assert met(decision(0), decision(0)) == (True, True, True, True)
-    assert met(decision(0), decision(0.004)) == (False, True, True, True)
-    assert met(decision(0.02), decision(0.02)) == (False, False, True, True)
-    assert met(decision(0, spearman=0.5)) == (True, True, False, True)
-    assert met(decision(0, seconds=61)) == (True, True, True, False)
+    assert met(decision(0), decision(0)) == (True, True, True, True, True)
+    assert met(decision(0), decision(0.004)) == (False, True, True, True, True)
+    assert met(decision(0.02), decision(0.02)) == (False, False, False, True, True)
+    assert met(decision(0, spearman=0.5)) == (True, True, True, False, True)
+    assert met(decision(0, seconds=61)) == (True, True, True, True, False)
 
 
 def test_a_near_tie_counts_as_good_but_not_as_best():
@@ -154,7 +154,7 @@ def test_the_command_tells_every_figure_and_writes_it(tmp_path):
     assert result.exit_code == 0, result.output
     report = PlantedReport.model_validate_json(file.read_text())
     assert report.tasks[0].networks == 3
-    assert len(report.bars) == 4
+    assert len(report.bars) == 5
     for words, met in report.bars.items():
         assert f"{'met' if met else 'MISSED'}" in result.output
         assert words in result.output
