@@ -19,7 +19,7 @@ MEASURES: dict[PlantedTask, tuple[Metric, Metric]] = {
     "denoise": (Metric.PSNR_SELF, Metric.PSNR_SELF),
     "segment": (Metric.PLAUSIBILITY, Metric.DICE),
 }
-"""By task: the measure that ranks where nothing is known; the one that chooses: labels, where there are any."""
+"""By task: the measure that ranks where nothing is known; the one that chooses, by labels where possible."""
 
 
 @dataclass(frozen=True)
