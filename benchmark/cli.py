@@ -10,6 +10,7 @@ import typer
 
 from benchmark import own_frames_cli, selection_cli
 from benchmark.options import LibraryOption
+from benchmark.planted.cli import planted
 from benchmark.speedup.cli import speedup
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-s
     speedup
 )
 app.add_typer(selection_cli.app)
+app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
 
 
 class TaskName(StrEnum):

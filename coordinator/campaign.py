@@ -23,9 +23,10 @@ StageWork = Callable[[Workplace, Campaign], str]
 
 def _fine_tune(place: Workplace, campaign: Campaign) -> str:
     # Imports torch, which the server does without until its first campaign.
-    from coordinator.finetune.stage import tune_winner
+    from coordinator.finetune.look_ahead import starting_network
+    from coordinator.finetune.stage import tune_network
 
-    return tune_winner(place, campaign)
+    return tune_network(place, campaign, starting_network(place, campaign))
 
 
 PLAN: Mapping[Stage, StageWork] = {

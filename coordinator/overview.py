@@ -69,6 +69,7 @@ def _campaign(place: Workplace, campaign: Campaign, instrument: Instrument) -> d
         "pixels": found.get(Finding.PIXELS),
         "noise": found.get(Finding.NOISE),
         "selection": _selection(found.get(Finding.SELECTION)),
+        "look_ahead": found.get(Finding.LOOK_AHEAD),
         "classical": found.get(Finding.CLASSICAL),
         "gates": [
             gate_told(found[name]) for name in (Finding.FIRST_GATE, Finding.FINAL_GATE) if name in found

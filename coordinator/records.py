@@ -38,6 +38,7 @@ class Finding(StrEnum):
     NOISE = "noise"
     CLASSICAL = "classical"
     SELECTION = "selection"
+    LOOK_AHEAD = "look_ahead"
     FIRST_GATE = "first_gate"
     FINAL_GATE = "final_gate"
     FIRST = "first"

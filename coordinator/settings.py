@@ -38,6 +38,7 @@ steps = 150
 batch = 8
 patch_px = 64
 learning_rate = 2e-4
+look_ahead_steps = 30       # what close leading networks are trained before one is tuned; 0: none
 
 [drift]
 automatic = true            # false: a drift is noted and shown, but opens no campaign
@@ -64,7 +65,12 @@ class Assessment(BaseSettings):
 
 
 class Tuning(BaseSettings):
-    """How a network is fine-tuned to an instrument."""
+    """How a network is fine-tuned to an instrument.
+
+    `look_ahead_steps`: the leading networks are trained so many steps (never more than `steps`) on a part
+    of the tuning images, and the one that is then best on the others is tuned; 0 tunes the selected one.
+    `look_ahead_s`: where it takes longer, the selected one is tuned.
+    """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
@@ -72,6 +78,8 @@ class Tuning(BaseSettings):
     batch: int = Field(default=8, ge=1)
     patch_px: int = Field(default=64, ge=16)
     learning_rate: float = Field(default=2e-4, gt=0)
+    look_ahead_steps: int = Field(default=30, ge=0)
+    look_ahead_s: float = Field(default=60.0, gt=0)
     report_every: int = Field(default=10, ge=1)
 
 

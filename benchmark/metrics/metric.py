@@ -6,13 +6,15 @@ from enum import StrEnum
 class Metric(StrEnum):
     """A figure of merit.
 
-    `PSNR_REPEAT` and `FRAME_RISK` need no truth: an image made noisier, and a second frame. `AP50` is
-    TP / (TP + FP + FN), `COCO_AP50` the area under the precision-recall curve; both at IoU 0.5.
+    `PSNR_REPEAT` and `FRAME_RISK` need no truth: an image made noisier, and a second frame. `PSNR_SELF`
+    and those from `RING_CORRELATION` on need nothing but the image (`benchmark.selection.label_free`).
+    `AP50` is TP / (TP + FP + FN), `COCO_AP50` the area under the precision-recall curve; both at IoU 0.5.
     """
 
     PSNR = "psnr"
     PSNR_AFFINE = "psnr_affine"
     PSNR_REPEAT = "psnr_repeat"
+    PSNR_SELF = "psnr_self"
     SSIM = "ssim"
     NRMSE = "nrmse"
     FRC_RESOLUTION = "frc_resolution_px"
@@ -23,6 +25,12 @@ class Metric(StrEnum):
     COCO_AP50 = "coco_ap50"
     RAND_FOREGROUND = "rand_foreground"
     VARIATION_OF_INFORMATION = "variation_of_information"
+    RING_CORRELATION = "ring_correlation"
+    FORWARD_MISFIT = "forward_misfit"
+    PLAUSIBILITY = "plausibility"
+    CONSISTENCY = "consistency"
+    SEPARATION = "separation"
+    CONSENSUS = "consensus"
 
     @property
     def higher_is_better(self) -> bool:
@@ -45,6 +53,12 @@ class Metric(StrEnum):
 
 
 _LOWER_IS_BETTER = frozenset(
-    {Metric.NRMSE, Metric.FRC_RESOLUTION, Metric.FRAME_RISK, Metric.VARIATION_OF_INFORMATION}
+    {
+        Metric.NRMSE,
+        Metric.FRC_RESOLUTION,
+        Metric.FRAME_RISK,
+        Metric.VARIATION_OF_INFORMATION,
+        Metric.FORWARD_MISFIT,
+    }
 )
 _UNITS = {Metric.FRC_RESOLUTION: "px", Metric.VARIATION_OF_INFORMATION: "bit"}

@@ -1,11 +1,13 @@
 """The fine-tuning stage of a campaign: from its findings to a kept network version."""
 
+from collections.abc import Collection
+
 from benchmark.splits import Split
 from coordinator.finetune.labelled import labelled_fit_config, labelled_material
 from coordinator.finetune.tuning import LabelledMaterial, Material, fine_tune, keep
 from coordinator.methods import images_of, instrument_of, network_folder, noise_of, pixels_of
 from coordinator.records import Finding, Stage
-from coordinator.stages import selected, tuning_fields
+from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, Event
 from coordinator.workplace import Workplace
 from model_library.cards.card import TrainingData, tuned_field
@@ -15,10 +17,12 @@ from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, Task
 
 
-def material_of(place: Workplace, campaign: Campaign) -> Material | LabelledMaterial:
-    """Collect the tuning images of a campaign; for segmentation those with labels."""
+def material_of(
+    place: Workplace, campaign: Campaign, of: Collection[str] | None = None
+) -> Material | LabelledMaterial:
+    """Collect the tuning images of a campaign, or `of` some fields; for segmentation those with labels."""
     instrument = instrument_of(place, campaign)
-    images = images_of(place, campaign, Split.TUNING)
+    images = [image for image in images_of(place, campaign, Split.TUNING) if of is None or image.field in of]
     fields = tuple(tuned_field(instrument.id, field) for field in tuning_fields(place, campaign))
     if isinstance(instrument.task, Segment):
         return labelled_material(place, images, fields, instrument.site_name)
@@ -55,8 +59,13 @@ def fit_config(place: Workplace, task: Task) -> FitConfig:
     )
 
 
-def tune_winner(place: Workplace, campaign: Campaign) -> str:
-    """Fine-tune the selected network and keep the version.
+def tune_network(place: Workplace, campaign: Campaign, start: NetworkRef) -> str:
+    """Fine-tune a network and keep the version.
+
+    Parameters
+    ----------
+    start
+        The selected one, or one close behind (`look_ahead.starting_network`).
 
     Raises
     ------
@@ -65,8 +74,7 @@ def tune_winner(place: Workplace, campaign: Campaign) -> str:
     Stopping
         The process ends; what was reached is dropped and done again after a restart.
     """
-    winner, _ = selected(campaign)
-    parent = network_folder(place, winner)
+    parent = network_folder(place, start)
     material = material_of(place, campaign)
     every = place.settings.tuning.report_every
 

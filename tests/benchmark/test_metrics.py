@@ -91,4 +91,5 @@ def test_lower_is_better_for_errors_resolution_risk_and_lost_information():
         Metric.FRC_RESOLUTION,
         Metric.FRAME_RISK,
         Metric.VARIATION_OF_INFORMATION,
+        Metric.FORWARD_MISFIT,
     ]

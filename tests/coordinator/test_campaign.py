@@ -14,12 +14,12 @@ import torch
 from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError, RepositoryError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
+from coordinator.finetune.look_ahead import starting_network
 from coordinator.finetune.stage import fit_config, material_of
 from coordinator.finetune.tuning import fine_tune
 from coordinator.methods import network_folder
 from coordinator.services import open_place
 from coordinator.settings import read_settings
-from coordinator.stages import selected
 from coordinator.store.database import Database
 from model_library.cards.card import tuned_field
 from model_library.cards.release import ReleaseManifest, channel_target
@@ -113,10 +113,10 @@ def test_the_weights_are_those_of_a_tuning_that_was_never_interrupted(run: Run) 
     place = open_place(settings, database, lambda: 0.0)
     seen = place.campaigns.get(run.ended["id"])
     assert seen is not None
-    winner, _ = selected(seen)
+    start = starting_network(place, seen)
     threads = torch.get_num_threads()
     weights = fine_tune(
-        network_folder(place, winner),
+        network_folder(place, start),
         material_of(place, seen),
         fit_config(place, Denoise()),
         threads=settings.threads,
@@ -124,6 +124,18 @@ def test_the_weights_are_those_of_a_tuning_that_was_never_interrupted(run: Run) 
     torch.set_num_threads(threads)
     database.close()
     assert sha256_bytes(weights) == run.ended["tuned"]["method"]["weights_sha256"]
+
+
+def test_a_look_ahead_at_the_leading_networks_is_a_finding_made_once(run: Run) -> None:
+    seen = run.ended["look_ahead"]
+    assert seen["in_time"]
+    assert seen["steps"] == 30
+    assert seen["winner"] in seen["after"]
+    assert sorted(seen["before"]) == sorted(seen["after"])
+    assert 2 <= len(seen["before"]) <= 3
+    told = [text for text in texts(run.ended, "fine-tuning") if text.startswith("look ahead:")]
+    assert told == [f"look ahead: {seen['reason']}"]
+    assert run.interrupted["look_ahead"] == seen
 
 
 def test_a_tuned_version_tells_its_descent_and_what_it_was_tuned_on(run: Run) -> None:
@@ -135,7 +147,8 @@ def test_a_tuned_version_tells_its_descent_and_what_it_was_tuned_on(run: Run) ->
         if image["split"] == "tuning"
     }
     assert set(card["lineage"]["tuned_fields"]) == tuning
-    assert run.ended["selection"]["winner"].startswith(card["lineage"]["parent_id"])
+    begun = run.ended["look_ahead"] or run.ended["selection"]
+    assert begun["winner"].startswith(card["lineage"]["parent_id"])
     assert card["training_data"][-1]["images"] == len(tuning)
 
 

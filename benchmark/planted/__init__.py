@@ -1,0 +1,1 @@
+"""Selection tried where the best network is known: planted instruments, a library of specialists."""

@@ -1,0 +1,200 @@
+"""Planted instruments: specimens, magnifications, optics and doses that no recipe of the library has."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from benchmark.cases import Case, Labels, Truth
+from benchmark.planted.library import PlantedTask
+from model_library.degradation.detection import (
+    Digitise,
+    GainOffset,
+    LocalVarianceNoise,
+    ReadNoise,
+    SaltPepper,
+    ShotNoise,
+)
+from model_library.degradation.optics import Defocus, GaussianBlur
+from model_library.degradation.recipe import Recipe
+from model_library.degradation.scanning import BaselineWander, Charging, Drift, ScanLineJitter
+from model_library.specimens import SpecimenKind
+from model_library.zoo.pools import simulated
+from model_library.zoo.recipe import SpecimenPool
+
+SIDE_PX = 256
+"""Side of a field of view."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A planted instrument.
+
+    Attributes
+    ----------
+    kind
+        What is on its stage.
+    zoom
+        Pixels per pixel of the generator: other than in the recipes.
+    optics
+        From the specimen to the truth: contrast and sharpness, which belong to what is to be restored.
+    detection
+        From the truth to what is acquired; ends in counts.
+    label
+        The structure that segmenting networks are to find; None for restoration.
+    dark
+        Whether that structure is darker than the rest; specimens of the other look are left out.
+    """
+
+    name: str
+    kind: SpecimenKind
+    zoom: float
+    optics: Recipe
+    detection: Recipe
+    label: str | None = None
+    dark: bool = False
+
+    def fields(self, count: int, rng: np.random.Generator, side_px: int = SIDE_PX) -> tuple[Case, ...]:
+        """Acquire one specimen and cut it into `count` fields [side_px, side_px] in counts.
+
+        The reference of each is its hidden truth: the image before detection, or the structure's mask.
+        """
+        across = math.isqrt(count - 1) + 1
+        look = {"only_dark" if self.dark else "only_bright": self.label} if self.label else {}
+        pool = SpecimenPool.model_validate(
+            {
+                "kinds": (self.kind,),
+                "images": 1,
+                "side_px": across * side_px,
+                "zoom": (self.zoom, self.zoom),
+                **look,
+            }
+        )
+        (specimen,) = simulated(pool, rng)
+        clean = self.optics.apply(specimen.intensity, rng)
+        acquired = self.detection.apply(clean, rng)
+        counts = self.detection.operators[-1]
+        assert isinstance(counts, Digitise)
+        truth = np.float32(counts.gain) * clean + np.float32(counts.offset)
+        cases = []
+        for number in range(count):
+            top, left = (side_px * place for place in divmod(number, across))
+            cut = (slice(top, top + side_px), slice(left, left + side_px))
+            reference = (
+                Truth.of(truth[cut]) if self.label is None else Labels(specimen.labels[self.label][cut])
+            )
+            cases.append(Case(f"field {number}", f"{self.name}, field {number}", acquired[cut], reference))
+        return tuple(cases)
+
+
+_CAMERA = Digitise(bits=16, gain=20000, offset=500)
+_EIGHT_BITS = Digitise(bits=8, gain=190, offset=30)
+
+
+def _through(*operators: object) -> Recipe:
+    return Recipe.model_validate({"operators": operators})
+
+
+DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
+    {
+        "denoise": (
+            Domain(
+                "voids out of focus",
+                SpecimenKind.CAVITIES,
+                0.5,
+                _through(Defocus(diameter_px=3), GainOffset(gain=0.5, offset=0.25)),
+                _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
+            ),
+            Domain(
+                "dislocations, few electrons",
+                SpecimenKind.DISLOCATIONS,
+                1.6,
+                _through(GainOffset(gain=0.8, offset=0.1)),
+                _through(ShotNoise(electrons_per_pixel=2.5), _CAMERA),
+            ),
+            Domain(
+                "cracks, long dwell",
+                SpecimenKind.CRACKS,
+                1.6,
+                _through(GainOffset(gain=0.7, offset=0.15)),
+                _through(ShotNoise(electrons_per_pixel=3000), ReadNoise(sigma=0.004), _CAMERA),
+            ),
+            Domain(
+                "loops behind an amplifier",
+                SpecimenKind.DISLOCATIONS,
+                0.5,
+                _through(GaussianBlur(sigma_px=2.0), GainOffset(gain=0.6, offset=0.2)),
+                _through(ReadNoise(sigma=0.3), _CAMERA),
+            ),
+            Domain(
+                "oxide, photomultiplier",
+                SpecimenKind.CRACKS,
+                0.5,
+                _through(Defocus(diameter_px=2)),
+                _through(
+                    LocalVarianceNoise(share=0.04, sigma_px=1),
+                    Charging(share=0.1, sigma=0.05, length_px=40),
+                    _EIGHT_BITS,
+                ),
+            ),
+        ),
+        "segment": (
+            Domain(
+                "alloy, few electrons",
+                SpecimenKind.PRECIPITATES,
+                1.6,
+                _through(GainOffset(gain=0.7, offset=0.15)),
+                _through(ShotNoise(electrons_per_pixel=8), _CAMERA),
+                "precipitate",
+            ),
+            Domain(
+                "alloy, dark phase",
+                SpecimenKind.PRECIPITATES,
+                1.5,
+                _through(GainOffset(gain=0.7, offset=0.15)),
+                _through(
+                    ShotNoise(electrons_per_pixel=60), BaselineWander(sigma=0.02, length_px=60), _CAMERA
+                ),
+                "precipitate",
+                dark=True,
+            ),
+            Domain(
+                "alloy, fine and out of focus",
+                SpecimenKind.PRECIPITATES,
+                0.6,
+                _through(Defocus(diameter_px=4)),
+                _through(ShotNoise(electrons_per_pixel=100), ReadNoise(sigma=0.02), _CAMERA),
+                "precipitate",
+            ),
+            Domain(
+                "alloy, pale and charging",
+                SpecimenKind.PRECIPITATES,
+                1.7,
+                _through(GainOffset(gain=0.2, offset=0.5)),
+                _through(
+                    Drift(y_px=3, x_px=2),
+                    ShotNoise(electrons_per_pixel=400),
+                    Charging(share=0.1, sigma=0.03, length_px=40),
+                    _CAMERA,
+                ),
+                "precipitate",
+            ),
+            Domain(
+                "powder",
+                SpecimenKind.PARTICLES,
+                1.0,
+                _through(GaussianBlur(sigma_px=1.5)),
+                _through(
+                    ScanLineJitter(sigma_px=1.0),
+                    ReadNoise(sigma=0.08),
+                    SaltPepper(salt=0.002, pepper=0.002),
+                    _EIGHT_BITS,
+                ),
+                "particle",
+            ),
+        ),
+    }
+)
+"""By task; each of the operators' settings, zooms or kinds lies outside of the ranges of every recipe."""

@@ -1,0 +1,137 @@
+"""One planted instrument: what the selection decides on a few of its fields, held to the others' truth."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmark.cases import Case, repeat_cases
+from benchmark.evaluate import evaluate
+from benchmark.method import Method
+from benchmark.metrics import Metric
+from benchmark.planted.domains import SIDE_PX, Domain
+from benchmark.planted.records import Decision, DomainRecord, Standing
+from benchmark.scores import Scores
+from benchmark.selection.label_free import assess_all_label_free
+from benchmark.selection.ranking import rank
+from benchmark.selection.select import Contender
+from model_library.degradation.noise import NoiseModel, estimate_noise
+from model_library.wire.tasks import Segment, Task
+
+SHOWN, HIDDEN = 3, 6
+"""Fields that decisions are made on, one after the other; fields whose truth says what is best."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried: networks of one task on planted instruments.
+
+    Attributes
+    ----------
+    contenders
+        The library.
+    seed
+        Draws specimens, noise and intervals.
+    side_px
+        Side of a field.
+    clock
+        In seconds.
+    """
+
+    task: Task
+    contenders: Sequence[Contender]
+    seed: int
+    side_px: int = SIDE_PX
+    clock: Callable[[], float] = time.perf_counter
+
+    @property
+    def methods(self) -> list[Method]:
+        """The networks alone."""
+        return [contender.method for contender in self.contenders]
+
+
+def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
+    """Let the selection decide on 1, 2 and 3 fields of an instrument, by every measure it has.
+
+    The noise is measured on the first field alone, so that the first decision knows no more than it may.
+
+    Parameters
+    ----------
+    number
+        Of the domain: with the seed it draws the specimen.
+    """
+    rng = np.random.default_rng([trial.seed, number])
+    fields = domain.fields(SHOWN + HIDDEN, rng, trial.side_px)
+    truth = evaluate(trial.methods, fields[SHOWN:])
+    means = {key: mean for key in truth.values if (mean := truth.mean(key)) is not None}
+    noise = estimate_noise([fields[0].input])
+    measured = [_measure(trial, field, noise) for field in fields[:SHOWN]]
+    return DomainRecord(
+        domain=domain.name,
+        metric=truth.metric,
+        standings=tuple(
+            Standing(network=key, truth=means[key]) for key in sorted(means, key=lambda key: -means[key])
+        ),
+        decisions=tuple(
+            _decision(trial, [each[metric] for each in measured[:count]], means)
+            for count in range(1, SHOWN + 1)
+            for metric in measured[0]
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Timed:
+    scores: Scores
+    seconds: float
+
+
+def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Timed]:
+    """Score all networks on one field by everything that a campaign could: without reference, and with."""
+    start = trial.clock()
+    image = [(field.field, field.input)]
+    free = assess_all_label_free(trial.methods, image, trial.task, noise, seed=trial.seed)
+    between = trial.clock()
+    if isinstance(trial.task, Segment):
+        cases: Sequence[Case] = (field,)
+    else:
+        cases = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
+    referred = evaluate(trial.methods, cases)
+    timed = {metric: _Timed(scores, between - start) for metric, scores in free.items()}
+    return {**timed, referred.metric: _Timed(referred, trial.clock() - between)}
+
+
+def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]) -> Decision:
+    scores = _joined([each.scores for each in fields])
+    costs = {key: each.flops_per_pixel for key, each in zip(scores.refs, trial.contenders, strict=True)}
+    selection = rank(scores, costs, seed=trial.seed)
+    best = max(truth, key=lambda key: truth[key])
+    ranked = {one.key: one.score for one in selection.ranking if one.key in truth}
+    sign = 1 if scores.metric.higher_is_better else -1
+    correlation = spearmanr([sign * score for score in ranked.values()], [truth[key] for key in ranked])
+    return Decision(
+        by=scores.metric,
+        images=len(fields),
+        winner=selection.winner,
+        best=best,
+        regret=truth[best] - truth[selection.winner],
+        spearman=float(correlation.statistic),
+        seconds=sum(each.seconds for each in fields),
+    )
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    """Put the scores of single fields together."""
+    first = parts[0]
+    return first.model_copy(
+        update={
+            "fields": tuple(chain.from_iterable(part.fields for part in parts)),
+            "names": tuple(chain.from_iterable(part.names for part in parts)),
+            "values": {
+                key: tuple(chain.from_iterable(part.values[key] for part in parts)) for key in first.values
+            },
+        }
+    )

@@ -1,0 +1,162 @@
+"""The planted benchmark: instruments that no recipe knows, a hidden truth, and bars that can be missed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmark.cases import Labels, Truth
+from benchmark.cli import app
+from benchmark.metrics import Metric
+from benchmark.networks import as_method
+from benchmark.planted.domains import DOMAINS
+from benchmark.planted.library import SHIPPED, SPECIALISTS, prepare
+from benchmark.planted.records import (
+    Decision,
+    DomainRecord,
+    Planted,
+    PlantedReport,
+    Standing,
+    bars_of,
+    summarise,
+)
+from benchmark.planted.trial import Trial, try_domain
+from benchmark.selection import Contender
+from model_library.zoo.recipe import read_recipe, recipe_path
+
+TASKS = ("denoise", "segment")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_there_are_five_instruments_and_twelve_networks(task):
+    assert len(DOMAINS[task]) == 5
+    assert len(SHIPPED[task]) + len(SPECIALISTS[task]) >= 12
+
+
+@pytest.mark.parametrize(
+    "domain", [each for task in TASKS for each in DOMAINS[task]], ids=lambda each: each.name
+)
+def test_no_recipe_of_the_library_has_this_specimen_at_this_magnification(domain):
+    task = "segment" if domain.label else "denoise"
+    recipes = [read_recipe(recipe_path(each)) for each in SHIPPED[task]]
+    recipes += [specialist.recipe(seed=0) for specialist in SPECIALISTS[task]]
+    for pool in (recipe.specimens for recipe in recipes if recipe.specimens is not None):
+        low, high = pool.zoom
+        assert domain.kind not in pool.kinds or not low <= domain.zoom <= high
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_fields_are_of_one_specimen_and_come_again_from_their_seed(task):
+    domain = DOMAINS[task][-1]
+    first = domain.fields(5, np.random.default_rng(3), 64)
+    again = domain.fields(5, np.random.default_rng(3), 64)
+    assert len({case.field for case in first}) == 5
+    for one, other in zip(first, again, strict=True):
+        assert one.input.shape == (64, 64)
+        assert one.input.dtype == np.float32
+        np.testing.assert_array_equal(one.input, other.input)
+    kind = Labels if task == "segment" else Truth
+    assert all(isinstance(case.reference, kind) for case in first)
+
+
+def test_a_specialist_is_trained_once_as_its_recipe_says(tmp_path):
+    hasty = replace(SPECIALISTS["denoise"][0], steps=1, pool={"images": 5, "side_px": 64})
+    told = []
+    (first,) = prepare((), (hasty,), tmp_path, tell=told.append)
+    (again,) = prepare((), (hasty,), tmp_path, tell=told.append)
+    assert len(told) == 1
+    assert first.card == again.card
+    assert first.card.task == read_recipe(recipe_path(hasty.base)).task
+    (other,) = prepare((), (replace(hasty, steps=2),), tmp_path, tell=told.append)
+    assert other.card.weights_sha256 != first.card.weights_sha256
+    assert len(told) == 2
+
+
+@pytest.fixture(scope="module")
+def records():
+    networks = prepare(SHIPPED["denoise"], (), None)
+    contenders = [Contender(as_method(each), each.card.facts.flops_per_pixel) for each in networks]
+    trial = Trial(networks[0].card.task, contenders, seed=1, side_px=96)
+    return [try_domain(trial, domain, number) for number, domain in enumerate(DOMAINS["denoise"][:2])]
+
+
+def test_a_short_run_decides_on_one_two_and_three_images_by_every_measure(records):
+    for record in records:
+        assert len(record.standings) == len(SHIPPED["denoise"])
+        truths = [each.truth for each in record.standings]
+        assert truths == sorted(truths, reverse=True)
+        by = {metric: [each.images for each in record.decisions if each.by is metric] for metric in Metric}
+        for metric in (Metric.PSNR_SELF, Metric.PSNR_REPEAT, Metric.RING_CORRELATION, Metric.FORWARD_MISFIT):
+            assert by[metric] == [1, 2, 3]
+        for each in record.decisions:
+            standing = {one.network: one.truth for one in record.standings}
+            assert each.best == record.standings[0].network
+            assert each.regret == pytest.approx(standing[each.best] - standing[each.winner])
+
+
+def test_the_measure_that_ranks_follows_the_truth(records):
+    (by_self,) = [each for each in summarise(records) if each.by is Metric.PSNR_SELF]
+    assert by_self.median_spearman > 0.6
+    assert by_self.median_regret < 1.0
+
+
+def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE):
+    winner = "good" if regret == 0 else "other"
+    return Decision(
+        by=by, images=1, winner=winner, best="good", regret=regret, spearman=spearman, seconds=seconds
+    )
+
+
+def planted(*decisions):
+    record = DomainRecord(
+        domain="here",
+        metric=Metric.DICE,
+        standings=(Standing(network="good", truth=0.9),),
+        decisions=decisions,
+    )
+    return Planted(
+        task="segment",
+        networks=12,
+        threads=2,
+        seed=0,
+        side_px=64,
+        domains=(record,),
+        summaries=summarise([record]),
+    )
+
+
+def test_bars_are_met_and_missed_one_by_one():
+    def met(*decisions):
+        free = [each.model_copy(update={"by": Metric.PLAUSIBILITY}) for each in decisions]
+        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE)
+        return tuple(bars.values())
+
+    assert met(decision(0), decision(0)) == (True, True, True, True, True)
+    assert met(decision(0), decision(0.004)) == (False, True, True, True, True)
+    assert met(decision(0.02), decision(0.02)) == (False, False, False, True, True)
+    assert met(decision(0, spearman=0.5)) == (True, True, True, False, True)
+    assert met(decision(0, seconds=61)) == (True, True, True, True, False)
+
+
+def test_a_near_tie_counts_as_good_but_not_as_best():
+    (summary,) = planted(decision(0), decision(0.004), decision(0.3, spearman=-0.2)).summaries
+    assert summary.best_share == pytest.approx(1 / 3)
+    assert summary.near_share == pytest.approx(2 / 3)
+    assert (summary.median_regret, summary.worst_regret) == (0.004, 0.3)
+    assert summary.least_spearman == -0.2
+
+
+def test_the_command_tells_every_figure_and_writes_it(tmp_path):
+    file = tmp_path / "planted.json"
+    asked = ["planted", "--work", str(tmp_path / "work"), "--task", "denoise", "--domains", "1"]
+    result = CliRunner().invoke(app, [*asked, "--networks", "3", "--side-px", "96", "--json", str(file)])
+    assert result.exit_code == 0, result.output
+    report = PlantedReport.model_validate_json(file.read_text())
+    assert report.tasks[0].networks == 3
+    assert len(report.bars) == 5
+    for words, met in report.bars.items():
+        assert f"{'met' if met else 'MISSED'}" in result.output
+        assert words in result.output
+    for name in ("psnr_self", "psnr_repeat", "ring_correlation", "forward_misfit"):
+        assert name in result.output
