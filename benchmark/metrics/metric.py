@@ -8,19 +8,26 @@ class Metric(StrEnum):
 
     `PSNR_REPEAT` and `FRAME_RISK` need no truth: an image made noisier, and a second frame. `AP50` is
     TP / (TP + FP + FN), `COCO_AP50` the area under the precision-recall curve; both at IoU 0.5.
+    `..._AFFINE` are taken after the best gain and offset. docs/metrics.md defines each.
     """
 
     PSNR = "psnr"
     PSNR_AFFINE = "psnr_affine"
     PSNR_REPEAT = "psnr_repeat"
     SSIM = "ssim"
+    SSIM_AFFINE = "ssim_affine"
+    MS_SSIM = "ms_ssim"
+    MS_SSIM_AFFINE = "ms_ssim_affine"
     NRMSE = "nrmse"
+    NRMSE_AFFINE = "nrmse_affine"
     FRC_RESOLUTION = "frc_resolution_px"
     FRAME_RISK = "frame_risk"
     DICE = "dice"
     IOU = "iou"
     AP50 = "ap50"
     COCO_AP50 = "coco_ap50"
+    PANOPTIC_QUALITY = "panoptic_quality"
+    BOUNDARY_F = "boundary_f"
     RAND_FOREGROUND = "rand_foreground"
     VARIATION_OF_INFORMATION = "variation_of_information"
 
@@ -45,6 +52,12 @@ class Metric(StrEnum):
 
 
 _LOWER_IS_BETTER = frozenset(
-    {Metric.NRMSE, Metric.FRC_RESOLUTION, Metric.FRAME_RISK, Metric.VARIATION_OF_INFORMATION}
+    {
+        Metric.NRMSE,
+        Metric.NRMSE_AFFINE,
+        Metric.FRC_RESOLUTION,
+        Metric.FRAME_RISK,
+        Metric.VARIATION_OF_INFORMATION,
+    }
 )
 _UNITS = {Metric.FRC_RESOLUTION: "px", Metric.VARIATION_OF_INFORMATION: "bit"}
