@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.metric_speed import cli as metric_speed
 from benchmark.options import LibraryOption
 from benchmark.speedup.cli import speedup
 
@@ -22,6 +23,8 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+
+app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
 
 
 class TaskName(StrEnum):

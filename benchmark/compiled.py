@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import TypeVar, cast
 
 LEAST_PX = 1 << 20
 """Pixels from which compiled loops are used: loading them takes the time of some smaller images."""
@@ -24,11 +24,10 @@ def compiled(function: F) -> F:
     import numba
 
     try:
-        found: F = numba.njit(cache=True, nogil=True)(function)
+        return cast("F", numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:
         # Neither the package's folder nor a cache folder can be written to.
-        found = numba.njit(nogil=True)(function)
-    return found
+        return cast("F", numba.njit(nogil=True)(function))
 
 
 @cache

@@ -56,14 +56,14 @@ def defect_errors(
         raise UnfitImages(f"expected two masks of one shape, found {found.shape} and {truth.shape}")
     own, actual = (measure_objects(np.asarray(mask != 0), pixel_size_nm) for mask in (found, truth))
     sizes, true_sizes = (_diameters(each) for each in (own, actual))
-    both = sizes is not None and true_sizes is not None
+    both = (sizes, true_sizes) if sizes is not None and true_sizes is not None else None
     return DefectErrors(
         found=own,
         truth=actual,
         density_error=_relative(_density(own), _density(actual)),
-        mean_diameter_error=_relative(sizes.mean, true_sizes.mean) if both else None,
-        median_diameter_error=_relative(sizes.median, true_sizes.median) if both else None,
-        size_distribution_distance=_distance(sizes, true_sizes) if both else None,
+        mean_diameter_error=_relative(both[0].mean, both[1].mean) if both else None,
+        median_diameter_error=_relative(both[0].median, both[1].median) if both else None,
+        size_distribution_distance=_distance(*both) if both else None,
         area_fraction_error=own.area_fraction - actual.area_fraction,
     )
 
