@@ -4,7 +4,7 @@ Own code, because scikit-learn would be a heavy dependency for one rival; its te
 an exhaustive search. See docs/decisions/0021-random-forest.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,32 +60,40 @@ class Forest:
         ]
         return np.stack(cut)
 
-    def probability(self, codes: Codes, depth: int | None = None) -> NDArray[np.float32]:
+    def probability(self, codes: Codes, depth: int) -> NDArray[np.float32]:
         """Mean share of the second class in the nodes that samples reach, float32 [N] of codes [F, N].
 
         Parameters
         ----------
         depth
-            Go down so many splits only: the forest as it would have grown with this depth.
+            Go down so many splits at most: the forest as it would have grown with this depth.
         """
-        levels = self.depth if depth is None else min(depth, self.depth)
-        found = np.empty(codes.shape[1], dtype=np.float32)
-        for start in range(0, len(found), _CHUNK):
+        return self.probabilities(codes, (depth,))[depth]
+
+    def probabilities(self, codes: Codes, depths: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """Give the `probability` at several depths, in one way down."""
+        found = {depth: np.empty(codes.shape[1], dtype=np.float32) for depth in depths}
+        for start in range(0, codes.shape[1], _CHUNK):
             chunk = np.ascontiguousarray(codes[:, start : start + _CHUNK])
-            found[start : start + _CHUNK] = self._mean_share(chunk, levels)
+            shares = self._shares(chunk, [min(depth, self.depth) for depth in depths])
+            for depth, each in zip(depths, shares, strict=True):
+                found[depth][start : start + _CHUNK] = each
         return found
 
-    def _mean_share(self, codes: Codes, levels: int) -> NDArray[np.float32]:
+    def _shares(self, codes: Codes, depths: Sequence[int]) -> NDArray[np.float32]:
+        """Mean share at each depth, [depths, samples]."""
         samples = codes.shape[1]
         flat, columns = codes.ravel(), np.arange(samples)
-        total = np.zeros(samples, dtype=np.float32)
+        total = np.zeros((len(depths), samples), dtype=np.float32)
         for feature, at_most, share in zip(self.feature, self.at_most, self.share, strict=True):
             rows = feature.astype(np.int64) * samples
             node = np.zeros(samples, dtype=np.int64)
-            for _ in range(levels):
-                right = flat[rows[node] + columns] > at_most[node]
-                node = 2 * node + 1 + right
-            total += share[node]
+            for level in range(max(depths) + 1):
+                for place, depth in enumerate(depths):
+                    if depth == level:
+                        total[place] += share[node]
+                if level < max(depths):
+                    node = 2 * node + 1 + (flat[rows[node] + columns] > at_most[node])
         return total / np.float32(len(self.share))
 
 
@@ -191,7 +199,7 @@ def _best_splits(
 def _purity(
     left: NDArray[np.float64], positive: NDArray[np.float64], least_samples: int
 ) -> NDArray[np.float64]:
-    """Decrease of Gini's impurity times half the samples, by the class that ends the left [nodes, CLASSES]."""
+    """Decrease of Gini's impurity times half the samples, by the last class on the left [nodes, CLASSES]."""
     whole, whole_positive = left[:, -1:], positive[:, -1:]
     right, right_positive = whole - left, whole_positive - positive
 

@@ -47,5 +47,6 @@ def _at_scale(pixels: Grey, sigma_px: float) -> tuple[Grey, ...]:
 
 def _eigenvalues(a: Grey, b: Grey, c: Grey) -> tuple[Grey, Grey]:
     """Of the symmetric matrices [[a, b], [b, c]], the larger one first."""
-    middle, spread = (a + c) / 2, np.hypot((a - c) / 2, b)
-    return middle + spread, middle - spread
+    half = np.float32(0.5)
+    middle, spread = half * (a + c), np.hypot(half * (a - c), b)
+    return np.asarray(middle + spread, dtype=np.float32), np.asarray(middle - spread, dtype=np.float32)

@@ -131,8 +131,8 @@ def _cross_fitted(cases: Sequence[Case], growth: Growth, seed: int) -> tuple[For
         forest = _grown([each for number, each in enumerate(sampled) if number % folds != fold], growth, rng)
         for number in range(fold, len(parts), folds):
             codes, inside = pixel_codes(forest, cases[owners[number]].input), parts[number].ravel()
-            for depth in depths:
-                found[owners[number]][depth][inside] = forest.probability(codes[:, inside], depth)
+            for depth, each in forest.probabilities(codes[:, inside], depths).items():
+                found[owners[number]][depth][inside] = each
     return whole, list(found)
 
 

@@ -76,10 +76,10 @@ def echo(report: MetricsReport) -> None:
         typer.echo(f"{speed.metric:20} {speed.side_px:5} {speed.milliseconds:9.2f}")
         for each in speed.peers:
             if each.absent is not None:
-                typer.echo(f"{'':36}  {each.name:28} {each.absent}")
+                typer.echo(f"{'':36}  {each.name:36} {each.absent}")
                 continue
             bar = "" if each.at_least is None else f"  (bar {each.at_least:g}: {_met(each.meets)})"
-            typer.echo(f"{'':36}  {each.name:28} {each.milliseconds:10.2f} {each.ratio:8.1f} x{bar}")
+            typer.echo(f"{'':36}  {each.name:36} {each.milliseconds:10.2f} {each.ratio:8.1f} x{bar}")
 
 
 def _met(meets: bool | None) -> str:

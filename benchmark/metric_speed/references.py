@@ -125,11 +125,11 @@ def torchmetrics_functional(name: str) -> Any:  # noqa: ANN401 - a module of an 
 
 
 def torch_ssim(scene: Scene) -> Callable[[], float]:
-    """SSIM by torchmetrics, which mirrors the image at its border."""
+    """SSIM by torchmetrics, in single precision; it mirrors the image at its border."""
     import torch
 
     judge = torchmetrics_functional("image").structural_similarity_index_measure
-    image, truth = (torch.from_numpy(each)[None, None] for each in (scene.image, scene.truth))
+    image, truth = (torch.from_numpy(each).float()[None, None] for each in (scene.image, scene.truth))
     return lambda: float(judge(image, truth, data_range=scene.data_range))
 
 

@@ -80,7 +80,7 @@ def contests(side_px: int) -> tuple[Contest, ...]:
             (
                 Entrant("scikit-image", _skimage_ssim, 1.0),
                 Entrant("monai (float32)", peer.monai_ssim, None, monai_missing),
-                Entrant("torchmetrics (other border)", peer.torch_ssim, None, torch_missing),
+                Entrant("torchmetrics (float32, other border)", peer.torch_ssim, None, torch_missing),
             ),
             side_px,
         ),
