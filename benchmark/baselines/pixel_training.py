@@ -24,6 +24,8 @@ from benchmark.metrics import Metric
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
 
+GROWTH = Growth()
+"""Of a rival that is given its best chance."""
 _FOLDS = 3
 _MOST_SAMPLES = 24_000
 _DEPTHS = (4, 8, 12)
@@ -58,7 +60,7 @@ def train_pixel_classifier(
     BenchmarkError
         Without labelled cases.
     """
-    forest, unseen = _cross_fitted(cases, growth or Growth(), seed)
+    forest, unseen = _cross_fitted(cases, growth or GROWTH, seed)
     metric = metric or default_metric(cases[0].reference)
     sign = 1 if metric.higher_is_better else -1
     best: tuple[float, PixelClassifier] | None = None
@@ -93,7 +95,7 @@ def train_numbered_pixels(
     BenchmarkError
         Without labelled cases.
     """
-    forest, unseen = _cross_fitted(cases, growth or Growth(), seed)
+    forest, unseen = _cross_fitted(cases, growth or GROWTH, seed)
     seen = [
         Case(case.field, case.name, smoothed(each[forest.depth], case.input.shape, 0.0), case.reference)
         for each, case in zip(unseen, cases, strict=True)

@@ -11,6 +11,7 @@ from benchmark.assessment import assess
 from benchmark.baselines import (
     classical,
     classical_methods,
+    pixel_training,
     train_numbered_pixels,
     train_pixel_classifier,
     tune,
@@ -160,7 +161,8 @@ def test_objects_and_cells_are_numbered_from_its_probability():
     assert evaluate([numbered], objects).mean("random-forest") > 0.3
 
 
-def test_it_takes_part_wherever_there_are_masks():
+def test_it_takes_part_wherever_there_are_masks(monkeypatch):
+    monkeypatch.setattr(pixel_training, "GROWTH", SMALL)
     tuning, scored = ([case(seed) for seed in seeds] for seeds in (range(2), range(10, 12)))
     found = assess((), TASK, tuning, scored)
     assert {row.method for row in found.rows} == {

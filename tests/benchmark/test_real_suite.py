@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark import networks
+from benchmark.baselines import pixel_training
+from benchmark.baselines.forest import Growth
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
@@ -36,6 +38,7 @@ SEGMENT = Segment(classes=("background", "precipitate"))
 def two_rivals(monkeypatch):
     genuine = contestants.classical_methods
     monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:2])
+    monkeypatch.setattr(pixel_training, "GROWTH", Growth(trees=2, depth=3))
 
 
 def quiet(_):
