@@ -203,9 +203,10 @@ def _purity(
     whole, whole_positive = left[:, -1:], positive[:, -1:]
     right, right_positive = whole - left, whole_positive - positive
 
-    def impurity(count: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
-        return hits - np.divide(hits * hits, count, out=np.zeros_like(hits), where=count > 0)
-
-    decrease = impurity(whole, whole_positive) - impurity(left, positive) - impurity(right, right_positive)
+    decrease = _impurity(whole, whole_positive) - _impurity(left, positive) - _impurity(right, right_positive)
     enough = (left >= least_samples) & (right >= least_samples)
     return np.where(enough, decrease, 0.0)
+
+
+def _impurity(count: NDArray[np.float64], hits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return hits - hits * hits / np.maximum(count, 1)
