@@ -24,7 +24,6 @@ def project(
         float32 [steps], how far each step goes on in its direction.
     """
     height, width = pixels.shape
-    one = np.float32(1)
     dual = np.zeros((2, height, width), dtype=np.float32)
     ahead = np.zeros((2, height, width), dtype=np.float32)
     here, below = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.float32)
@@ -43,13 +42,11 @@ def project(
             for column in range(width):
                 one_way = down[column] + step * (below[column] - here[column])
                 other_way = across[column]
-                length = max(one, np.sqrt(one_way * one_way + other_way * other_way))
-                one_way = one_way / length
-                other_way = other_way / length
+                length = max(np.float32(1), np.sqrt(one_way * one_way + other_way * other_way))
+                one_way, other_way = one_way / length, other_way / length
                 down[column] = one_way + momentum * (one_way - dual_down[column])
                 across[column] = other_way + momentum * (other_way - dual_across[column])
-                dual_down[column] = one_way
-                dual_across[column] = other_way
+                dual_down[column], dual_across[column] = one_way, other_way
             here, below = below, here
     smooth = np.empty_like(pixels)
     for row in range(height):

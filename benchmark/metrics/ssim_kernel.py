@@ -35,29 +35,10 @@ def similarity_sums(
     columns = np.empty((4, width))
     total = 0.0
     total_structure = 0.0
+    smooth = np.empty((4, inner))
     for row in range(radius, height - radius):
-        columns[:] = 0
-        mean_x, mean_y, squares, product = columns[0], columns[1], columns[2], columns[3]
-        for tap in range(radius + 1):
-            weight = half[tap]
-            above_x, below_x = x[row - tap], x[row + tap]
-            above_y, below_y = y[row - tap], y[row + tap]
-            for column in range(width):
-                a, b = above_x[column], below_x[column]
-                c, d = above_y[column], below_y[column]
-                mean_x[column] += weight * (a + b)
-                mean_y[column] += weight * (c + d)
-                squares[column] += weight * (a * a + b * b + c * c + d * d)
-                product[column] += weight * (a * c + b * d)
-        smooth = np.zeros((4, inner))
-        for part in range(4):
-            into = smooth[part]
-            for tap in range(radius + 1):
-                weight = half[tap]
-                left = columns[part, radius - tap : width - radius - tap]
-                right = columns[part, radius + tap :]
-                for column in range(inner):
-                    into[column] += weight * (left[column] + right[column])
+        _down(x, y, row, half, columns)
+        _across(columns, half, smooth)
         for column in range(inner):
             mean_a, mean_b = smooth[0, column], smooth[1, column]
             cross = mean_a * mean_b
@@ -66,3 +47,43 @@ def similarity_sums(
             total_structure += structure
             total += structure * (2 * cross + c1) / (power + c1)
     return total, total_structure
+
+
+@compiled
+def _down(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    row: int,
+    half: NDArray[np.float64],
+    columns: NDArray[np.float64],
+) -> None:
+    """Average x, y, x^2 + y^2 and x y down the columns around a row, into [4, X]."""
+    columns[:] = 0
+    mean_x, mean_y, squares, product = columns[0], columns[1], columns[2], columns[3]
+    for tap in range(len(half)):
+        weight = half[tap]
+        above_x, below_x = x[row - tap], x[row + tap]
+        above_y, below_y = y[row - tap], y[row + tap]
+        for column in range(len(mean_x)):
+            a, b = above_x[column], below_x[column]
+            c, d = above_y[column], below_y[column]
+            mean_x[column] += weight * (a + b)
+            mean_y[column] += weight * (c + d)
+            squares[column] += weight * (a * a + b * b + c * c + d * d)
+            product[column] += weight * (a * c + b * d)
+
+
+@compiled
+def _across(columns: NDArray[np.float64], half: NDArray[np.float64], smooth: NDArray[np.float64]) -> None:
+    """Average [4, X] along the row where the window fits, into [4, X - 2 radius]."""
+    radius = len(half) - 1
+    width, inner = columns.shape[1], smooth.shape[1]
+    smooth[:] = 0
+    for part in range(4):
+        into = smooth[part]
+        for tap in range(radius + 1):
+            weight = half[tap]
+            left = columns[part, radius - tap : width - radius - tap]
+            right = columns[part, radius + tap :]
+            for column in range(inner):
+                into[column] += weight * (left[column] + right[column])
