@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.baselines import ClassicalMethod, classical_methods, tune
-from benchmark.cases import Case, default_metric
+from benchmark.baselines import classical_methods, train_pixel_classifier, tune
+from benchmark.cases import Case, Labels, default_metric
 from benchmark.compare import Comparison, compare, mean_interval
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate_all
@@ -64,9 +64,14 @@ class Assessment(Message):
     seed: int
 
 
-def tune_all(task: Task, tuning: Sequence[Case], metric: Metric | None = None) -> tuple[ClassicalMethod, ...]:
-    """Tune every classical algorithm for a task."""
-    return tuple(tune(family, tuning, scale=task.scale, metric=metric) for family in classical_methods(task))
+def classical_rivals(
+    task: Task, tuning: Sequence[Case], metric: Metric | None = None, *, seed: int = 0
+) -> tuple[Method, ...]:
+    """Tune every classical algorithm for a task; where the cases have masks, train the random forest too."""
+    tuned = [tune(family, tuning, scale=task.scale, metric=metric) for family in classical_methods(task)]
+    if not all(isinstance(case.reference, Labels) for case in tuning):
+        return tuple(tuned)
+    return (*tuned, train_pixel_classifier(tuning, metric=metric, seed=seed))
 
 
 def assess(
@@ -78,7 +83,7 @@ def assess(
     metrics: Sequence[Metric] = (),
     seed: int = 0,
 ) -> Assessment:
-    """Tune the classical algorithms on one set of cases, score everything on another.
+    """Tune (the random forest: train) the classical algorithms on one set of cases, score all on another.
 
     Parameters
     ----------
@@ -101,7 +106,7 @@ def assess(
             f" found {len(tuning)} and {len(scored)} cases that share {len(shared)} fields"
         )
     metrics = tuple(metrics) or (default_metric(scored[0].reference),)
-    rivals = tune_all(task, tuning, metrics[0])
+    rivals = classical_rivals(task, tuning, metrics[0], seed=seed)
     found = evaluate_all((*networks, *rivals), scored, metrics)
     leading = found[metrics[0]]
     best = best_of(leading, [method_key(rival.ref) for rival in rivals])

@@ -12,15 +12,21 @@ from benchmark.errors import BenchmarkError, UnusableResult
 from benchmark.metrics import (
     Metric,
     average_precision,
+    boundary_f,
     coco_ap50,
     dice,
     frc_resolution,
     iou,
+    ms_ssim,
+    ms_ssim_affine,
     nrmse,
+    nrmse_affine,
+    panoptic_quality,
     psnr,
     psnr_affine,
     rand_foreground,
     ssim,
+    ssim_affine,
     variation_of_information,
 )
 from benchmark.metrics.pointwise import ratio_db
@@ -202,18 +208,18 @@ def target_of(reference: Reference) -> NDArray[Any]:
 
 def _measure(prediction: NDArray[Any], reference: Reference, metric: Metric) -> float:
     match reference, metric:
-        case Truth(), Metric.NRMSE | Metric.FRC_RESOLUTION:
+        case Truth(), Metric.NRMSE | Metric.NRMSE_AFFINE | Metric.FRC_RESOLUTION:
             return _PLAIN[metric](prediction, reference.pixels)
-        case Truth(), Metric.PSNR | Metric.PSNR_AFFINE | Metric.SSIM:
+        case Truth(), _ if metric in _RANGED:
             return _RANGED[metric](prediction, reference.pixels, reference.data_range)
         case Repeat(), Metric.PSNR_REPEAT:
             return ratio_db(repeat_risk(prediction, reference.pair), reference.data_range)
         case OtherFrame(), Metric.FRAME_RISK:
             error = float(np.mean(np.square(prediction.astype(np.float64) - reference.pixels)))
             return (error - reference.noise_variance) / reference.data_range**2
-        case Labels(), Metric.DICE | Metric.IOU:
+        case Labels(), Metric.DICE | Metric.IOU | Metric.BOUNDARY_F:
             return _PLAIN[metric](prediction, reference.mask)
-        case Instances(), Metric.DICE | Metric.AP50 | Metric.COCO_AP50:
+        case Instances(), _ if metric in _OF_OBJECTS:
             return _PLAIN[metric](prediction, reference.labels)
         case Partition(), Metric.RAND_FOREGROUND:
             return rand_foreground(prediction, reference.labels)
@@ -228,15 +234,24 @@ _RANGED: dict[Metric, Callable[[NDArray[Any], NDArray[Any], float], float]] = {
     Metric.PSNR: psnr,
     Metric.PSNR_AFFINE: psnr_affine,
     Metric.SSIM: ssim,
+    Metric.SSIM_AFFINE: ssim_affine,
+    Metric.MS_SSIM: ms_ssim,
+    Metric.MS_SSIM_AFFINE: ms_ssim_affine,
 }
 _PLAIN: dict[Metric, Callable[[NDArray[Any], NDArray[Any]], float]] = {
     Metric.NRMSE: nrmse,
+    Metric.NRMSE_AFFINE: nrmse_affine,
     Metric.FRC_RESOLUTION: frc_resolution,
     Metric.DICE: dice,
     Metric.IOU: iou,
     Metric.AP50: average_precision,
     Metric.COCO_AP50: coco_ap50,
+    Metric.PANOPTIC_QUALITY: panoptic_quality,
+    Metric.BOUNDARY_F: boundary_f,
 }
+_OF_OBJECTS = frozenset(
+    {Metric.DICE, Metric.AP50, Metric.COCO_AP50, Metric.PANOPTIC_QUALITY, Metric.BOUNDARY_F}
+)
 
 
 def _crop(pixels: Grey, crop_px: int, rng: np.random.Generator) -> Grey:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark import own_frames_cli, selection_cli
+from benchmark.metric_speed import cli as metric_speed
 from benchmark.options import LibraryOption
 from benchmark.planted.cli import planted
 from benchmark.speedup.cli import speedup
@@ -26,6 +27,8 @@ app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-s
 )
 app.add_typer(selection_cli.app)
 app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
+
+app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
 
 
 class TaskName(StrEnum):

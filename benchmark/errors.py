@@ -17,3 +17,11 @@ class UnusableResult(BenchmarkError):
 
 class UnknownMethod(BenchmarkError):
     """No classical method of this id, or not with these parameters, serves this task."""
+
+
+class UnfitImages(BenchmarkError, ValueError):
+    """Images do not allow a metric: they differ in shape, or are too small for it."""
+
+
+class UncalibratedCounts(BenchmarkError):
+    """Pixels are not counts of single events, so they cannot be dealt out between two halves."""

@@ -5,7 +5,16 @@ torch nor matplotlib, and loads scipy, scikit-image and PyWavelets only when a m
 """
 
 from benchmark.baselines.family import ClassicalMethod, Family
+from benchmark.baselines.pixel_training import train_numbered_pixels, train_pixel_classifier
 from benchmark.baselines.registry import classical, classical_methods
 from benchmark.baselines.tuning import tune
 
-__all__ = ["ClassicalMethod", "Family", "classical", "classical_methods", "tune"]
+__all__ = [
+    "ClassicalMethod",
+    "Family",
+    "classical",
+    "classical_methods",
+    "train_numbered_pixels",
+    "train_pixel_classifier",
+    "tune",
+]

@@ -2,6 +2,7 @@
 
 from benchmark.baselines.denoise import DENOISERS
 from benchmark.baselines.family import ClassicalMethod, Family
+from benchmark.baselines.pixel_classifier import FOREST_ID
 from benchmark.baselines.super_resolve import ENLARGERS
 from benchmark.baselines.threshold import THRESHOLDS
 from benchmark.baselines.watershed import WATERSHEDS
@@ -13,7 +14,8 @@ from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
 def classical_methods(task: Task) -> tuple[Family, ...]:
     """Every classical algorithm for a task, cheapest first where that is known.
 
-    For segmentation these part two classes: background, and the task's second class.
+    For segmentation these part two classes: background, and the task's second class. The random forest is
+    not among them, because it has to be trained (`train_pixel_classifier`).
     """
     match task:
         case Denoise():
@@ -32,6 +34,11 @@ def classical(ref: ClassicalRef, task: Task) -> ClassicalMethod:
     UnknownMethod
         No algorithm of this id, version and parameters serves the task.
     """
+    if ref.id == FOREST_ID:
+        raise UnknownMethod(
+            f"expected a method that its parameters describe, found {ref.id}, whose trees were trained on"
+            " labelled images and are in no reference; train it again on them, or choose another method"
+        )
     families = {family.id: family for family in classical_methods(task)}
     family = families.get(ref.id)
     if family is None or ref.version != "1":

@@ -1,5 +1,6 @@
-"""Objects found against objects that are there, by two conventions that must not be confused."""
+"""Objects found against objects that are there, by three conventions that must not be confused."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,32 @@ def average_precision(found: NDArray[Any], truth: NDArray[Any], least_iou: float
     float
         1 where both are empty.
     """
-    from scipy.optimize import linear_sum_assignment
+    overlaps = object_overlaps(found, truth)
+    if not overlaps.found + overlaps.true:
+        return 1.0
+    hits = _matched(overlaps, least_iou)
+    return hits / (overlaps.found + overlaps.true - hits)
 
-    overlap = intersection_over_union(found, truth)
-    if not overlap.size:
-        return 1.0 if overlap.shape == (0, 0) else 0.0
-    reached = overlap >= least_iou
-    # Among matchings of equal size the closer one; the sum of all overlaps stays below one match.
-    gain = reached + overlap / (2 * min(overlap.shape))
-    rows, columns = linear_sum_assignment(gain, maximize=True)
-    hits = int(reached[rows, columns].sum())
-    return hits / (sum(overlap.shape) - hits)
+
+def panoptic_quality(found: NDArray[Any], truth: NDArray[Any]) -> float:
+    """Sum of the IoU of matched objects / (TP + FP / 2 + FN / 2) (Kirillov et al. 2019).
+
+    Objects match where their IoU exceeds one half, so that each has one partner at most.
+
+    Parameters
+    ----------
+    found, truth
+        Labels [Y, X]; 0 is background.
+
+    Returns
+    -------
+    float
+        1 where both are empty.
+    """
+    overlaps = object_overlaps(found, truth)
+    if not overlaps.found + overlaps.true:
+        return 1.0
+    return float(2 * overlaps.iou[overlaps.iou > 0.5].sum() / (overlaps.found + overlaps.true))
 
 
 def coco_ap50(found: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -61,13 +77,49 @@ def coco_ap50(found: NDArray[Any], truth: NDArray[Any]) -> float:
     return _pycocotools(_masks(found), actual)
 
 
-def intersection_over_union(found: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
-    """IoU of every object found with every true one, float64 [found, truth]; unused numbers drop out."""
+@dataclass(frozen=True, slots=True)
+class ObjectOverlaps:
+    """Objects of two label images that share pixels.
+
+    Attributes
+    ----------
+    row, column
+        int64 [P], labels of an object found and a true one.
+    iou
+        float64 [P], their intersection over union, above 0.
+    found, true
+        Objects in either image; numbers without pixels are none.
+    """
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    found: int
+    true: int
+
+
+def object_overlaps(found: NDArray[Any], truth: NDArray[Any]) -> ObjectOverlaps:
+    """IoU of every object found [Y, X] with every true one that it meets."""
     table = contingency(found, truth)
-    areas, true_areas = table.sum(1)[1:], table.sum(0)[1:]
-    shared = table[1:, 1:][areas > 0][:, true_areas > 0]
-    either = areas[areas > 0][:, None] + true_areas[true_areas > 0][None] - shared
-    return np.asarray(shared / either, dtype=np.float64)
+    areas, true_areas = table.areas_a, table.areas_b
+    pairs = table.where((table.a > 0) & (table.b > 0))
+    either = areas[pairs.a] + true_areas[pairs.b] - pairs.pixels
+    counts = (int(np.count_nonzero(each[1:])) for each in (areas, true_areas))
+    return ObjectOverlaps(pairs.a, pairs.b, pairs.pixels / either, *counts)
+
+
+def _matched(overlaps: ObjectOverlaps, least_iou: float) -> int:
+    """Pairs in the largest matching whose IoU all reach a level."""
+    reached = overlaps.iou >= least_iou
+    rows, columns = overlaps.row[reached], overlaps.column[reached]
+    partners = len(np.unique(rows)), len(np.unique(columns))
+    if partners == (len(rows), len(columns)):
+        return len(rows)
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    graph = csr_array((np.ones(len(rows), dtype=bool), (rows, columns)))
+    return int(np.count_nonzero(maximum_bipartite_matching(graph) >= 0))
 
 
 def _masks(labels: NDArray[Any]) -> list[NDArray[np.uint8]]:

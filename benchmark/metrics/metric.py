@@ -9,6 +9,7 @@ class Metric(StrEnum):
     `PSNR_REPEAT` and `FRAME_RISK` need no truth: an image made noisier, and a second frame. `PSNR_SELF`
     and those from `RING_CORRELATION` on need nothing but the image (`benchmark.selection.label_free`).
     `AP50` is TP / (TP + FP + FN), `COCO_AP50` the area under the precision-recall curve; both at IoU 0.5.
+    `..._AFFINE` are taken after the best gain and offset. docs/metrics.md defines each.
     """
 
     PSNR = "psnr"
@@ -16,13 +17,19 @@ class Metric(StrEnum):
     PSNR_REPEAT = "psnr_repeat"
     PSNR_SELF = "psnr_self"
     SSIM = "ssim"
+    SSIM_AFFINE = "ssim_affine"
+    MS_SSIM = "ms_ssim"
+    MS_SSIM_AFFINE = "ms_ssim_affine"
     NRMSE = "nrmse"
+    NRMSE_AFFINE = "nrmse_affine"
     FRC_RESOLUTION = "frc_resolution_px"
     FRAME_RISK = "frame_risk"
     DICE = "dice"
     IOU = "iou"
     AP50 = "ap50"
     COCO_AP50 = "coco_ap50"
+    PANOPTIC_QUALITY = "panoptic_quality"
+    BOUNDARY_F = "boundary_f"
     RAND_FOREGROUND = "rand_foreground"
     VARIATION_OF_INFORMATION = "variation_of_information"
     RING_CORRELATION = "ring_correlation"
@@ -55,6 +62,7 @@ class Metric(StrEnum):
 _LOWER_IS_BETTER = frozenset(
     {
         Metric.NRMSE,
+        Metric.NRMSE_AFFINE,
         Metric.FRC_RESOLUTION,
         Metric.FRAME_RISK,
         Metric.VARIATION_OF_INFORMATION,

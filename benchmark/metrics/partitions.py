@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.contingency import contingency
+from benchmark.metrics.contingency import Contingency, contingency
 
 
 def rand_foreground(segments: NDArray[Any], truth: NDArray[Any]) -> float:
@@ -27,10 +27,15 @@ def rand_foreground(segments: NDArray[Any], truth: NDArray[Any]) -> float:
     float
         1 for equal partitions; 1 where the truth has no pair of pixels to judge by.
     """
-    table = contingency(truth, segments)[1:]
-    together, by_truth, by_segment = (_pairs(count) for count in (table, table.sum(1), table.sum(0)))
+    table = _judged(segments, truth)
+    together, by_truth, by_segment = (_pairs(count) for count in (table.pixels, table.areas_a, table.areas_b))
     total = by_truth + by_segment
     return float(2 * together / total) if total > 0 else 1.0
+
+
+def adapted_rand_error(segments: NDArray[Any], truth: NDArray[Any]) -> float:
+    """1 - the F of precision and recall over pairs of pixels, the truth's background left out."""
+    return 1 - rand_foreground(segments, truth)
 
 
 def variation_of_information(segments: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
@@ -38,16 +43,22 @@ def variation_of_information(segments: NDArray[Any], truth: NDArray[Any]) -> tup
 
     Meila 2007; in bits. Pixels of label 0 in the truth are left out.
     """
-    table = contingency(truth, segments)[1:]
-    total = table.sum()
+    table = _judged(segments, truth)
+    total = int(table.pixels.sum())
     if total == 0:
         return 0.0, 0.0
-    both = _entropy(table / total)
-    return both - _entropy(table.sum(1) / total), both - _entropy(table.sum(0) / total)
+    both = _entropy(table.pixels / total)
+    return both - _entropy(table.areas_a / total), both - _entropy(table.areas_b / total)
 
 
-def _pairs(counts: NDArray[np.float64]) -> float:
-    return float(np.sum(counts * (counts - 1)))
+def _judged(segments: NDArray[Any], truth: NDArray[Any]) -> Contingency:
+    table = contingency(truth, segments)
+    return table.where(table.a > 0)
+
+
+def _pairs(counts: NDArray[np.int64]) -> float:
+    pixels = counts.astype(np.float64)
+    return float(np.sum(pixels * (pixels - 1)))
 
 
 def _entropy(shares: NDArray[np.float64]) -> float:

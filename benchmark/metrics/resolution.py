@@ -1,10 +1,15 @@
 """Fourier ring correlation: down to which detail two images of one specimen agree."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft2
+
+from benchmark.compiled import worth_compiling
+from benchmark.errors import UnfitImages
 
 ONE_SEVENTH = 1 / 7
 """Threshold of Rosenthal & Henderson 2003."""
@@ -47,25 +52,16 @@ def ring_correlation(a: Pixels, b: Pixels) -> RingCorrelation:
         keeps their edges from correlating.
     """
     if a.shape != b.shape or min(a.shape) < _LEAST_SIDE_PX:
-        raise ValueError(
+        raise UnfitImages(
             f"expected images of one shape, {_LEAST_SIDE_PX} px a side or more, found {a.shape}, {b.shape}"
         )
-    spectra = [np.fft.rfft2(_windowed(image)) for image in (a, b)]
     side = 2 * (min(a.shape) // 2)
-    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]) * side
-    ring = np.rint(radius).astype(np.int64).ravel()
-    # The half plane that a real transform gives stands for the other half, save for its two edges.
-    weight = np.full((side, side // 2 + 1), 2.0)
-    weight[:, [0, -1]] = 1.0
-    cross = np.real(spectra[0] * np.conj(spectra[1]))
-    power = [np.square(np.abs(each)) for each in spectra]
-    sums = [
-        np.bincount(ring, (weight * each).ravel())[1 : side // 2 + 1].astype(np.float64)
-        for each in (cross, *power, np.ones_like(cross))
-    ]
-    norm = np.sqrt(sums[1] * sums[2])
-    correlation = np.divide(sums[0], norm, out=np.zeros_like(norm), where=norm > 0)
-    return RingCorrelation(np.arange(1, side // 2 + 1) / side, correlation, sums[3])
+    plane = _plane(side)
+    first, second = (_spectrum(image, plane.hann) for image in (a, b))
+    cross, power_a, power_b = _ring_sums(first, second, plane)[:, 1:]
+    norm = np.sqrt(power_a * power_b)
+    correlation = np.divide(cross, norm, out=np.zeros_like(norm), where=norm > 0)
+    return RingCorrelation(np.arange(1, side // 2 + 1) / side, correlation, plane.samples[1:])
 
 
 def half_bit(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -77,18 +73,21 @@ def half_bit(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 def crossing(rings: RingCorrelation, threshold: float | NDArray[np.float64] = ONE_SEVENTH) -> float:
     """Frequency, in cycles per pixel, at which the correlation first falls below a threshold.
 
-    The correlation is averaged over three neighbouring rings before, weighted by their samples: single
-    rings of few samples fall below by chance, and the innermost ones are not asked at all. Nyquist where it
-    never does.
+    The mean of three neighbouring rings, weighted by their samples, has to be below: single rings of few
+    samples fall below by chance, and the innermost ones are not asked at all. Between the rings around the
+    fall it is interpolated. Nyquist where there is none.
     """
     weights = np.convolve(rings.samples, np.ones(_SMOOTHED_RINGS), mode="same")
     smooth = np.convolve(rings.correlation * rings.samples, np.ones(_SMOOTHED_RINGS), mode="same") / weights
-    margin = smooth - threshold
-    below = np.flatnonzero(margin[_UNCERTAIN_RINGS:] < 0)
+    below = np.flatnonzero((smooth - threshold)[_UNCERTAIN_RINGS:] < 0)
     if not below.size:
         return NYQUIST
     first = _UNCERTAIN_RINGS + int(below[0])
-    if margin[first - 1] <= 0:
+    # Averaging carries the fall outwards: it is looked for in the rings themselves, from there inwards.
+    margin = rings.correlation - threshold
+    while first > _UNCERTAIN_RINGS and margin[first - 1] < 0:
+        first -= 1
+    if margin[first - 1] <= 0 or margin[first] >= 0:
         return float(rings.frequency[first - 1])
     share = margin[first - 1] / (margin[first - 1] - margin[first])
     step = rings.frequency[first] - rings.frequency[first - 1]
@@ -124,9 +123,53 @@ def frc_resolution_single(image: Pixels) -> float:
     return max(1 / NYQUIST, float(2 / share / correction))
 
 
-def _windowed(image: Pixels) -> NDArray[np.float64]:
-    side = 2 * (min(image.shape) // 2)
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """What depends on the side alone: the window, each coefficient's ring, and the rings' samples."""
+
+    hann: NDArray[np.float32]
+    ring: NDArray[np.int32]
+    samples: NDArray[np.float64]
+
+
+@lru_cache(maxsize=2)
+def _plane(side: int) -> _Plane:
+    rings = side // 2 + 1
+    radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]) * side
+    ring = np.rint(radius).astype(np.int32)
+    return _Plane(np.hanning(side).astype(np.float32), ring, _whole_plane(ring, np.ones(ring.shape))[:rings])
+
+
+def _spectrum(image: Pixels, hann: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Transform the windowed middle square, in single precision: its rounding lies far below any noise."""
+    side = len(hann)
     top, left = ((length - side) // 2 for length in image.shape)
-    square = np.asarray(image[top : top + side, left : left + side], dtype=np.float64)
-    hann = np.hanning(side)
-    return np.asarray((square - square.mean()) * hann[:, None] * hann[None], dtype=np.float64)
+    square = np.asarray(image[top : top + side, left : left + side])
+    mean = square.mean(dtype=np.float64)
+    # In two steps, because single precision leaves a remainder of the mean, which the window would spread.
+    rough = np.float32(mean)
+    exact = square.dtype == np.float32 or square.dtype.itemsize <= 2
+    centred = (square - (rough if exact else np.float64(rough))).astype(np.float32, copy=False)
+    centred -= np.float32(mean - rough)
+    centred *= hann[:, None]
+    centred *= hann[None]
+    return np.asarray(rfft2(centred, overwrite_x=True), dtype=np.complex64)
+
+
+def _ring_sums(a: NDArray[np.complex64], b: NDArray[np.complex64], plane: _Plane) -> NDArray[np.float64]:
+    """Cross power and both powers of every ring, [3, side // 2 + 1]."""
+    rings = len(plane.samples)
+    if worth_compiling(a.size):
+        from benchmark.metrics.ring_kernel import ring_sums
+
+        return ring_sums(a, b, plane.ring, rings)
+    parts = (np.real(a * np.conj(b)), np.square(np.abs(a)), np.square(np.abs(b)))
+    return np.stack([_whole_plane(plane.ring, part)[:rings] for part in parts])
+
+
+def _whole_plane(ring: NDArray[np.int32], values: Pixels) -> NDArray[np.float64]:
+    """Add up per ring; the half plane stands for the other half too, save for its two edges."""
+    twice = np.bincount(ring.ravel(), values.ravel()) * 2
+    edges = [0, -1]
+    once = np.bincount(ring[:, edges].ravel(), values[:, edges].ravel(), minlength=len(twice))
+    return np.asarray(twice - once, dtype=np.float64)

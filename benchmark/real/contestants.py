@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from benchmark.baselines import ClassicalMethod, Family, classical_methods, tune
+from benchmark.baselines import (
+    ClassicalMethod,
+    Family,
+    classical_methods,
+    train_numbered_pixels,
+    train_pixel_classifier,
+    tune,
+)
 from benchmark.baselines.objects import CELLS, OBJECTS
 from benchmark.cases import Case
 from benchmark.evaluate import evaluate
@@ -40,6 +47,22 @@ def families(case: RealCase) -> tuple[Family, ...]:
             return (OBJECTS,)
         case _:
             return classical_methods(case.task)
+
+
+def classical_rivals(case: RealCase, tuning: Sequence[Case], seed: int) -> list[Method]:
+    """Classical algorithms tuned for a case, and the random forest trained for it where it has labels."""
+    metric = case.metrics[0]
+    rivals: list[Method] = [
+        tune(family, tuning, scale=case.task.scale, metric=metric) for family in families(case)
+    ]
+    match case.how:
+        case Labelled(form=Form.MASK):
+            rivals.append(train_pixel_classifier(tuning, metric=metric, seed=seed))
+        case Labelled():
+            rivals.append(train_numbered_pixels(families(case)[0], tuning, seed=seed))
+        case _:
+            pass
+    return rivals
 
 
 def entrants(case: RealCase, library: Library) -> tuple[NetworkCard, ...]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.assessment import best_of, row_of
-from benchmark.baselines import ClassicalMethod, tune
 from benchmark.cases import Case
 from benchmark.compare import paired_differences
 from benchmark.evaluate import evaluate_all
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.real.build import build_cases
-from benchmark.real.contestants import contestant, entrants, families
+from benchmark.real.contestants import classical_rivals, contestant, entrants
 from benchmark.real.rows import CaseResult, RealRow, difference_of
 from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
@@ -70,7 +69,7 @@ class _Field:
 
     networks: list[Method] = field(default_factory=list)
     tuned: list[Method] = field(default_factory=list)
-    rivals: list[ClassicalMethod] = field(default_factory=list)
+    rivals: list[Method] = field(default_factory=list)
     saw: dict[str, Seen] = field(default_factory=dict)
     refused: list[RealRow] = field(default_factory=list)
 
@@ -92,9 +91,7 @@ def judge(case: RealCase, terms: Terms, fingerprint: str) -> Judged:
     start = time.perf_counter()
     tuning, scored = (build_cases(case, terms.data, part, terms.seed) for part in Part)
     contest = _admitted(case, terms, tuning)
-    contest.rivals = [
-        tune(family, tuning, scale=case.task.scale, metric=case.metrics[0]) for family in families(case)
-    ]
+    contest.rivals = classical_rivals(case, tuning, terms.seed)
     everybody: list[Method] = [*contest.networks, *contest.tuned, *contest.rivals]
     found = evaluate_all(everybody, scored, case.metrics)
     best = best_of(found[case.metrics[0]], [method_key(rival.ref) for rival in contest.rivals])

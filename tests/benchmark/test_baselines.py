@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmark import compiled
 from benchmark.baselines import ClassicalMethod, Family, classical, classical_methods, tune
 from benchmark.baselines.threshold import THRESHOLDS
 from benchmark.baselines.total_variation import total_variation
@@ -232,3 +233,12 @@ def test_a_site_needs_neither_torch_nor_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.1, 0.5])
+def test_total_variation_is_the_same_by_compiled_rows(weight, monkeypatch):
+    pytest.importorskip("numba")
+    pixels = acquired(3, 0.1).input[:50, :61] / np.float32(4000)
+    plain = total_variation(pixels, weight)
+    monkeypatch.setattr(compiled, "LEAST_PX", 0)
+    assert np.array_equal(total_variation(pixels, weight), plain)

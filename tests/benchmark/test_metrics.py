@@ -88,6 +88,7 @@ def test_shapes_must_agree():
 def test_lower_is_better_for_errors_resolution_risk_and_lost_information():
     assert [metric for metric in Metric if not metric.higher_is_better] == [
         Metric.NRMSE,
+        Metric.NRMSE_AFFINE,
         Metric.FRC_RESOLUTION,
         Metric.FRAME_RISK,
         Metric.VARIATION_OF_INFORMATION,

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, label
 from skimage import metrics as peer
 
 from benchmark.metrics import average_precision, coco_ap50, rand_foreground, variation_of_information
-from benchmark.metrics.detection import intersection_over_union
+from benchmark.metrics.detection import object_overlaps
 
 label_images = arrays(np.int32, (8, 9), elements=st.integers(0, 5))
 
@@ -74,7 +74,8 @@ def test_objects_are_counted_by_optimal_matching():
 def test_labels_without_pixels_are_no_objects():
     truth = np.zeros((4, 8), np.int32)
     truth[:, :4] = 7
-    assert intersection_over_union(truth, 3 * (truth > 0)).tolist() == [[1.0]]
+    found = object_overlaps(truth, 3 * (truth > 0))
+    assert (found.iou.tolist(), found.found, found.true) == ([1.0], 1, 1)
 
 
 def test_coco_rewards_the_order_of_certainty_and_the_other_convention_does_not():

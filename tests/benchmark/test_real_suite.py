@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark import networks
+from benchmark.baselines import pixel_training
+from benchmark.baselines.forest import Growth
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
@@ -36,6 +38,7 @@ SEGMENT = Segment(classes=("background", "precipitate"))
 def two_rivals(monkeypatch):
     genuine = contestants.classical_methods
     monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:2])
+    monkeypatch.setattr(pixel_training, "GROWTH", Growth(trees=2, depth=3))
 
 
 def quiet(_):
@@ -177,6 +180,7 @@ def test_objects_and_cells_come_from_a_probability_that_is_tuned_like_an_image(
     found = run_suite([case], Terms(superalloy, small_library(task=SEGMENT)), Finished(None), quiet)
     assert {row.method for row in found.rows} == {
         "small@1.0.0",
+        "random-forest",
         "parted-objects" if form is Form.OBJECTS else "grown-cells",
     }
     assert all(row.value is not None for row in found.rows)
@@ -188,7 +192,7 @@ def test_a_network_with_a_class_of_rims_is_read_as_does_better_on_the_tuning_ima
     case = precipitate_case.model_copy(update={"how": Labelled(target="precipitate", form=Form.OBJECTS)})
     library = small_library(task=Segment(classes=("background", "precipitate", "rim")))
     found = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
-    assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects"}
+    assert {row.method for row in found.rows} == {"small@1.0.0", "parted-objects", "random-forest"}
     tuning = build_cases(case, superalloy, Part.TUNING)
     true = {each.input.tobytes(): each.reference.labels.astype(np.float32) for each in tuning}
     monkeypatch.setattr(Grown, "__call__", lambda self, pixels: true[pixels.tobytes()])
@@ -213,7 +217,7 @@ def test_a_detector_is_asked_for_objects_alone_and_ranks_them(
     numbers = method(np.zeros((64, 64), np.float32))
     assert [numbers[y, 0] for y in (0, 25, 50, 15)] == [1, 0, 2, 0]
     result = run_suite([case], Terms(superalloy, library, tune=TuneConfig(steps=1)), Finished(None), quiet)
-    assert {row.method for row in result.rows} == {"small@1.0.0", "parted-objects"}
+    assert {row.method for row in result.rows} == {"small@1.0.0", "parted-objects", "random-forest"}
 
 
 def stack_case(folder, form):
