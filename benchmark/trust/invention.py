@@ -17,6 +17,9 @@ _MADE_SIGMA = 4.0
 _LONE_SIGMA, _LONE_TIMES = 2.0, 6.0
 """Less contrast is structure as well where it stands out from what else the result shows."""
 _MAD_TO_SIGMA = 0.6744897501960817
+_QUANTISATION = 1 / 12
+_MANY_ELECTRONS = 1e4
+"""Above so many per pixel, shot noise is normal."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,15 @@ class Invention:
 
 
 def noise_only(level: float, noise: NoiseModel, side_px: int, rng: np.random.Generator) -> Grey:
-    """Acquire a specimen without any structure: float32 [side, side] in counts."""
+    """Acquire a specimen without any structure: float32 [side, side] in counts.
+
+    Where the noise is less than that of rounding, it is as much as that.
+    """
     flat = np.full((side_px, side_px), level, dtype=np.float32)
+    variance = max(float(noise.variance(flat[:1, :1])[0, 0]), _QUANTISATION)
+    if variance > _MANY_ELECTRONS * noise.gain**2:
+        normal = np.sqrt(np.float32(variance)) * rng.standard_normal(flat.shape, dtype=np.float32)
+        return np.asarray(flat + normal, dtype=np.float32)
     acquired: Grey = flat + added_noise(flat, noise, 1.0, rng)
     return acquired
 
