@@ -156,7 +156,7 @@ def _drawn(
 
 
 def simulated_sources(kind: SpecimenKind, images: int, seed: int, policy: DriftPolicy) -> list[Source]:
-    """Measure simulated acquisitions: as they were, with 1 dB more noise at the same grey values, half as bright.
+    """Measure simulated acquisitions: as they were, with 1 dB more noise at the same levels, half as bright.
 
     Series are resampled from these images, so that the scatter between specimens is that of images.
     """
@@ -260,7 +260,8 @@ def main(
         delay = "-" if row.delay is None else f"{row.delay:.1f}"
         typer.echo(
             f"{row.feature:11} {row.scatter:36} {row.change:15}"
-            f" {row.false_alarms_per_10000:6.2f} false per 10,000  within 3: {row.within_3:6.1%}  mean {delay} images  missed {row.missed:.1%}"
+            f" {row.false_alarms_per_10000:6.2f} false per 10,000  within 3: {row.within_3:6.1%}"
+            f"  mean {delay} images  missed {row.missed:.1%}"
         )
     if json_file is not None:
         content = {

@@ -15,7 +15,7 @@ _RATIO = 1.6
 """Of the two Gaussians of a band; close to the Laplacian of a Gaussian (Marr & Hildreth 1980)."""
 _LEVEL_PX = 2.0
 _QUANTISATION = 1 / 12
-_LEAST_SHARE = 0.1
+_LEAST_SHARE = 0.25
 
 
 def band(pixels: Grey, size_px: float) -> Grey:
@@ -37,7 +37,7 @@ def white_gain(size_px: float) -> float:
 def noise_sigma(pixels: Grey, noise: NoiseModel) -> Grey:
     """Give the standard deviation of the noise at every pixel of an acquisition, in counts.
 
-    Rounding adds to it. Where a line fitted to brighter grey values has come down to nothing, a tenth of the
+    Rounding adds to it. Where a line fitted to brighter grey values has come down to nothing, a quarter of the
     image's typical variance stands: a pixel without any noise would count as infinitely certain.
     """
     variance = noise.variance(ndimage.gaussian_filter(pixels, _LEVEL_PX)) + np.float32(_QUANTISATION)

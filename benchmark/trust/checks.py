@@ -156,8 +156,8 @@ def _noise_in_doubt(specimen: Specimen, limits: TrustLimits) -> str | None:
     if variance <= limits.forward and coarse <= limits.whiteness:
         return None
     return (
-        f"cannot be told: a Gaussian of {_CONTROL_PX} px alone takes {variance:.1f} of the noise variance away;"
-        " these images have other noise than a detector's (smoothed, compressed or sharpened before)"
+        f"cannot be told: a Gaussian of {_CONTROL_PX} px alone takes {variance:.1f} of the noise variance"
+        " away; these images have other noise than a detector's (smoothed, compressed or sharpened before)"
     )
 
 

@@ -22,7 +22,7 @@ class Residual:
     pixels
         float32 [Y, X]: difference over the standard deviation of the noise there.
     variance
-        Mean square of `pixels`.
+        Mean square of the difference over the mean variance of the noise.
     coarse_variance
         The same for means over 4 x 4 pixels, times 16: as large as `variance` if the residual is white,
         smaller where the result follows the acquisition, larger where structure is left in it.
@@ -67,11 +67,13 @@ def residual(result: Grey, acquired: Grey, noise: NoiseModel) -> Residual:
         See `seen_again`.
     """
     again = seen_again(result, acquired)
-    pixels: Grey = (acquired - again) / noise_sigma(acquired, noise)
-    sides = tuple(side // _COARSE_PX * _COARSE_PX for side in pixels.shape)
-    coarse = block_mean(pixels[: sides[0], : sides[1]], _COARSE_PX) * _COARSE_PX
+    difference, sigma = acquired - again, noise_sigma(acquired, noise)
+    sides = tuple(side // _COARSE_PX * _COARSE_PX for side in difference.shape)
+    coarse = block_mean(difference[: sides[0], : sides[1]], _COARSE_PX) * _COARSE_PX
+    # Over the whole image the noise is known well; how it grows with the grey value, on few images, is not.
+    expected = float(np.mean(np.square(sigma, dtype=np.float64)))
     return Residual(
-        pixels,
-        float(np.mean(np.square(pixels, dtype=np.float64))),
-        float(np.mean(np.square(coarse, dtype=np.float64))),
+        difference / sigma,
+        float(np.mean(np.square(difference, dtype=np.float64))) / expected,
+        float(np.mean(np.square(coarse, dtype=np.float64))) / expected,
     )
