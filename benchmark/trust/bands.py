@@ -37,8 +37,8 @@ def white_gain(size_px: float) -> float:
 def noise_sigma(pixels: Grey, noise: NoiseModel) -> Grey:
     """Give the standard deviation of the noise at every pixel of an acquisition, in counts.
 
-    Rounding adds to it. Where a line fitted to brighter grey values has come down to nothing, a quarter of the
-    image's typical variance stands: a pixel without any noise would count as infinitely certain.
+    Rounding adds to it. Where a line fitted to brighter grey values has come down to nothing, a quarter of
+    the image's typical variance stands: a pixel without any noise would count as infinitely certain.
     """
     variance = noise.variance(ndimage.gaussian_filter(pixels, _LEVEL_PX)) + np.float32(_QUANTISATION)
     sigma: Grey = np.sqrt(np.maximum(variance, _LEAST_SHARE * np.median(variance)))

@@ -89,7 +89,7 @@ def test_trust_tells_every_check_with_its_limit_and_writes_page_and_maps(scans, 
     assert page.count("data:image/png") == 4
     maps = sorted((tmp_path / "maps").iterdir())
     assert len(maps) == FIELDS
-    width = read_frame(maps[0].read_bytes()).pixels
+    width = read_frame(maps[0]).pixels
     assert width.shape == (SIDE, SIDE)
     assert width.min() > 0
 
