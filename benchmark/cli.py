@@ -4,18 +4,16 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from benchmark import own_frames_cli, selection_cli
 from benchmark.metric_speed import cli as metric_speed
-from benchmark.options import LibraryOption
+from benchmark.options import LibraryOption, TaskName
 from benchmark.planted.cli import planted
 from benchmark.speedup.cli import speedup
-
-if TYPE_CHECKING:
-    from model_library.wire.tasks import Task
+from benchmark.trust.cli import register as register_trust
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,29 +25,8 @@ app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-s
 )
 app.add_typer(selection_cli.app)
 app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
-
 app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
-
-
-class TaskName(StrEnum):
-    """Tasks that a folder of micrographs can be scored on."""
-
-    DENOISE = "denoise"
-    SUPER_RESOLVE_X2 = "super-resolve-x2"
-    SUPER_RESOLVE_X4 = "super-resolve-x4"
-
-    @property
-    def task(self) -> "Task":
-        """The task of this name."""
-        from model_library.wire.tasks import Denoise, SuperResolve
-
-        match self:
-            case TaskName.DENOISE:
-                return Denoise()
-            case TaskName.SUPER_RESOLVE_X2:
-                return SuperResolve(scale=2)
-            case TaskName.SUPER_RESOLVE_X4:
-                return SuperResolve(scale=4)
+register_trust(app)
 
 
 class SuiteName(StrEnum):

@@ -3,7 +3,9 @@
 Every returned image gives an observation. Three features of it are each watched by a cumulative sum
 (Page, "Continuous inspection schemes", Biometrika 1954) against the same feature of the campaign's first
 images: noise and brightness from the first returned image on, the score of the method in service where
-there is one.
+there is one. The baseline learns: returned images join it a little later, so that its own error, which a few
+first images leave large, fades away (self-starting sums: Hawkins, "Self-starting CUSUM charts for location
+and scale", The Statistician 1987).
 """
 
 from collections.abc import Sequence
@@ -39,6 +41,11 @@ class Feature(StrEnum):
         return self is not Feature.SCORE
 
     @property
+    def specimen_moves(self) -> bool:
+        """Whether another specimen changes it as well, which is no drift."""
+        return self is not Feature.NOISE
+
+    @property
     def sides(self) -> tuple[int, ...]:
         """Directions that count as a drift: a better score does not."""
         return (-1,) if self is Feature.SCORE else (1, -1)
@@ -53,6 +60,11 @@ class DriftPolicy(Message):
         Standard deviations by which an image may be off without adding to the sum.
     threshold
         Sum, in standard deviations, that is called a drift.
+    specimen_margin
+        What features that the specimen moves are asked for above the threshold.
+    learned_after
+        A returned image joins the baseline once so many later ones have come: a drift must not be
+        learned before it is told.
     most
         An image counts with at most so many standard deviations. Less `allowance` it is below
         `threshold`, so that one odd image never makes a drift; two may.
@@ -65,12 +77,18 @@ class DriftPolicy(Message):
 
     allowance: float = Field(default=1.0, ge=0)
     threshold: float = Field(default=5.0, gt=0)
+    specimen_margin: float = Field(default=1.0, ge=0)
+    learned_after: int = Field(default=3, ge=0)
     most: float = Field(default=4.5, gt=0)
     fewest: int = Field(default=8, ge=3)
-    noise_floor: float = Field(default=0.04, gt=0)
+    noise_floor: float = Field(default=0.03, gt=0)
     brightness_floor: float = Field(default=0.15, gt=0)
     score_floor_db: float = Field(default=0.2, gt=0)
     score_floor: float = Field(default=0.02, gt=0)
+
+    def limit(self, feature: Feature) -> float:
+        """Sum at which a feature is called drifting."""
+        return self.threshold + (self.specimen_margin if feature.specimen_moves else 0.0)
 
 
 @dataclass(frozen=True)
@@ -129,7 +147,7 @@ def detect(series: Sequence[Series], policy: DriftPolicy | None = None) -> Drift
 
 
 def deviations(series: Series, policy: DriftPolicy) -> _Observed:
-    """Say how far each observed value is from the baseline: (sequence, standard deviations).
+    """Say how far each observed value is from the baseline as it was then: (sequence, standard deviations).
 
     The baseline is an estimate from a few values; Student's distribution of a further value turns the
     quotient into what it would be if mean and spread were known.
@@ -137,11 +155,13 @@ def deviations(series: Series, policy: DriftPolicy) -> _Observed:
     baseline, watched = _learned(series, policy)
     if len(baseline) < policy.fewest:
         return ()
-    count = len(baseline)
-    spread = max(float(baseline.std(ddof=1)), series.floor) * np.sqrt(1 + 1 / count)
+    values = np.array([_scaled(series.feature, value) for _, value in watched], dtype=np.float64)
     found = []
-    for sequence, value in watched:
-        quotient = (_scaled(series.feature, value) - float(baseline.mean())) / spread
+    for place, (sequence, _) in enumerate(watched):
+        known = np.concatenate([baseline, values[: max(0, place - policy.learned_after)]])
+        count = len(known)
+        spread = max(float(known.std(ddof=1)), series.floor) * np.sqrt(1 + 1 / count)
+        quotient = (values[place] - float(known.mean())) / spread
         # The lower tail keeps its digits where the upper one rounds to 1.
         size = -float(ndtri(stdtr(count - 1, -abs(quotient))))
         found.append((sequence, float(np.copysign(min(size, policy.most), quotient))))
@@ -172,7 +192,7 @@ def _first_drift(series: Series, policy: DriftPolicy) -> Drift | None:
                 continue
             onsets.setdefault(side, sequence)
             sums[side] = grown
-            if grown >= policy.threshold:
+            if grown >= policy.limit(series.feature):
                 return _told(series, policy, (onsets[side], sequence), grown)
     return None
 
@@ -189,5 +209,5 @@ def _told(series: Series, policy: DriftPolicy, span: tuple[int, int], statistic:
         before=float(np.exp(before)) if series.feature.logarithmic else before,
         after=float(np.exp(after)) if series.feature.logarithmic else after,
         statistic=statistic,
-        threshold=policy.threshold,
+        threshold=policy.limit(series.feature),
     )

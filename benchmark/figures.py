@@ -170,6 +170,27 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
     return _png(figure, tight=False)
 
 
+def map_row(panels: Sequence[Panel]) -> bytes:
+    """PNG of maps side by side, each on a grey scale of its own with a bar; signed ones in two colours."""
+    figure, row = _sheet(4.2 * len(panels), 3.9, columns=len(panels))
+    for axes, panel in zip(np.atleast_1d(row), panels, strict=True):
+        low, high = (float(value) for value in np.percentile(panel.pixels, (0.5, 99.5)))
+        signed = low < 0 < high
+        if signed:
+            low, high = -max(-low, high), max(-low, high)
+        shown = axes.imshow(
+            panel.pixels,
+            cmap="RdBu_r" if signed else "gray",
+            vmin=low,
+            vmax=max(high, low + 1e-9),
+            interpolation="nearest",
+        )
+        axes.set_axis_off()
+        axes.set_title(panel.title, fontsize=10, color=INK)
+        figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02).ax.tick_params(labelsize=8, colors=SOFT)
+    return _png(figure)
+
+
 _CURVES = (ACCENT, MARK, SOFT, "#6a8f3c", "#7a5ea8", "#b08a2e")
 
 

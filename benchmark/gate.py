@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.compare import Comparison, compare, mean_interval, paired_differences
 from benchmark.errors import BenchmarkError
+from benchmark.site_losses import SiteDifference, site_differences
+from benchmark.trust.findings import failed
 from benchmark.verdict import Entrant, GatePolicy, Judged, Role, Verdict
 
 _SMALL, _FINER_PLACES = 0.05, 2
@@ -17,13 +19,16 @@ def judge(
     *,
     look: int = 1,
     policy: GatePolicy | None = None,
+    sites: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Decide whether a candidate is released, and which method the instrument uses.
 
     The candidate passes if, on the gate's fields, its interval against the method in service and
     against the best classical algorithm lies above 0 at the level that this look asks for, and the
     second network is not better than it. Where the policy allows ties, the candidate need only be better
-    on average than a network in service, with the interval above minus that tie. If it does not pass,
+    on average than a network in service, with the interval above minus that tie. No site may lose more than
+    the policy's margin against what is in service (else against the best classical algorithm), and no
+    trust check may fail. If it does not pass,
     the method in service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to
     the cheaper one. With nothing else to keep, the second network is assigned if it beats the best
     classical algorithm, else the latter.
@@ -36,14 +41,18 @@ def judge(
         At least one classical algorithm; at most one in service; any second networks.
     look
         How many times this instrument's gate images have been looked at, this time included.
+    sites
+        Field of view -> site; None where all are of one.
 
     Raises
     ------
     BenchmarkError
-        Without a classical rival, with two methods in service or two methods of one name.
+        Without a classical rival, with two methods in service or two methods of one name, or with a field
+        that is of no site.
     """
     policy = policy or GatePolicy()
     hearing = _Hearing(candidate, rivals, look, policy)
+    hearing.place(sites or {})
     objections = hearing.objections()
     if objections:
         return hearing.undecided(objections)
@@ -69,6 +78,16 @@ class _Hearing:
         self.in_service = in_service[0] if in_service else None
         self.level = policy.level(look)
         self.fields = sorted({field for entrant in (candidate, *rivals) for field in entrant.scores})
+        self.sites: dict[str, str] = {}
+
+    def place(self, sites: Mapping[str, str]) -> None:
+        """Say which site a field belongs to; a single site needs no verdict of its own."""
+        homeless = [field for field in self.fields if sites and field not in sites]
+        if homeless:
+            raise BenchmarkError(
+                f"expected a site for every field of view, found none for {', '.join(homeless[:3])}"
+            )
+        self.sites = dict(sites) if len(set(sites.values())) > 1 else {}
 
     def objections(self) -> tuple[str, ...]:
         """Reasons why no comparison can be trusted."""
@@ -100,7 +119,8 @@ class _Hearing:
         judged = tuple(self._against(rival) for rival in self.rivals)
         best_classical = self._best([rival for rival in self.rivals if rival.is_classical])
         assert best_classical is not None
-        failures: list[str] = []
+        sites = self._sites(self.in_service or best_classical)
+        failures = [*self._mistrust(), *self._losses(sites, self.in_service or best_classical)]
         successes: list[str] = []
         for rival, one in zip(self.rivals, judged, strict=True):
             if rival.role is Role.SECOND:
@@ -110,10 +130,32 @@ class _Hearing:
                 ahead = self._ahead(one, tie)
                 (successes if ahead else failures).append(self._sentence(one, tie))
         if not failures:
-            return self._verdict(self.candidate, tuple(successes), judged, best_classical)
+            return self._verdict(self.candidate, tuple(successes), judged, best_classical, sites)
         candidate_ahead = judged[self.rivals.index(best_classical)].interval[0] > 0
         keep, why = self._fallback(best_classical, candidate_ahead)
-        return self._verdict(keep, (*failures, why, *successes), judged, best_classical)
+        return self._verdict(keep, (*failures, why, *successes), judged, best_classical, sites)
+
+    def _mistrust(self) -> list[str]:
+        return [
+            f"{self.candidate.key} cannot be trusted, {one.check}: {one.told}, {one.limit} is allowed"
+            for one in failed(self.candidate.trust)
+        ]
+
+    def _sites(self, rival: Entrant) -> tuple[SiteDifference, ...]:
+        if not self.sites:
+            return ()
+        return site_differences(self.candidate.finite, rival.finite, self.sites)
+
+    def _losses(self, sites: Sequence[SiteDifference], rival: Entrant) -> list[str]:
+        margin, unit = self.policy.margin, self.policy.metric.unit
+        places = self.policy.metric.decimals
+        return [
+            f"{self.candidate.key} may lose at {each.site} against {rival.key}: {each.difference:+.{places}f}"
+            f" {unit}, at least {each.at_least:+.{places}f} {unit} ({each.fields} fields), where a site"
+            f" may lose {margin:g} {unit}".replace("  ", " ")
+            for each in sites
+            if each.at_least < -margin
+        ]
 
     def _fallback(self, best_classical: Entrant, candidate_ahead: bool) -> tuple[Entrant, str]:
         """Name what to use when the candidate is refused.
@@ -121,7 +163,9 @@ class _Hearing:
         Never a network that a classical algorithm matches, except that one in service is not given
         up for a classical algorithm that the candidate has been shown to beat.
         """
-        second = self._best([rival for rival in self.rivals if rival.role is Role.SECOND])
+        second = self._best(
+            [rival for rival in self.rivals if rival.role is Role.SECOND and not failed(rival.trust)]
+        )
         for entrant in (self.in_service, second):
             if entrant is None:
                 continue
@@ -192,6 +236,7 @@ class _Hearing:
         reasons: tuple[str, ...],
         judged: tuple[Judged, ...],
         best_classical: Entrant | None,
+        sites: tuple[SiteDifference, ...] = (),
     ) -> Verdict:
         return Verdict(
             passed=assigned is self.candidate,
@@ -204,6 +249,8 @@ class _Hearing:
             look=self.look,
             level=self.level,
             metric=self.policy.metric,
+            sites=sites,
+            trust=self.candidate.trust,
         )
 
 

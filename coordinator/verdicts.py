@@ -18,6 +18,7 @@ from model_library.wire.tasks import Segment
 if TYPE_CHECKING:
     from benchmark.cases import Case
     from benchmark.scores import Scores
+    from benchmark.trust.findings import Finding as TrustFinding
     from benchmark.verdict import Role, Verdict
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
@@ -146,7 +147,12 @@ def sit(
         tie_share=look.tie_share,
         seed=place.settings.seed,
     )
-    first, *others = (Entrant.of(scores, each.name, each.role) for each in entered)
+    first, *others = (
+        Entrant.of(scores, each.name, each.role).model_copy(
+            update={"trust": _trust(place, instrument, each, cases)}
+        )
+        for each in entered
+    )
     verdict = judge(first, others, look=look.number, policy=policy)
     return _record(verdict, scores, entered)
 
@@ -195,6 +201,20 @@ def _scored(
             if method_key(each.ref) in found:
                 held[each.name] = found[method_key(each.ref)]
     return scores.model_copy(update=merged)
+
+
+def _trust(
+    place: Workplace, instrument: Instrument, entered: _Entered, cases: "Sequence[Case]"
+) -> "tuple[TrustFinding, ...]":
+    """Check the networks that this sitting could put into service; what is there already stays as it is."""
+    from benchmark.trust.of_cases import check_cases
+    from benchmark.verdict import Role
+
+    if entered.role not in (Role.CANDIDATE, Role.SECOND):
+        return ()
+    place.check()
+    method = method_of(place, entered.ref, instrument.task)
+    return check_cases(method, cases, instrument.task, seed=place.settings.seed)
 
 
 def _judge(place: Workplace, campaign: Campaign, gate: Finding, candidate: NetworkRef, rivals: Rivals) -> str:

@@ -1,0 +1,195 @@
+"""The checks of one method on the images of one instrument."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage
+
+from benchmark.method import Method
+from benchmark.trust.contradiction import Spot, contradictions
+from benchmark.trust.findings import Check, Finding, TrustLimits
+from benchmark.trust.forward import residual
+from benchmark.trust.invention import Invention, invention, noise_only
+from benchmark.trust.planting import kept
+from model_library.degradation.noise import NoiseModel
+from model_library.images.frame import Grey
+from model_library.wire.tasks import Segment, Task
+
+_PLANTED_IN = 2
+"""Images that blobs are put into: each of 256 x 256 pixels takes some 16."""
+NOISE_SIDE_PX = 256
+_CONTROL_PX = 0.7
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """What the checks are made on: acquired images, float32 [Y, X] in counts, and their noise."""
+
+    images: tuple[Grey, ...]
+    noise: NoiseModel
+    task: Task
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the checks saw, for pictures: results of the images, spots on each, and what noise became."""
+
+    results: tuple[Grey, ...] = ()
+    spots: tuple[tuple[Spot, ...], ...] = ()
+    invention: Invention | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Findings of a method, and what they were read off."""
+
+    findings: tuple[Finding, ...]
+    seen: Seen = field(default_factory=Seen)
+
+
+def check(
+    method: Method,
+    specimen: Specimen,
+    *,
+    seed: int = 0,
+    limits: TrustLimits | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Checked:
+    """Make the checks that need nothing but acquired images: they take a few forward passes.
+
+    Parameters
+    ----------
+    method
+        Restores or segments; a segmenting one is only given noise alone, since no acquisition tells
+        which labels are right.
+    specimen
+        One image at least.
+    seed
+        Draws noise and places blobs.
+
+    Raises
+    ------
+    SynopticError
+        The method refuses an image or gives pixels that are not finite.
+    """
+    limits = limits or TrustLimits()
+    rng = np.random.default_rng(seed)
+    start = clock()
+    level = float(np.median([np.median(image) for image in specimen.images]))
+    given = noise_only(level, specimen.noise, NOISE_SIDE_PX, rng)
+    if isinstance(specimen.task, Segment):
+        classes = np.bincount(method(given).astype(np.int64).ravel())
+        share = float(1 - classes.max() / classes.sum())
+        told = f"of an image of noise alone {share:.2%} is told apart from the rest"
+        return Checked((_at_most(Check.INVENTION, share, limits.invention, told, clock() - start),))
+    made = invention(method, given, specimen.noise)
+    told = f"noise alone becomes structure on {made.share:.2%} of the area"
+    invented = _at_most(Check.INVENTION, made.share, limits.invention, told, clock() - start)
+    results, spots, found = _against_acquisitions(method, specimen, limits, clock)
+    planted = _planted(method, specimen, limits, rng, clock)
+    return Checked((*found, invented, planted), Seen(results, spots, made))
+
+
+def _against_acquisitions(
+    method: Method, specimen: Specimen, limits: TrustLimits, clock: Callable[[], float]
+) -> tuple[tuple[Grey, ...], tuple[tuple[Spot, ...], ...], tuple[Finding, ...]]:
+    start = clock()
+    results = tuple(method(image) for image in specimen.images)
+    why = _noise_in_doubt(specimen, limits)
+    if why is not None:
+        kinds = (Check.FORWARD, Check.WHITENESS, Check.CONTRADICTION)
+        return results, (), tuple(Finding(check=k, value=None, limit="", holds=None, told=why) for k in kinds)
+    pairs = tuple(zip(results, specimen.images, strict=True))
+    residuals = [residual(result, image, specimen.noise) for result, image in pairs]
+    variance = float(np.mean([one.variance for one in residuals]))
+    coarse = float(np.mean([one.coarse_variance for one in residuals]))
+    spots = tuple(contradictions(result, image, specimen.noise) for result, image in pairs)
+    area = sum(spot.area_px for image in spots for spot in image)
+    share = area / sum(image.size for image in specimen.images)
+    count = sum(spot.invented for image in spots for spot in image)
+    lost = sum(len(image) for image in spots) - count
+    seconds = (clock() - start) / 3
+    return (
+        results,
+        spots,
+        (
+            _at_most(
+                Check.FORWARD,
+                variance,
+                limits.forward,
+                f"result and acquisition differ by {variance:.2f} of the noise variance",
+                seconds,
+            ),
+            _at_most(
+                Check.WHITENESS,
+                coarse,
+                limits.whiteness,
+                f"averaged over 4 x 4 pixels they differ by {coarse:.2f} of what white noise would",
+                seconds,
+            ),
+            _at_most(
+                Check.CONTRADICTION,
+                share,
+                limits.contradiction,
+                f"{count} places hold structure that the acquisition excludes, {lost} lack structure that it"
+                f" shows: {share:.3%} of the area",
+                seconds,
+            ),
+        ),
+    )
+
+
+def _noise_in_doubt(specimen: Specimen, limits: TrustLimits) -> str | None:
+    """Say why no method could match the acquisitions within the noise that was measured on them.
+
+    The mildest smoother is the control: it leaves half of white noise. Images that were smoothed, compressed
+    or sharpened before they came here have another noise, or none, at the finest scale, where it is measured.
+    """
+    left = [
+        residual(ndimage.gaussian_filter(image, _CONTROL_PX), image, specimen.noise)
+        for image in specimen.images
+    ]
+    variance = float(np.mean([one.variance for one in left]))
+    coarse = float(np.mean([one.coarse_variance for one in left]))
+    if variance <= limits.forward and coarse <= limits.whiteness:
+        return None
+    return (
+        f"cannot be told: a Gaussian of {_CONTROL_PX} px alone takes {variance:.1f} of the noise variance"
+        " away; these images have other noise than a detector's (smoothed, compressed or sharpened before)"
+    )
+
+
+def _planted(
+    method: Method,
+    specimen: Specimen,
+    limits: TrustLimits,
+    rng: np.random.Generator,
+    clock: Callable[[], float],
+) -> Finding:
+    start = clock()
+    shares = [
+        share for image in specimen.images[:_PLANTED_IN] for share in kept(method, image, specimen.noise, rng)
+    ]
+    limit = f"at least {limits.planted:g}"
+    if not shares:
+        told = "the images are too small to plant blobs in"
+        return Finding(check=Check.PLANTED, value=None, limit=limit, holds=None, told=told)
+    value = float(np.median(shares))
+    told = f"of {len(shares)} faint blobs put into the images {value:.0%} of the contrast comes through"
+    return Finding(
+        check=Check.PLANTED,
+        value=value,
+        limit=limit,
+        holds=value >= limits.planted,
+        told=told,
+        seconds=clock() - start,
+    )
+
+
+def _at_most(kind: Check, value: float, limit: float, told: str, seconds: float) -> Finding:
+    holds = bool(value <= limit)
+    return Finding(
+        check=kind, value=value, limit=f"at most {limit:g}", holds=holds, told=told, seconds=seconds
+    )

@@ -1,0 +1,186 @@
+"""`synoptic benchmark trust|gate|compare|report|training-statistics`: their words."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.options import LibraryOption, TaskName
+
+_METHOD = "library id, network folder, bioimage.io .zip or classical algorithm"
+ImagesOption = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="TIFF, PNG or JPEG; or one sub-folder per site.")
+]
+TruthOption = Annotated[
+    Path | None, typer.Option(exists=True, file_okay=False, help="Noise-free images of the same names.")
+]
+NoiseOption = Annotated[
+    float | None, typer.Option(min=0.0, help="The images are clean: add noise, as a share of their range.")
+]
+LabelsOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO file, for segmentation.")
+]
+TaskOption = Annotated[
+    TaskName | None, typer.Option(help="Only where no network is named; else it is the network's.")
+]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")]
+ReportOption = Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")]
+MostOption = Annotated[int | None, typer.Option(min=1, help="Read only the first files (of each site).")]
+CropOption = Annotated[int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")]
+SeedOption = Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `benchmark`."""
+    app.command(
+        epilog="Example: synoptic benchmark trust --network unet-denoise-shot --images scans/ --report t.html"
+    )(trust)
+    app.command(
+        epilog="Example: synoptic benchmark gate --candidate tuned/ --incumbent unet-denoise-shot"
+        " --images scans/ --json gate.json"
+    )(gate)
+    app.command(epilog="Example: synoptic benchmark compare unet-denoise-shot package.zip --images scans/")(
+        compare
+    )
+    app.command(epilog="Example: synoptic benchmark report compare.json gate.json --out report.html")(report)
+    app.command(epilog="Example: synoptic benchmark training-statistics unet-denoise-shot --write")(
+        training_statistics
+    )
+
+
+def trust(
+    network: Annotated[str, typer.Option(help=f"What to check: {_METHOD}.")],
+    images: ImagesOption,
+    truth: TruthOption = None,
+    task: TaskOption = None,
+    library: LibraryOption = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Write the half width of the 95 % interval of each image."),
+    ] = None,
+    at_most: MostOption = None,
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+    report_file: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures.")] = None,
+) -> None:
+    """Check whether a method can be trusted on images of one instrument; each check has a stated limit.
+
+    Exit code 0 whatever the checks say (the JSON's `holds` tells), 1 if network or images are refused.
+    """
+    from benchmark.trust.command import TrustRun, run_trust
+
+    chosen = None if task is None else task.task
+    run_trust(TrustRun(network, images, library, truth, chosen, maps, at_most, seed), json_file, report_file)
+
+
+def gate(
+    candidate: Annotated[str, typer.Option(help=f"What asks for release: {_METHOD}.")],
+    images: ImagesOption,
+    incumbent: Annotated[str | None, typer.Option(help="What is in service, named in the same way.")] = None,
+    truth: TruthOption = None,
+    noise_sigma: NoiseOption = None,
+    labels: LabelsOption = None,
+    task: TaskOption = None,
+    look: Annotated[
+        int, typer.Option(min=1, help="Which look at these images this is; later ones ask more.")
+    ] = 1,
+    site_margin: Annotated[
+        float | None, typer.Option(min=0.0, help="What a site may lose; default 0.1 dB, or 0.01.")
+    ] = None,
+    library: LibraryOption = None,
+    crop_px: CropOption = 384,
+    at_most: MostOption = None,
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+) -> None:
+    """Judge a candidate against what is in service and the best tuned classical algorithm.
+
+    Exit code 0 whatever the verdict (the JSON's `passed` tells), 1 if a method or the images are refused.
+    """
+    from benchmark.gate_run import GateRun, run_gate
+    from benchmark.micrographs import Degrading
+    from benchmark.sites import Asked
+
+    asked = Asked(images, Degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
+    chosen = None if task is None else task.task
+    run_gate(GateRun(candidate, incumbent, asked, library, chosen, look, site_margin), json_file)
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=f"A method: {_METHOD}.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    images: ImagesOption,
+    truth: TruthOption = None,
+    noise_sigma: NoiseOption = None,
+    labels: LabelsOption = None,
+    task: TaskOption = None,
+    library: LibraryOption = None,
+    crop_px: CropOption = 384,
+    at_most: MostOption = None,
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+    report_file: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures.")] = None,
+) -> None:
+    """Compare two methods by a paired bootstrap over fields of view, at every site and pooled.
+
+    Exit code 1 if a method or the images are refused.
+    """
+    from benchmark.comparing import CompareRun, run_compare
+    from benchmark.micrographs import Degrading
+    from benchmark.sites import Asked
+
+    asked = Asked(images, Degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
+    run_compare(CompareRun(a, b, asked, library, None if task is None else task.task), json_file, report_file)
+
+
+def report(
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="JSON of run, compare, gate, select, trust."),
+    ],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+    images: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Draw pictures from these images.")
+    ] = None,
+    library: LibraryOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Write one page with tables, plots and pictures from the JSON that other commands wrote.
+
+    Exit code 1 if a file is none of theirs.
+    """
+    from benchmark.report_page import ReportRun, run_report
+
+    run_report(ReportRun(tuple(files), images, library), out, json_file)
+    typer.echo(f"{len(files)} results written to {out}")
+
+
+def training_statistics(
+    networks: Annotated[list[str], typer.Argument(metavar="ID...", help="Networks with a recipe.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(envvar="SYNOPTIC_SHARED_DATA", help="Folder of micrographs, where a recipe names some."),
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="Keep them beside the card.")] = False,
+    library: LibraryOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Measure what a network learned from, so that `trust` can tell images unlike it.
+
+    Exit code 1 if a network, its recipe or its micrographs are missing.
+    """
+    import json
+
+    from benchmark.trust.learned_from import statistics_of, write_statistics
+    from model_library.zoo.recipe import read_recipe, recipe_path
+    from model_library.zoo.registry import Library
+
+    shelf, found = Library(library), []
+    for network in networks:
+        statistics = statistics_of(shelf.card(network), read_recipe(recipe_path(network)), data)
+        if write:
+            write_statistics(shelf.path(network), statistics)
+        found.append(statistics.model_dump(mode="json"))
+        typer.echo(f"{network}: {statistics.source}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

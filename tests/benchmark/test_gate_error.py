@@ -1,0 +1,79 @@
+"""The benchmarks of the gate and of drift: the bars hold on few seeds, and a broken test would show."""
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from benchmark import drift_error, gate_error
+from benchmark.drift import DriftPolicy, Feature
+from benchmark.drift_error import drawn_sources, measure
+from benchmark.gate_error import drawn, retrained, sharpened
+
+
+def test_equal_networks_are_seldom_promoted_and_better_ones_mostly():
+    more = {"seeds": 40, "per_site": 8, "interaction_db": 0.25}
+    assert drawn({"here": 0.0}, looks=3, **more) <= 2
+    assert drawn({"here": 0.6}, looks=1, **more) >= 36
+
+
+def test_better_on_average_but_worse_at_one_site_is_never_promoted():
+    gains = {"a": 0.8, "b": 0.8, "c": 0.8, "d": -0.3}
+    assert drawn(gains, seeds=30, looks=3, per_site=4, interaction_db=0.25) == 0
+    assert drawn(gains | {"d": 0.8}, seeds=30, looks=1, per_site=4, interaction_db=0.25) >= 27
+
+
+def test_trainings_of_equal_means_are_seldom_promoted_over_each_other():
+    rng = np.random.default_rng(0)
+    scores = 29 + 3 * rng.standard_normal(40) + 0.2 * rng.standard_normal((6, 40))
+    scores += scores.mean() - scores.mean(axis=1, keepdims=True)
+    assert retrained(scores, seeds=40, looks=5) <= 2
+    better = scores + np.linspace(0, 4, 6)[:, None]
+    assert retrained(better, seeds=20, looks=5) >= 10
+
+
+def test_a_network_that_sharpens_noise_is_never_promoted():
+    assert sharpened(gate_error._sharpens, seeds=4, trusting=False) == 0
+    assert sharpened(gate_error._sharpens, seeds=4, trusting=True) == 0
+
+
+def test_the_command_writes_a_row_for_every_candidate_and_fails_where_a_bar_is_missed(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(gate_error.main)
+    words = ["--seeds", "3", "--looks", "2", "--json", str(tmp_path / "g.json")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    rows = json.loads((tmp_path / "g.json").read_text())["rows"]
+    assert len(rows) == 8
+    assert all(row["holds"] for row in rows)
+    monkeypatch.setattr(gate_error, "sharpened", lambda restore, seeds, trusting: seeds)
+    assert CliRunner().invoke(app, words).exit_code == 1
+
+
+@pytest.mark.parametrize("feature", list(Feature))
+def test_drift_rows_hold_what_the_record_says(feature):
+    policy = DriftPolicy()
+    source = next(each for each in drawn_sources(policy) if each.feature is feature)
+    row = measure(source, 30, 0, policy)
+    assert row.false_alarms_per_10000 <= 1.7
+    assert row.missed == 0
+    assert row.within_3 >= (0.9 if feature is Feature.NOISE else 0.25)
+
+
+def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
+    still = DriftPolicy(learned_after=10**6)
+    source = next(each for each in drawn_sources(still) if each.feature is Feature.SCORE)
+    learning = measure(source, 150, 3, DriftPolicy())
+    assert measure(source, 150, 3, still).false_alarms_per_10000 > learning.false_alarms_per_10000
+
+
+def test_simulated_images_give_sources_of_every_feature():
+    from model_library.specimens import SpecimenKind
+
+    sources = drift_error.simulated_sources(SpecimenKind.CELLS, 28, 5, DriftPolicy())
+    assert [source.feature for source in sources] == [Feature.NOISE, Feature.BRIGHTNESS, Feature.SCORE]
+    rng = np.random.default_rng(0)
+    noise, dark, _ = (source.changed(rng, 200).mean() / source.calm(rng, 200).mean() for source in sources)
+    assert noise == pytest.approx(10 ** (1 / 20), rel=0.04)
+    assert dark == pytest.approx(0.5, rel=0.15)
