@@ -90,7 +90,8 @@ def judge(case: RealCase, terms: Terms, fingerprint: str) -> Judged:
         Files are missing, or of a format that needs an extra.
     """
     start = time.perf_counter()
-    tuning, scored = (build_cases(case, terms.data, part, terms.seed) for part in Part)
+    tuning = build_cases(case.for_parameters, terms.data, Part.TUNING, terms.seed)
+    scored = build_cases(case, terms.data, Part.SCORED, terms.seed)
     contest = _admitted(case, terms, tuning)
     contest.rivals = [
         tune(family, tuning, scale=case.task.scale, metric=case.metrics[0]) for family in families(case)
