@@ -134,6 +134,12 @@ def run(
         Path | None,
         typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
     ] = None,
+    make: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Suite: recipe of a network that does not ship, made in --work first (repeatable)."
+        ),
+    ] = None,
     tune: Annotated[
         int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
     ] = 0,
@@ -168,6 +174,7 @@ def run(
             tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
             self_ensemble=self_ensemble,
             seed=seed,
+            make=tuple(make or ()),
         )
         run_real(asked, json_file, report)
         return

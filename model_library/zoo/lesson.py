@@ -12,10 +12,12 @@ import numpy as np
 from model_library.cards.card import TrainingData
 from model_library.errors import RecipeError
 from model_library.images.frame import Grey
-from model_library.specimens import Specimen
+from model_library.networks.config import MaskRCNNConfig
+from model_library.specimens import Instances, Specimen
 from model_library.training.borders import border_weights, components
+from model_library.training.instances import DegradedInstances
 from model_library.training.material import Demand, MaterialImage, refuse_shared, refuse_unfit
-from model_library.training.objectives import PairObjective
+from model_library.training.objectives import InstanceObjective, Objective, PairObjective
 from model_library.training.pairs import DegradedPairs, LabelledPairs
 from model_library.zoo.labelled import (
     LabelledMicrograph,
@@ -24,6 +26,7 @@ from model_library.zoo.labelled import (
     squares,
     training_data,
 )
+from model_library.zoo.objects import object_pool
 from model_library.zoo.pools import micrographs, simulated, simulated_data, to_unit
 from model_library.zoo.recipe import PretrainRecipe, StackSource
 from model_library.zoo.stacks import labelled_stack, slice_pairs, stack_data
@@ -68,7 +71,7 @@ class Lesson:
         Of the recipe, but for how it trains, and of every pixel and label.
     """
 
-    objective: PairObjective
+    objective: Objective
     seen: tuple[TrainingData, ...]
     sha256: str
 
@@ -76,7 +79,7 @@ class Lesson:
 @dataclass(frozen=True, slots=True)
 class _Pool:
     images: list[Grey]
-    targets: list[Grey]
+    targets: Sequence[Grey | Instances]
     seen: tuple[TrainingData, ...]
 
     def pairs(self, recipe: PretrainRecipe) -> DegradedPairs | LabelledPairs:
@@ -103,6 +106,8 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
     """
     if recipe.stack is not None:
         return _lesson_of_stack(recipe, recipe.stack, data)
+    if isinstance(recipe.network, MaskRCNNConfig):
+        return _lesson_of_objects(recipe, data)
     if recipe.fit.early_stopping is None:
         pool = _pool(recipe, data, Part.WHOLE)
         return Lesson(PairObjective(pool.pairs(recipe)), pool.seen, _digest(recipe, pool))
@@ -128,6 +133,13 @@ def _lesson_of_stack(recipe: PretrainRecipe, source: StackSource, data: Path | N
     digest = _digest(recipe, _Pool([learnt.stack], [stack.membrane.astype(np.float32)], ()))
     objective = PairObjective(learnt, held_out=judged if judges else None)
     return Lesson(objective, (stack_data(source, stack),), digest)
+
+
+def _lesson_of_objects(recipe: PretrainRecipe, data: Path | None) -> Lesson:
+    pool = object_pool(recipe, data)
+    objective = InstanceObjective(DegradedInstances(pool.squares, recipe.variations))
+    images, objects = ([square[part] for square in pool.squares] for part in (0, 1))
+    return Lesson(objective, pool.seen, _digest(recipe, _Pool(images, objects, ())))
 
 
 def _pool(recipe: PretrainRecipe, data: Path | None, part: Part) -> _Pool:

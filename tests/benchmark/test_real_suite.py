@@ -206,7 +206,7 @@ def test_a_detector_is_asked_for_objects_alone_and_ranks_them(
     labels = np.zeros((64, 64), np.int32)
     labels[:9], labels[20:29], labels[40:] = 1, 2, 3
     found = Instances(labels, np.array([1, 2, 1], np.uint8), np.array([0.9, 0.8, 0.7], np.float32))
-    monkeypatch.setattr(networks, "instances", lambda pixels, network: found)
+    monkeypatch.setattr(networks, "instances", lambda pixels, network, least_score: found)
     method = contestant(library.load("small"), case, (), superalloy)
     numbers = method(np.zeros((64, 64), np.float32))
     assert [numbers[y, 0] for y in (0, 25, 50, 15)] == [1, 0, 2, 0]
