@@ -53,7 +53,8 @@ def merged(regions: NDArray[Any], heights: Grey, level: float) -> NDArray[np.int
     borders = _Borders(regions, heights)
     while (pair := borders.lowest(level)) is not None:
         borders.merge(*pair)
-    return borders.owners()[regions]
+    cells: NDArray[np.intp] = borders.owners()[regions]
+    return cells
 
 
 class _Borders:
