@@ -65,6 +65,7 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
         library=library,
         networks=asked.networks,
         tune=asked.tune,
+        own_frames=TuneConfig(seed=asked.seed),
         work=asked.work,
         self_ensemble=asked.self_ensemble,
         seed=asked.seed,
