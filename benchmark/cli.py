@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.options import LibraryOption
+from benchmark.real.cards_cli import card_real
 from benchmark.speedup.cli import speedup
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+
+app.command("card-real", epilog="Example: synoptic benchmark card-real real.json")(card_real)
 
 
 class TaskName(StrEnum):
@@ -69,6 +72,7 @@ def card(
     from benchmark.card_scores import measure
     from benchmark.errors import BenchmarkError
     from benchmark.folder_run import echo_rows
+    from benchmark.real.cards import from_suite
     from model_library.zoo.registry import Library
     from model_library.zoo.store import save_scores
 
@@ -78,7 +82,8 @@ def card(
         why = "; ".join(found.failures.values()) or "no finite score"
         raise BenchmarkError(f"expected a score of {network_id} on every specimen, found {why}")
     if write:
-        save_scores(shelf.path(network_id), scores)
+        kept = tuple(score for score in shelf.card(network_id).scores if from_suite(score))
+        save_scores(shelf.path(network_id), (*scores, *kept))
     if as_json:
         typer.echo(
             json.dumps(
