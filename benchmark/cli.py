@@ -12,6 +12,7 @@ from benchmark import own_frames_cli, selection_cli
 from benchmark.metric_speed import cli as metric_speed
 from benchmark.options import LibraryOption, TaskName
 from benchmark.planted.cli import planted
+from benchmark.real.cards_cli import card_real
 from benchmark.speedup.cli import speedup
 from benchmark.trust.cli import register as register_trust
 
@@ -27,6 +28,7 @@ app.add_typer(selection_cli.app)
 app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
 app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
 register_trust(app)
+app.command("card-real", epilog="Example: synoptic benchmark card-real real.json")(card_real)
 
 
 class SuiteName(StrEnum):
@@ -53,6 +55,7 @@ def card(
     from benchmark.card_scores import measure
     from benchmark.errors import BenchmarkError
     from benchmark.folder_run import echo_rows
+    from benchmark.real.cards import from_suite
     from model_library.zoo.registry import Library
     from model_library.zoo.store import save_scores
 
@@ -62,7 +65,8 @@ def card(
         why = "; ".join(found.failures.values()) or "no finite score"
         raise BenchmarkError(f"expected a score of {network_id} on every specimen, found {why}")
     if write:
-        save_scores(shelf.path(network_id), scores)
+        kept = tuple(score for score in shelf.card(network_id).scores if from_suite(score))
+        save_scores(shelf.path(network_id), (*scores, *kept))
     if as_json:
         typer.echo(
             json.dumps(
@@ -118,6 +122,12 @@ def run(
         Path | None,
         typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
     ] = None,
+    make: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Suite: recipe of a network that does not ship, made in --work first (repeatable)."
+        ),
+    ] = None,
     tune: Annotated[
         int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
     ] = 0,
@@ -152,6 +162,7 @@ def run(
             tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
             self_ensemble=self_ensemble,
             seed=seed,
+            make=tuple(make or ()),
         )
         run_real(asked, json_file, report)
         return

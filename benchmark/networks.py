@@ -7,7 +7,7 @@ from benchmark.method import Method
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
 from model_library.inference.engine import NetworkMethod, forward_tiled, segment
-from model_library.inference.instances import instances
+from model_library.inference.instances import LEAST_SCORE, instances
 from model_library.inference.weights import LoadedNetwork
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
@@ -68,10 +68,13 @@ class ClassProbability:
 
 
 class Detecting:
-    """Mask R-CNN as a `Method` whose result is numbers of objects of one class, the most certain number 1."""
+    """Mask R-CNN as a `Method` whose result is numbers of objects of one class, the most certain number 1.
 
-    def __init__(self, network: LoadedNetwork, index: int) -> None:
-        self._network, self._index = network, index
+    Objects of a lower score than `least_score` are left out.
+    """
+
+    def __init__(self, network: LoadedNetwork, index: int, *, least_score: float = LEAST_SCORE) -> None:
+        self._network, self._index, self._least_score = network, index, least_score
 
     @property
     def ref(self) -> NetworkRef:
@@ -85,7 +88,7 @@ class Detecting:
 
     def __call__(self, pixels: Grey) -> Grey:
         """Give each pixel [Y, X] the number of its object, as float32; 0 for none."""
-        found = instances(pixels, self._network)
+        found = instances(pixels, self._network, least_score=self._least_score)
         wanted = found.classes == self._index
         numbers = np.zeros(len(wanted) + 1, dtype=np.float32)
         numbers[1:][wanted] = 1 + np.arange(int(wanted.sum()))

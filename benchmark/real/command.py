@@ -10,6 +10,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.real.build import named
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
+from benchmark.real.made import Making, with_made
 from benchmark.real.page import suite_page
 from benchmark.real.rows import RealRow
 from benchmark.real.sources import data_folder
@@ -28,6 +29,8 @@ class SuiteRun:
     ----------
     networks, cases
         To which the run is restricted; empty for all.
+    make
+        Recipes of networks that do not ship, to be made first.
     work
         Folder of finished cases.
     tune
@@ -42,6 +45,7 @@ class SuiteRun:
     tune: TuneConfig | None
     self_ensemble: bool
     seed: int
+    make: tuple[str, ...] = ()
 
 
 def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> None:
@@ -52,21 +56,22 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
     BenchmarkError
         The folder of micrographs, a case or a network is unknown, or no case could be run.
     """
-    cases = named(CASES, asked.cases)
-    library = Library(asked.library)
+    cases, data = named(CASES, asked.cases), data_folder(asked.data)
+    library = _library(asked, data)
     for network_id in asked.networks:
         library.path(network_id)
     terms = Terms(
-        data=data_folder(asked.data),
+        data=data,
         library=library,
         networks=asked.networks,
         tune=asked.tune,
+        own_frames=TuneConfig(seed=asked.seed),
         work=asked.work,
         self_ensemble=asked.self_ensemble,
         seed=asked.seed,
     )
     finished = Finished(asked.work)
-    found = run_suite(cases, terms, finished, lambda words: typer.echo(words, err=True))
+    found = run_suite(cases, terms, finished, _tell)
     if not found.rows:
         raise BenchmarkError(
             f"expected a case that can be run, found none: {'; '.join(found.skipped.values())}"
@@ -77,6 +82,22 @@ def run_real(asked: SuiteRun, json_file: Path | None, report: Path | None) -> No
     if report is not None:
         write_page(report, suite_page(cases, found, finished))
     _echo(found)
+
+
+def _library(asked: SuiteRun, data: Path) -> Library:
+    library = Library(asked.library)
+    if not asked.make:
+        return library
+    if asked.work is None:
+        raise BenchmarkError(
+            "expected a folder in which networks are made (--work), found none; name one: training takes"
+            " minutes, and goes on there if it is interrupted"
+        )
+    return with_made(library, Making(asked.make, data, asked.work), _tell)
+
+
+def _tell(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 def _echo(found: SuiteResult) -> None:

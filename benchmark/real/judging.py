@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmark.assessment import best_of, row_of
@@ -13,10 +13,10 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import classical_rivals, contestant, entrants
-from benchmark.real.rows import CaseResult, RealRow, difference_of
+from benchmark.real.rows import CaseResult, RealRow, TunedKind, difference_of
 from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
-from benchmark.real.table import Labelled, RealCase
+from benchmark.real.table import Labelled, RealCase, SecondFrame
 from benchmark.real.tuned import TuneConfig, can_be_tuned, tuned_network
 from benchmark.scores import Scores, method_key
 from model_library.cards.card import NetworkCard
@@ -39,6 +39,10 @@ class Terms:
         Ids to which they are restricted; empty for all.
     tune
         How networks are fine-tuned besides; None not at all.
+    own_frames
+        How, where frames are repeated and `tune` is None: one frame teaches what the other shows
+        (Noise2Noise), so that no truth is needed; None not at all. What learned so is averaged over eight
+        views, since a short training does not learn all of them alike.
     work
         Folder in which an interrupted fine-tuning goes on; None to begin anew.
     self_ensemble
@@ -49,9 +53,14 @@ class Terms:
     library: Library
     networks: tuple[str, ...] = ()
     tune: TuneConfig | None = None
+    own_frames: TuneConfig | None = None
     work: Path | None = None
     self_ensemble: bool = False
     seed: int = 0
+
+    def tuning_of(self, case: RealCase) -> TuneConfig | None:
+        """How networks are fine-tuned for a case."""
+        return self.tune or (self.own_frames if isinstance(case.how, SecondFrame) else None)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,8 @@ def judge(case: RealCase, terms: Terms, fingerprint: str) -> Judged:
         Files are missing, or of a format that needs an extra.
     """
     start = time.perf_counter()
-    tuning, scored = (build_cases(case, terms.data, part, terms.seed) for part in Part)
+    tuning = build_cases(case.for_parameters, terms.data, Part.TUNING, terms.seed)
+    scored = build_cases(case, terms.data, Part.SCORED, terms.seed)
     contest = _admitted(case, terms, tuning)
     contest.rivals = classical_rivals(case, tuning, terms.seed)
     everybody: list[Method] = [*contest.networks, *contest.tuned, *contest.rivals]
@@ -127,8 +137,9 @@ def _admitted(case: RealCase, terms: Terms, tuning: Sequence[Case]) -> _Field:
             continue
         contest.saw[key] = saw
         contest.networks.append(_entrant(terms.library.load(card.id), case, tuning, terms))
-    if terms.tune is not None and contest.networks:
-        _add_tuned(contest, case, terms, tuning, tuple(sorted(digests.tuning)))
+    how = terms.tuning_of(case)
+    if how is not None and contest.networks:
+        _add_tuned(contest, case, replace(terms, tune=how), tuning, tuple(sorted(digests.tuning)))
     return contest
 
 
@@ -141,7 +152,8 @@ def _add_tuned(
     for method in _best_first(able, tuning, case.metrics[0])[: terms.tune.networks]:
         network = terms.library.load(method.ref.id)
         better = tuned_network(network, case, terms.data, terms.tune, digests, terms.work)
-        entrant = _entrant(better, case, tuning, terms)
+        ensemble = terms.self_ensemble or isinstance(case.how, SecondFrame)
+        entrant = _entrant(better, case, tuning, replace(terms, self_ensemble=ensemble))
         contest.saw[method_key(entrant.ref)] = Seen.TUNING
         contest.tuned.append(entrant)
 
@@ -178,11 +190,12 @@ def _refused(case: RealCase, key: str, saw: Seen, why: str) -> RealRow:
 
 def _rows(case: RealCase, contest: _Field, scores: Scores, best: str, seed: int) -> list[RealRow]:
     tuned = {method_key(method.ref) for method in contest.tuned}
+    own: TunedKind = "tuned on own frames" if isinstance(case.how, SecondFrame) else "tuned network"
     rows = []
     for key in scores.values:
         row = row_of(scores, key, best, seed)
         difference, interval = difference_of(row)
-        kind = "classical" if row.ref.kind == "classical" else "tuned network" if key in tuned else "network"
+        kind = "classical" if row.ref.kind == "classical" else own if key in tuned else "network"
         rows.append(
             RealRow(
                 task=task_name(case),

@@ -16,6 +16,9 @@ POOLED = "all"
 """Name of the case that pools all cases of a kind."""
 
 
+TunedKind = Literal["tuned network", "tuned on own frames"]
+
+
 class RealRow(Message):
     """One method on one case by one metric.
 
@@ -24,7 +27,8 @@ class RealRow(Message):
     source
         Of the images.
     kind
-        A network as it ships, one tuned on the case's tuning images, or a classical algorithm that was.
+        A network as it ships, one tuned on the case's tuning images (of repeated frames, without any truth),
+        or a classical algorithm that was.
     value, ci95
         Mean over fields of view and its interval; None where there is no score, or one field.
     best_classical
@@ -41,7 +45,7 @@ class RealRow(Message):
     case: str
     source: str
     method: str
-    kind: Literal["network", "tuned network", "classical"]
+    kind: Literal["network", "classical"] | TunedKind
     metric: Metric
     value: float | None
     ci95: tuple[float, float] | None

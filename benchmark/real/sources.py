@@ -33,6 +33,9 @@ class Source(Message):
         scored, and every window counts as a field of its own. Training may see nothing of it.
     tuning_pages, scored_pages
         Of a stack, which pages serve what; each is a field of view. Empty where a file is one image.
+    parameter_pages
+        Pages that no training sees and that are not scored: on them parameters are tuned, those of
+        classical algorithms and of what follows a network. Empty where the tuning pages serve that.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Source(Message):
     divided: bool = False
     tuning_pages: tuple[int, ...] = ()
     scored_pages: tuple[int, ...] = ()
+    parameter_pages: tuple[int, ...] = ()
 
     def files(self, data: Path, part: Part) -> tuple[Path, ...]:
         """Files of a part, sorted by name.
@@ -139,6 +143,7 @@ FIB25_STACK = Source(
     scored=("raw_z000-119.tif",),
     tuning_pages=tuple(range(0, 80, 4)),
     scored_pages=tuple(range(90, 118, 4)),
+    parameter_pages=(80, 82, 84, 86),
 )
 TRENCH = Source(
     id="trench",

@@ -13,7 +13,7 @@ from model_library.images.frame import Grey
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.base import Message
 
-FIGURES_VERSION = 1
+FIGURES_VERSION = 2
 """To be raised with every change that moves a figure: results of another version are computed again."""
 
 Tell = Callable[[str], None]
@@ -60,14 +60,14 @@ def run_suite(cases: Sequence[RealCase], terms: Terms, finished: Finished, tell:
 
 def fingerprint(case: RealCase, terms: Terms) -> str:
     """Digest of everything that a case's figures depend on: table, files, networks, terms."""
-    digests = case_digests(case, terms.data)
+    digests, how = case_digests(case, terms.data), terms.tuning_of(case)
     parts = [
         str(FIGURES_VERSION),
         case.model_dump_json(),
         *sorted(digests.tuning),
         *sorted(digests.scored),
         *(f"{card.id}@{card.version} {card.weights_sha256}" for card in allowed(case, terms)),
-        terms.tune.model_dump_json() if terms.tune is not None else "",
+        how.model_dump_json() if how is not None else "",
         str(terms.seed),
         *(["self-ensemble"] if terms.self_ensemble else []),
     ]

@@ -116,6 +116,12 @@ class RealCase(Message):
     tuning_images: int = Field(default=4, ge=1)
 
     @property
+    def for_parameters(self) -> "RealCase":
+        """The case whose tuning pages are those that parameters are tuned on, where a stack has such."""
+        pages = self.source.parameter_pages or self.source.tuning_pages
+        return self.model_copy(update={"source": self.source.model_copy(update={"tuning_pages": pages})})
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """Figures of merit; the first one decides."""
         match self.how:

@@ -152,7 +152,7 @@ def _after_the_network(case: RealCase, data: Path, seed: int) -> tuple[Case, ...
     """Cases on which what makes cells or objects of a probability is tuned."""
     if not isinstance(case.how, Labelled) or case.how.form is Form.MASK:
         return ()
-    return build_cases(case, data, Part.TUNING, seed)
+    return build_cases(case.for_parameters, data, Part.TUNING, seed)
 
 
 def _pairs(

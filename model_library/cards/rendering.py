@@ -2,6 +2,8 @@
 
 from model_library.cards.card import CardScore, NetworkCard, TrainingData
 
+_NOTHING_REAL = "none on real micrographs: its scores are those of simulated specimens"
+
 
 def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
     """Render a card as lines, each with a label."""
@@ -21,6 +23,7 @@ def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
         ("made by", f"{card.recipe or 'unknown'}, seed {card.seed}"),
         *(("trained on", _data(item)) for item in card.training_data),
         *(("score", _score(item)) for item in card.scores),
+        *((("score", _NOTHING_REAL),) if card.scores and not _is_real(card) else ()),
         *(("limit", limit) for limit in card.limits),
         ("licence", card.licence),
     ]
@@ -36,6 +39,10 @@ def as_text(card: NetworkCard) -> str:
     """Render a card as plain text."""
     lines = (f"{label:<14}{text}" for label, text in card_lines(card))
     return "\n".join((f"{card.id} {card.version}", *lines))
+
+
+def _is_real(card: NetworkCard) -> bool:
+    return any("real micrographs" in score.suite for score in card.scores)
 
 
 def _data(item: TrainingData) -> str:

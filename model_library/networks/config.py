@@ -131,9 +131,11 @@ class MaskRCNNConfig(_Architecture):
 
     It finds instances at the sampling of the image, which is never resized. `classes` counts the
     background; `width` are the channels of pyramid and heads (256 as published, then the heads are
-    torchvision's); `anchors_px` are the sides of the boxes that the five levels propose, finest
-    first; `proposals` is how many boxes of an image are looked at, `detections` how many can be
-    found. Without group normalisation a ResNet is hard to train from nothing.
+    torchvision's); `anchors_px` are the sides of the boxes that the levels propose, finest first:
+    one per stage of the ResNet (4 as published, 3 leave the last one out, which holds three
+    quarters of ResNet-18) and one of half the coarsest sampling. `proposals` is how many boxes of
+    an image are looked at, `sampled` how many of them are learned from (None: all), `detections`
+    how many can be found. Without group normalisation a ResNet is hard to train from nothing.
     """
 
     kind: Literal["mask_rcnn"] = "mask_rcnn"
@@ -141,9 +143,15 @@ class MaskRCNNConfig(_Architecture):
     backbone: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
     normalisation: Literal["none", "group"] = "group"
     width: int = Field(default=256, ge=1)
-    anchors_px: tuple[int, int, int, int, int] = (16, 32, 64, 128, 256)
+    anchors_px: tuple[int, ...] = Field(default=(16, 32, 64, 128, 256), min_length=4, max_length=5)
     proposals: int = Field(default=512, ge=1)
+    sampled: int | None = Field(default=None, ge=1)
     detections: int = Field(default=256, ge=1)
+
+    @property
+    def stages(self) -> int:
+        """Stages of the ResNet that the feature pyramid stands on: 3 or 4."""
+        return len(self.anchors_px) - 1
 
 
 NetworkConfig = Annotated[

@@ -1,10 +1,10 @@
 """Mask R-CNN (He et al. 2017, arXiv:1703.06870): torchvision's, without weights of others."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from model_library.networks.torchvision_door import torchvision
 
 _SIDES_DIVISIBLE_BY = 32
 _ASPECTS = (0.5, 1.0, 2.0)
+
+_Output = Union[Tensor, Mapping[str, "_Output"], Sequence["_Output"]]  # noqa: UP007
 
 Target = dict[str, Tensor]
 """What is in an image: `boxes` [K, 4] x1 y1 x2 y2, `labels` int64 [K] from 1, `masks` uint8 [K, Y, X]."""
@@ -69,7 +71,7 @@ class MaskRCNN(nn.Module):
             ),
             rpn_post_nms_top_n_train=config.proposals,
             rpn_post_nms_top_n_test=config.proposals,
-            box_batch_size_per_image=config.proposals,
+            box_batch_size_per_image=config.sampled or config.proposals,
             box_detections_per_img=config.detections,
             box_head=detection.faster_rcnn.TwoMLPHead(width * 7**2, 4 * width),
             box_predictor=detection.faster_rcnn.FastRCNNPredictor(4 * width, config.classes),
@@ -77,6 +79,9 @@ class MaskRCNN(nn.Module):
             mask_predictor=heads.MaskRCNNPredictor(width, width, config.classes),
         )
         self.network.transform = _AsTheyAre()
+        found = self.network
+        for part in (found.backbone, found.rpn.head, found.roi_heads.box_predictor):
+            part.register_forward_hook(_in_full_precision)
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> list[dict[str, Tensor]]:
         """Find instances; only in inference mode.
@@ -165,6 +170,21 @@ class _AsTheyAre(nn.Module):
         return found
 
 
+def _in_full_precision(part: nn.Module, inputs: object, output: _Output) -> _Output:
+    """Widen what a part gives under autocast: a hook of modules.
+
+    Boxes take the precision of the features, and bfloat16 tells pixels beyond 256 apart only by twos:
+    slim boxes would vanish, and their logarithms with them.
+    """
+    match output:
+        case Tensor():
+            return output.float()
+        case Mapping():
+            return OrderedDict((key, _in_full_precision(part, inputs, each)) for key, each in output.items())
+        case _:
+            return tuple(_in_full_precision(part, inputs, each) for each in output)
+
+
 def _backbone(config: MaskRCNNConfig) -> nn.Module:
     """Make the feature pyramid (Lin et al. 2017) of a ResNet for this many channels."""
 
@@ -181,8 +201,8 @@ def _backbone(config: MaskRCNNConfig) -> nn.Module:
     deepest = resnet.inplanes
     pyramid: nn.Module = torchvision.models.detection.backbone_utils.BackboneWithFPN(
         resnet,
-        OrderedDict((f"layer{stage + 1}", str(stage)) for stage in range(4)),
-        [deepest // 2 ** (3 - stage) for stage in range(4)],
+        OrderedDict((f"layer{stage + 1}", str(stage)) for stage in range(config.stages)),
+        [deepest // 2 ** (3 - stage) for stage in range(config.stages)],
         config.width,
     )
     return pyramid
@@ -197,12 +217,12 @@ def mask_rcnn_radius(config: MaskRCNNConfig) -> int:
     blocks = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
     kernels = 1 if config.backbone == "resnet50" else 2
     reach = 3 + 1 + 2 + 2  # 7x7 stem and 3x3 pooling, both halving
-    for stage, count in enumerate(blocks[config.backbone]):
+    for stage, count in enumerate(blocks[config.backbone][: config.stages]):
         step = 4 << max(stage - 1, 0)
         if stage:
             reach += step + step + ((kernels * count) - 1) * 2 * step
         else:
             reach += kernels * count * step
-    return (
-        reach + 32 + 2 * 64
-    )  # the pyramid's 3x3 kernel, that of the proposals, and a pixel's place in its cell
+    coarsest = 2 << config.stages
+    # The pyramid's 3x3 kernel, that of the proposals, and a pixel's place in its cell.
+    return reach + coarsest + 2 * 2 * coarsest

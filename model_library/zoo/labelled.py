@@ -137,14 +137,15 @@ def squares(
     classes = image.classes(border_px)
     some: list[tuple[Grey, Grey]] = []
     none: list[tuple[Grey, Grey]] = []
-    for top in _places(image.pixels.shape[0], side_px):
-        for left in _places(image.pixels.shape[1], side_px):
+    for top in places(image.pixels.shape[0], side_px):
+        for left in places(image.pixels.shape[1], side_px):
             window = (slice(top, top + side_px), slice(left, left + side_px))
             (some if classes[window].any() else none).append((image.pixels[window], classes[window]))
     return some, none
 
 
-def _places(length: int, side_px: int) -> list[int]:
+def places(length: int, side_px: int) -> list[int]:
+    """Where squares of a side begin that cover a length, evenly spread."""
     last = max(length - side_px, 0)
     count = -(-length // side_px)
     return [round(last * number / max(count - 1, 1)) for number in range(count)]

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model_library.cards.card import TrainingData
 from model_library.errors import RecipeError
 from model_library.images.frame import Grey
+from model_library.networks.config import MaskRCNNConfig
 from model_library.specimens import Specimen
 from model_library.training.borders import border_weights, components
+from model_library.training.instances import DegradedInstances
 from model_library.training.material import Demand, MaterialImage, refuse_shared, refuse_unfit
-from model_library.training.objectives import PairObjective
+from model_library.training.objectives import InstanceObjective, Objective, PairObjective
 from model_library.training.pairs import DegradedPairs, LabelledPairs
 from model_library.zoo.labelled import (
     LabelledMicrograph,
@@ -24,6 +27,7 @@ from model_library.zoo.labelled import (
     squares,
     training_data,
 )
+from model_library.zoo.objects import object_pool
 from model_library.zoo.pools import micrographs, simulated, simulated_data, to_unit
 from model_library.zoo.recipe import PretrainRecipe, StackSource
 from model_library.zoo.stacks import labelled_stack, slice_pairs, stack_data
@@ -68,7 +72,7 @@ class Lesson:
         Of the recipe, but for how it trains, and of every pixel and label.
     """
 
-    objective: PairObjective
+    objective: Objective
     seen: tuple[TrainingData, ...]
     sha256: str
 
@@ -78,6 +82,11 @@ class _Pool:
     images: list[Grey]
     targets: list[Grey]
     seen: tuple[TrainingData, ...]
+
+    @property
+    def arrays(self) -> list[Grey]:
+        """Every pixel and label."""
+        return [*self.images, *self.targets]
 
     def pairs(self, recipe: PretrainRecipe) -> DegradedPairs | LabelledPairs:
         if recipe.label is None:
@@ -103,9 +112,11 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
     """
     if recipe.stack is not None:
         return _lesson_of_stack(recipe, recipe.stack, data)
+    if isinstance(recipe.network, MaskRCNNConfig):
+        return _lesson_of_objects(recipe, data)
     if recipe.fit.early_stopping is None:
         pool = _pool(recipe, data, Part.WHOLE)
-        return Lesson(PairObjective(pool.pairs(recipe)), pool.seen, _digest(recipe, pool))
+        return Lesson(PairObjective(pool.pairs(recipe)), pool.seen, _digest(recipe, pool.arrays))
     learnt, judged = (_pool(recipe, data, part) for part in (Part.LEARNT, Part.JUDGED))
     if not judged.images:
         raise RecipeError(
@@ -114,7 +125,7 @@ def lesson_of(recipe: PretrainRecipe, data: Path | None) -> Lesson:
         )
     refuse_shared(*(_named(pool, part) for pool, part in ((learnt, "training"), (judged, "held-out"))))
     objective = PairObjective(learnt.pairs(recipe), held_out=judged.pairs(recipe))
-    return Lesson(objective, learnt.seen, _digest(recipe, learnt, judged))
+    return Lesson(objective, learnt.seen, _digest(recipe, [*learnt.arrays, *judged.arrays]))
 
 
 def _lesson_of_stack(recipe: PretrainRecipe, source: StackSource, data: Path | None) -> Lesson:
@@ -125,9 +136,15 @@ def _lesson_of_stack(recipe: PretrainRecipe, source: StackSource, data: Path | N
         slice_pairs(stack, part.of(slices, [1] * len(slices)), recipe.network.in_channels, recipe.variations)
         for part in ((Part.LEARNT, Part.JUDGED) if judges else (Part.WHOLE, Part.WHOLE))
     )
-    digest = _digest(recipe, _Pool([learnt.stack], [stack.membrane.astype(np.float32)], ()))
+    digest = _digest(recipe, [learnt.stack, stack.membrane.astype(np.float32)])
     objective = PairObjective(learnt, held_out=judged if judges else None)
     return Lesson(objective, (stack_data(source, stack),), digest)
+
+
+def _lesson_of_objects(recipe: PretrainRecipe, data: Path | None) -> Lesson:
+    pool = object_pool(recipe, data)
+    objective = InstanceObjective(DegradedInstances(pool.squares, recipe.variations))
+    return Lesson(objective, pool.seen, _digest(recipe, [each for square in pool.squares for each in square]))
 
 
 def _pool(recipe: PretrainRecipe, data: Path | None, part: Part) -> _Pool:
@@ -209,10 +226,9 @@ def _named(pool: _Pool, part: str) -> list[MaterialImage]:
     return [MaterialImage(f"{part} image {number}", pixels) for number, pixels in enumerate(pool.images)]
 
 
-def _digest(recipe: PretrainRecipe, *pools: _Pool) -> str:
+def _digest(recipe: PretrainRecipe, arrays: Sequence[NDArray[Any]]) -> str:
     digest = hashlib.sha256(recipe.model_dump_json(exclude={"fit"}).encode())
-    for pool in pools:
-        for pixels in (*pool.images, *pool.targets):
-            digest.update(f"{pixels.shape} {pixels.dtype}".encode())
-            digest.update(np.ascontiguousarray(pixels).tobytes())
+    for pixels in arrays:
+        digest.update(f"{pixels.shape} {pixels.dtype}".encode())
+        digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.hexdigest()

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, label
 
 from benchmark.baselines import ClassicalMethod, classical_methods, tune
+from benchmark.baselines.merging import MERGED_CELLS, merged
 from benchmark.baselines.objects import CELLS, OBJECTS
 from benchmark.cases import Case, Instances, Partition, Truth
 from benchmark.evaluate import evaluate
@@ -60,8 +63,9 @@ def test_objects_are_numbered_from_the_largest_down():
     assert len(areas) == 3
 
 
-def test_cells_grow_until_they_meet():
-    tuned = tune(CELLS, [foam(0), foam(1)])
+@pytest.mark.parametrize("family", [CELLS, MERGED_CELLS])
+def test_cells_reach_until_they_meet(family):
+    tuned = tune(family, [foam(0), foam(1)])
     assert tuned.parameters["bright"] == 0.0
     case = foam(9)
     found = tuned(case.input)
@@ -72,7 +76,33 @@ def test_cells_grow_until_they_meet():
 def test_a_flat_image_holds_nothing_or_one_cell():
     flat = np.full((40, 40), 7, np.float32)
     assert not ClassicalMethod(OBJECTS, OBJECTS.start)(flat).any()
-    assert np.unique(ClassicalMethod(CELLS, CELLS.start)(flat)).size == 1
+    for family in (CELLS, MERGED_CELLS):
+        assert np.unique(ClassicalMethod(family, family.start)(flat)).size == 1
+
+
+def test_a_gap_in_a_wall_does_not_let_cells_run_together():
+    wall = np.zeros((40, 61), np.float32)
+    wall[:, 30] = 1
+    wall[18:20, 30] = 0
+    level = {"bright": 1.0, "sigma_px": 0.0, "level": 0.5}
+    grown = ClassicalMethod(CELLS, {**level, "least_px": 0.0})(wall)
+    assert len(np.unique(grown)) == 1
+    halves = np.where(np.arange(61) < 30, 3, 4)[None].repeat(40, 0)
+    assert merged(halves, wall, 0.5)[0, 0] != merged(halves, wall, 0.5)[0, -1]
+
+
+@given(seed=st.integers(0, 2**16), low=st.floats(0, 1), high=st.floats(0, 1))
+def test_merging_only_ever_joins_regions_and_a_higher_level_joins_more(seed, low, high):
+    rng = np.random.default_rng(seed)
+    regions = rng.integers(0, 9, (12, 13))
+    heights = rng.random((12, 13)).astype(np.float32)
+    low, high = sorted((low, high))
+    few, many = merged(regions, heights, low), merged(regions, heights, high)
+    # Whoever is together at the finer stage is together at the coarser one.
+    for coarse, fine in ((few, regions), (many, few)):
+        assert all(len(np.unique(coarse[fine == number])) == 1 for number in np.unique(fine))
+    assert len(np.unique(merged(regions, heights, 1.0))) == 1
+    assert np.array_equal(merged(regions, heights, -1.0), regions)
 
 
 def test_deconvolution_sharpens_what_bicubic_leaves_blurred():

@@ -1,5 +1,7 @@
 """Networks tuned on a case's tuning images: better there, and their cards say what they saw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -11,13 +13,14 @@ from benchmark.real.build import build_cases
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.seen import Seen, case_digests
-from benchmark.real.sources import Part
-from benchmark.real.suite import run_suite
-from benchmark.real.table import Coarse, Form, Labelled
+from benchmark.real.sources import LOW_DOSE_TEM, Part
+from benchmark.real.suite import fingerprint, run_suite
+from benchmark.real.table import Coarse, Form, Labelled, Pairing, RealCase, SecondFrame
 from benchmark.real.tuned import PlantedPairs, TuneConfig, tuned_network
+from model_library.images.raster import encode_png
 from model_library.training.checkpoint import Checkpointing
 from model_library.wire.methods import NetworkRef
-from model_library.wire.tasks import Segment, SuperResolve
+from model_library.wire.tasks import Denoise, Segment, SuperResolve
 
 TUNE = TuneConfig(steps=100, batch=8, learning_rate=1e-2)
 
@@ -42,6 +45,39 @@ def test_tuning_on_planted_noise_pays_and_both_versions_are_reported(superalloy,
     assert (before.kind, after.kind) == ("network", "tuned network")
     assert (before.saw, after.saw) == (Seen.NOTHING, Seen.TUNING)
     assert after.value > before.value + 2
+
+
+@pytest.fixture
+def frames_case(tmp_path):
+    """Two noisy frames of one place: the left half teaches, the right half judges."""
+    rng = np.random.default_rng(0)
+    truth = 128 + 60 * np.tanh(2 * gaussian_filter(rng.standard_normal((128, 256)), 4) / 0.07)
+    for number in (1, 2):
+        path = tmp_path / LOW_DOSE_TEM.folder / f"train_frame{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encode_png((truth + rng.normal(0, 15, truth.shape)).clip(0, 255).astype(np.uint8)))
+    source = LOW_DOSE_TEM.model_copy(update=dict.fromkeys(("tuning", "scored"), ("train_frame[12].png",)))
+    return RealCase(
+        name="frames",
+        source=source,
+        task=Denoise(),
+        how=SecondFrame(pairing=Pairing.FILES),
+        crop_px=64,
+        tuning_px=64,
+        windows=2,
+    )
+
+
+def test_repeated_frames_teach_a_network_without_any_truth(frames_case, small_library, tmp_path, noise_case):
+    terms = Terms(tmp_path, small_library(), own_frames=TUNE)
+    found = run_suite([frames_case], terms, Finished(None), lambda _: None)
+    rows = {row.method: row for row in found.rows}
+    before, after = rows["small@1.0.0"], rows["small@1.0.0+tuned"]
+    assert (before.kind, after.kind) == ("network", "tuned on own frames")
+    assert after.saw is Seen.TUNING
+    assert after.value < 0.5 * before.value
+    assert terms.tuning_of(noise_case) is None
+    assert fingerprint(frames_case, terms) != fingerprint(frames_case, replace(terms, own_frames=None))
 
 
 def test_the_card_of_a_tuned_network_names_what_it_saw_and_where_it_began(

@@ -145,9 +145,37 @@ def test_the_facts_count_the_operations_of_the_pyramid():
     assert facts(SMALL).flops_per_pixel == round(counter.get_total_flops() / 256**2)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_no_pixel_beyond_the_receptive_radius_reaches_a_box(backbone: str):
-    config = MaskRCNNConfig(backbone=backbone, normalisation="none", width=32)
+def test_without_its_last_stage_a_resnet_18_is_a_quarter_of_itself():
+    short = SMALL.model_copy(update={"anchors_px": (16, 32, 64, 128)})
+    assert (SMALL.stages, short.stages) == (4, 3)
+    count = {config: facts(config).parameters for config in (SMALL, short)}
+    assert count[short] < 0.3 * count[SMALL]
+    assert len(network(short).eval()(torch.rand(1, 1, 50, 70))) == 1
+
+
+def test_slim_boxes_have_a_loss_in_bfloat16():
+    """In bfloat16 a box between pixels 250 and 251 has no width, and no logarithm of it."""
+    module = network(SMALL.model_copy(update={"anchors_px": (3, 4, 5, 6, 8)})).train()
+    slim = [torch.zeros(288, 288, dtype=torch.uint8) for _ in range(6)]
+    for number, mask in enumerate(slim):
+        mask[245 + 6 * number : 249 + 6 * number, 250:253] = 1
+    image, target = pictured(*slim)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = module.network.backbone(image[None])
+        assert {each.dtype for each in features.values()} == {torch.float32}
+        assert torch.isfinite(module.losses([image], [target]))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "anchors_px"),
+    [
+        ("resnet18", (16, 32, 64, 128, 256)),
+        ("resnet50", (16, 32, 64, 128, 256)),
+        ("resnet18", (16, 32, 64, 128)),
+    ],
+)
+def test_no_pixel_beyond_the_receptive_radius_reaches_a_box(backbone: str, anchors_px: tuple[int, ...]):
+    config = MaskRCNNConfig(backbone=backbone, normalisation="none", width=32, anchors_px=anchors_px)
     module, radius = network(config).eval(), receptive_radius(config)
     height = -(-(2 * radius + 64) // 64) * 64
     strip = torch.rand(1, 1, height, 64, requires_grad=True)

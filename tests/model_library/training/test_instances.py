@@ -1,5 +1,7 @@
 """Patches with their objects: cut, turned and boxed together; Mask R-CNN learns from them in the one loop."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,9 @@ from model_library.networks.config import MaskRCNNConfig
 from model_library.specimens import Instances
 from model_library.training.config import EarlyStopping, FitConfig
 from model_library.training.fit import fit
-from model_library.training.instances import AnnotatedInstances
-from model_library.training.objectives import InstanceObjective
+from model_library.training.instances import AnnotatedInstances, DegradedInstances
+from model_library.training.objectives import InstanceObjective, InstanceSource
+from model_library.training.variations import Variations
 from model_library.zoo.store import weights_bytes
 
 
@@ -26,14 +29,22 @@ def scene(seed: int, side: int = 64) -> tuple[np.ndarray, Instances]:
     return pixels.astype(np.float32), layers
 
 
+def degraded(read_sigma: float = 0.01, **changes: object) -> DegradedInstances:
+    _, layers = scene(0)
+    clean = (0.2 + 0.6 * layers.any(axis=0)).astype(np.float32)
+    variations = Variations(read_sigma=(read_sigma, read_sigma), contrast=(0.8, 1.0), inverted_share=0.0)
+    return DegradedInstances(**{"pool": [(clean, layers)], "variations": variations, **changes})
+
+
 def source(**changes: object) -> AnnotatedInstances:
     image, layers = scene(0)
     return AnnotatedInstances(**{"images": [image], "instances": [layers], **changes})
 
 
+@pytest.mark.parametrize("make", [source, degraded])
 @given(seed=st.integers(0, 2**16))
-def test_image_masks_and_boxes_move_together(seed: int):
-    images, targets = source(least_px=1).batch(4, 40, np.random.default_rng(seed))
+def test_image_masks_and_boxes_move_together(make: Callable[..., InstanceSource], seed: int):
+    images, targets = make(least_px=1).batch(4, 40, np.random.default_rng(seed))
     for image, target in zip(images, targets, strict=True):
         assert image.shape == (1, 40, 40)
         for mask, (x1, y1, x2, y2) in zip(target["masks"], target["boxes"].int().tolist(), strict=True):
@@ -42,6 +53,16 @@ def test_image_masks_and_boxes_move_together(seed: int):
         objects = target["masks"].amax(dim=0) > 0
         if 0 < objects.float().mean() < 1:
             assert image[0][objects].min() > image[0][~objects].max()
+
+
+def test_noise_is_drawn_anew_and_objects_stay_whole():
+    images, targets = degraded(read_sigma=0.2).batch(2, 64, np.random.default_rng(0))
+    assert not torch.equal(*images)
+    for target in targets:
+        assert sorted(target["masks"].flatten(1).sum(1).tolist()) == [144, 168, 196]
+        assert target["labels"].tolist() == [1, 1, 1]
+    with pytest.raises(RecipeError, match="smaller patch"):
+        degraded().batch(1, 65, np.random.default_rng(0))
 
 
 def test_overlapping_objects_stay_apart():
