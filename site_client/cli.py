@@ -104,13 +104,14 @@ def reconstruct(
     from rich.console import Console
     from rich.progress import Progress
 
+    from model_library.zoo.serving.places import user_cache
     from site_client.daemon import worker_child
     from site_client.offline import plan, reconstruct_files
 
     pairs = plan(source, target)
     done: list[OfflineResult] = []
     with tempfile.TemporaryDirectory() as logs, Progress(console=Console(stderr=True)) as progress:
-        worker = worker_child(threads, 0, Path(logs) / "worker.log")
+        worker = worker_child(threads, 0, Path(logs) / "worker.log", user_cache())
         line = progress.add_task("Loading", total=len(pairs))
         try:
             begun = lambda path: progress.update(line, description=path.name)  # noqa: E731

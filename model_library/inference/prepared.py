@@ -142,7 +142,8 @@ def probe(geometry: Geometry) -> NDArray[np.float32]:
     y, x = np.mgrid[:side, :side]
     scene = 0.5 + 0.3 * np.sin(x / 9) * np.cos(y / 13)
     noise = np.random.default_rng(PROBE_SEED).normal(0, 0.1, (1, geometry.in_channels, side, side))
-    return (scene + noise).astype(np.float32)
+    image: NDArray[np.float32] = (scene + noise).astype(np.float32)
+    return image
 
 
 def _verified_weights(network_folder: Path) -> str:

@@ -124,9 +124,11 @@ def _planes(
             own = pixels.take(channel, axis=leading.index("C")) if "C" in leading else pixels
             scalings[channel] = scaling_for(network.card.config, own)
         if axes.endswith("S"):
+            source, target = pixels[place], result[place]
             yield (
                 scalings[channel],
-                *([array[(*place, ..., colour)] for colour in range(3)] for array in (pixels, result)),
+                [source[..., colour] for colour in range(3)],
+                [target[..., colour] for colour in range(3)],
             )
             continue
         reach = network.geometry.in_channels // 2

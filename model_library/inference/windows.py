@@ -157,4 +157,5 @@ def _write(plane: Plane, geometry: Geometry, tiles: Sequence[Tile], results: Win
 
 def _area(tile: Tile) -> int:
     rows, columns = tile.core
-    return (rows.stop - rows.start) * (columns.stop - columns.start)
+    area: int = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return area

@@ -33,7 +33,7 @@ class OnnxRuntimeBackend:
 
     def __init__(self, graph: bytes, *, threads: int) -> None:
         try:
-            import onnxruntime
+            import onnxruntime  # type: ignore[import-untyped]
         except ImportError as failure:
             raise BackendMissing(
                 f"expected ONNX Runtime, found {failure}; install the extra: "

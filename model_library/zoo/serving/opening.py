@@ -4,11 +4,11 @@ Torch is loaded only where it is that backend; a network that was never prepared
 prepared first, by a child.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,6 @@ _NETWORKS_KEPT = 8
 
 Prepare = Callable[[Path, Path, int], None]
 """Prepares the network in a folder, in a cache, for so many threads."""
-
-
-def user_cache() -> Path:
-    """Where prepared networks lie that belong to no site: of this user, as the system has it."""
-    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(named) if named else Path.home() / ".cache") / "synoptic" / "networks"
 
 
 def prepare_in_child(folder: Path, cache: Path, threads: int) -> None:
@@ -92,12 +86,10 @@ def open_network(
         The network is not whole, cannot be prepared, or no longer gives the answer that was kept.
     """
     found = read_prepared(folder, cache, threads)
-    try:
-        if found is not None:
+    if found is not None:
+        # Where it fails it was made by another version of this program, or is damaged, and made anew.
+        with suppress(WeightsError):
             return _opened(folder, *found, threads=threads, policy=policy)
-    except WeightsError:
-        # Made by another version of this program, or damaged: what was kept is no loss.
-        shutil.rmtree(found[1], ignore_errors=True)
     prepare(folder, cache, threads)
     _drop_old(cache)
     found = read_prepared(folder, cache, threads)

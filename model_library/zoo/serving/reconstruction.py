@@ -25,9 +25,13 @@ from model_library.inference.served import ServedNetwork, restore_recording, res
 from model_library.inference.windows import Told
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import NetworkRef
-from model_library.zoo.serving.opening import open_network, user_cache
+from model_library.zoo.serving.opening import open_network
+from model_library.zoo.serving.places import user_cache
 from model_library.zoo.serving.provenance import provenance
 from model_library.zoo.shipped import library_folder
+
+Finished = Callable[[NDArray[Any], float | None, dict[str, Any]], None]
+"""Sees pixels, the side of one in nanometres, and provenance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ def reconstruct(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     told: Told = lambda _: None,
+    finished: Finished = lambda *_: None,
 ) -> Reconstructed:
     """Reconstruct a file into an OME-TIFF.
 
@@ -143,6 +148,8 @@ def reconstruct(
         Time of making.
     told
         Told how many pixels of the input are done more.
+    finished
+        Sees the result before it has its name.
 
     Raises
     ------
@@ -182,6 +189,7 @@ def reconstruct(
     size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
     with ResultFile(target, shape, dtype, axes=acquired.axes, pixel_size=size, provenance=told_of) as file:
         restore_recording(network, pixels, acquired.axes, file.pixels, told)
+        finished(file.pixels, size_nm, told_of)
         file.finish()
     return Reconstructed(target, size_nm, told_of)
 
