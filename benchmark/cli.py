@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.inference.cli import inference
 from benchmark.options import LibraryOption
 from benchmark.speedup.cli import speedup
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
     speedup
 )
+app.command(epilog="Example: synoptic benchmark inference --peers --json inference.json")(inference)
 
 
 class TaskName(StrEnum):

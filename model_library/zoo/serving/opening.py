@@ -87,9 +87,10 @@ def open_network(
     """
     found = read_prepared(folder, cache, threads)
     if found is not None:
+        record, place = found
         # Where it fails it was made by another version of this program, or is damaged, and made anew.
         with suppress(WeightsError):
-            return _opened(folder, *found, threads=threads, policy=policy)
+            return open_choice(folder, place, record, record.choice(policy))
     prepare(folder, cache, threads)
     _drop_old(cache)
     found = read_prepared(folder, cache, threads)
@@ -97,14 +98,28 @@ def open_network(
         raise WeightsError(
             f"{folder}: expected a record in {cache}, found none after preparing; free the disk"
         )
-    return _opened(folder, *found, threads=threads, policy=policy)
+    record, place = found
+    return open_choice(folder, place, record, record.choice(policy))
 
 
-def _opened(
-    folder: Path, record: Prepared, place: Path, *, threads: int, policy: PrecisionPolicy
-) -> ServedNetwork:
-    choice = record.choice(policy)
-    backend = _backend(choice, folder, place, threads)
+def open_choice(folder: Path, place: Path, record: Prepared, choice: Measured) -> ServedNetwork:
+    """Open a network on one of the backends that were measured.
+
+    Parameters
+    ----------
+    folder
+        Folder `{card.json, weights.safetensors}`.
+    place, record
+        What was prepared, as `prepared.read_prepared` gives it.
+    choice
+        One of `record.measured`.
+
+    Raises
+    ------
+    CardError, WeightsError
+        The network is not whole, or no longer gives the answer that was kept.
+    """
+    backend = _backend(choice, folder, place, record.machine.threads)
     _refuse_another_answer(backend, record, place)
     card = NetworkCard.model_validate_json((folder / CARD_FILE).read_bytes())
     return ServedNetwork(card, record.geometry, backend, Tiling(choice.tile_px))
