@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from site_client.calibrate_cli import calibrate
+
 if TYPE_CHECKING:
     from site_client.offline import OfflineResult
     from site_client.status import SiteStatus
@@ -16,6 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+app.command(epilog="Example: synoptic site calibrate --site /srv/synoptic --json compute.json")(calibrate)
 
 Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

@@ -43,6 +43,7 @@ class Conversation:
         self._ledger = memory.ledger
         self._journal = memory.journal
         self._outbox = memory.outbox
+        self._compute = memory.compute
         self._installer = installer
         self._wake = wake
         self._invited = invited
@@ -89,6 +90,7 @@ class Conversation:
             throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
             acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
             federates=self._settings.federate,
+            compute=self._compute(),
         )
 
     def _follow(self, orders: Orders) -> None:

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+from model_library.wire.compute import ComputeFacts
+from site_client.compute import read_compute
 from site_client.database import Database
 from site_client.journal import Journal
 from site_client.ledger import Ledger
@@ -28,3 +30,8 @@ class Memory:
         self.journal = Journal(database, clock)
         self.outbox = Outbox(database)
         self.objects = Objects(database)
+        self._folder = database.folder
+
+    def compute(self) -> ComputeFacts | None:
+        """What `site calibrate` measured of this computer; None where it never ran."""
+        return read_compute(self._folder)
