@@ -1,4 +1,4 @@
-"""What this site's computer can do: read for the heartbeat, kept by `synoptic site calibrate`; needs no numpy."""
+"""What this site's computer can do: kept by `synoptic site calibrate`, told by the heartbeat."""
 
 from pathlib import Path
 

@@ -33,5 +33,5 @@ class Memory:
         self._folder = database.folder
 
     def compute(self) -> ComputeFacts | None:
-        """What `site calibrate` measured of this computer; None where it never ran."""
+        """Recall what `site calibrate` measured of this computer; None where it never ran."""
         return read_compute(self._folder)
