@@ -102,9 +102,9 @@ def monai(module: nn.Module, *, tuned: bool) -> Contestant:
     from monai.inferers import sliding_window_inference
 
     dtype = torch.bfloat16 if tuned else torch.float32
-    network: Any = module.to(dtype)
-    if tuned:
-        network = network.to(memory_format=torch.channels_last)
+    # What a library loads lies channels last already; a module as it is built does not.
+    layout = torch.channels_last if tuned else torch.contiguous_format
+    network: Any = module.to(dtype).to(memory_format=layout)  # type: ignore[call-overload]
 
     def predict(windows: Tensor) -> Tensor:
         result: Tensor = network(windows.contiguous(memory_format=torch.channels_last) if tuned else windows)
