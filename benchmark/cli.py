@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark import own_frames_cli, selection_cli
+from benchmark.inference.cli import inference
 from benchmark.metric_speed import cli as metric_speed
 from benchmark.options import LibraryOption, TaskName
 from benchmark.planted.cli import planted
@@ -29,6 +30,7 @@ app.command(epilog="Example: synoptic benchmark planted --work work/ --json plan
 app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
 register_trust(app)
 app.command("card-real", epilog="Example: synoptic benchmark card-real real.json")(card_real)
+app.command(epilog="Example: synoptic benchmark inference --peers --json inference.json")(inference)
 
 
 class SuiteName(StrEnum):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from site_client.calibrate_cli import calibrate
 from site_client.control_cli import add_control_commands
 from site_client.rollback_cli import add_rollback_command
 from site_client.service.cli import add_service_commands
@@ -20,6 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+app.command(epilog="Example: synoptic site calibrate --site /srv/synoptic --json compute.json")(calibrate)
 
 Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -118,13 +121,14 @@ def reconstruct(
     from rich.console import Console
     from rich.progress import Progress
 
+    from model_library.zoo.serving.places import user_cache
     from site_client.daemon import worker_child
     from site_client.offline import plan, reconstruct_files
 
     pairs = plan(source, target)
     done: list[OfflineResult] = []
     with tempfile.TemporaryDirectory() as logs, Progress(console=Console(stderr=True)) as progress:
-        worker = worker_child(threads, 0, Path(logs) / "worker.log")
+        worker = worker_child(threads, 0, Path(logs) / "worker.log", user_cache())
         line = progress.add_task("Loading", total=len(pairs))
         try:
             begun = lambda path: progress.update(line, description=path.name)  # noqa: E731

@@ -44,6 +44,7 @@ class Conversation:
         self._backlog = memory.backlog
         self._journal = memory.journal
         self._outbox = memory.outbox
+        self._compute = memory.compute
         self._installer = installer
         self._wake = wake
         self._invited = invited
@@ -91,6 +92,7 @@ class Conversation:
             acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
             federates=self._settings.federate,
             wants_faster=self._backlog().wants_faster,
+            compute=self._compute(),
         )
 
     def _follow(self, orders: Orders) -> None:

@@ -47,6 +47,7 @@ from site_client.yielding import LOOK_S, Yielding
 _INSPECTOR_MEMORY_BYTES = 3 << 30
 _LAST_CALLS_S = 4.0
 _AFTER_DEFECT_S = 5.0
+ENGINE_FOLDER = "engine"
 _KEPT_LOG_BYTES = 10 << 20
 _LOG = structlog.get_logger("site")
 
@@ -305,13 +306,19 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _worker(settings: SiteSettings, folder: Path) -> Child:
-    return worker_child(settings.worker_threads, settings.nice, folder / "log" / "worker.log")
+    log = folder / "log" / "worker.log"
+    return worker_child(settings.worker_threads, settings.nice, log, folder / ENGINE_FOLDER)
 
 
-def worker_child(threads: int, nice: int, log: Path) -> Child:
-    """Prepare the child process that reconstructs; it starts when it is first asked."""
+def worker_child(threads: int, nice: int, log: Path, cache: Path | None = None) -> Child:
+    """Prepare the child process that reconstructs; it starts when it is first asked.
+
+    In `cache` networks are prepared for serving; without it torch computes them in float32.
+    """
+    options = ["--threads", str(threads), "--nice", str(nice)]
     return Child(
-        [sys.executable, "-m", "site_client.worker", "--threads", str(threads), "--nice", str(nice)],
+        [sys.executable, "-m", "site_client.worker", *options]
+        + ([] if cache is None else ["--cache", str(cache)]),
         log=log,
         environment={
             "OMP_NUM_THREADS": str(threads),

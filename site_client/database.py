@@ -86,6 +86,7 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._lock = threading.RLock()
+        self.folder = path.resolve().parent
         mode = "ro" if read_only else "rwc"
         self._connection = sqlite3.connect(
             f"{path.resolve().as_uri()}?mode={mode}",

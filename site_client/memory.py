@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
+from model_library.wire.compute import ComputeFacts
 from site_client.backlog import Backlog, measure_backlog
+from site_client.compute import read_compute
 from site_client.control import Controls
 from site_client.database import Database
 from site_client.journal import Journal
@@ -32,7 +34,12 @@ class Memory:
         self.objects = Objects(database)
         self.controls = Controls(self.journal, clock)
         self._database = database
+        self._folder = database.folder
 
     def backlog(self) -> Backlog:
         """Tell what waits, and the rates now."""
         return measure_backlog(self._database)
+
+    def compute(self) -> ComputeFacts | None:
+        """Recall what `site calibrate` measured of this computer; None where it never ran."""
+        return read_compute(self._folder)

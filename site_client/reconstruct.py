@@ -1,9 +1,9 @@
 """One frame and one method -> a result that says where it comes from."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from model_library.images.intensity import to_dtype
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
+from model_library.zoo.serving.provenance import provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,10 @@ def reconstruct(
     return Result(
         pixels=to_dtype(restored, dtype),
         pixel_size_nm=None if size is None else size / method.scale,
-        provenance={
-            "software": f"synoptic {version('synoptic')}",
-            "made_at": clock().isoformat(),
-            "method": method.ref.model_dump(mode="json"),
-            "parameters": _parameters(method.ref),
-            "task": task.model_dump(mode="json"),
-            "scale": method.scale,
-            "pixel_fit": decided.as_provenance(),
+        provenance=provenance(
+            method.ref, task, made_at=clock(), scale=method.scale, arithmetic="float32 by torch", fit=decided
+        )
+        | {
             "source": {
                 **source,
                 "pixel_size_nm": frame.pixel_size_nm,
@@ -117,7 +114,9 @@ def decide_fit(
     return fit_pixels(frame.pixel_size_nm, read_card(network_folder).pixel_size_nm, policy)
 
 
-def load_method(ref: MethodRef, task: Task, network_folder: Path | None, *, threads: int) -> Method:
+def load_method(
+    ref: MethodRef, task: Task, network_folder: Path | None, *, threads: int, cache: Path | None = None
+) -> Method:
     """Make the method that a reference names, verified.
 
     Parameters
@@ -125,7 +124,9 @@ def load_method(ref: MethodRef, task: Task, network_folder: Path | None, *, thre
     network_folder
         Folder `{card.json, weights.safetensors}`; None for a classical algorithm.
     threads
-        For torch, in this whole process.
+        For torch or another backend, in this whole process.
+    cache
+        Where networks are prepared for the backend that is fastest here; None for torch in float32.
 
     Raises
     ------
@@ -138,7 +139,20 @@ def load_method(ref: MethodRef, task: Task, network_folder: Path | None, *, thre
         case ClassicalRef():
             return classical(ref, task)
         case NetworkRef():
-            return _load_network_method(ref, task, network_folder, threads)
+            if cache is None or network_folder is None or finds_instances(network_folder):
+                return _load_network_method(ref, task, network_folder, threads)
+            from site_client.serving import serve
+
+            return serve(ref, task, network_folder, cache, threads=threads)
+
+
+def finds_instances(network_folder: Path) -> bool:
+    """Whether a network gives instances, which only torch computes, in one piece."""
+    try:
+        card = json.loads((network_folder / "card.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(card.get("config", {}).get("kind") == "mask_rcnn")
 
 
 def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threads: int) -> Method:
@@ -163,11 +177,3 @@ def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threa
     if isinstance(task, Segment):
         return SegmentingMethod(network)
     return NetworkMethod(network, threads=threads)
-
-
-def _parameters(ref: MethodRef) -> dict[str, Any]:
-    match ref:
-        case ClassicalRef():
-            return dict(ref.parameters)
-        case NetworkRef():
-            return {"normalisation": "percentiles 1 and 99 of the whole image", "arithmetic": "float32"}

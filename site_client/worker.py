@@ -10,22 +10,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from benchmark.method import Method
+from model_library.cards.card import NetworkCard
+from model_library.errors import UnknownNetwork
 from model_library.images.contents import read_grey_frame
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
 from model_library.images.writers import write_result
+from model_library.inference.prepared import CARD_FILE
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
+from model_library.zoo.serving.reconstruction import Wishes
+from model_library.zoo.serving.reconstruction import reconstruct as stream
+from model_library.zoo.shipped import library_folder
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
 from site_client.reconstruct import decide_fit, load_method, reconstruct
+from site_client.serving import ServedMethod
 from site_client.trial import check_answer, try_method
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
@@ -34,10 +42,18 @@ _POLICY: TypeAdapter[PixelPolicy] = TypeAdapter(PixelPolicy)
 
 
 class Worker:
-    """Answers the questions `check`, `library` and `reconstruct`; keeps the last method loaded."""
+    """Answers the questions `check`, `library` and `reconstruct`; keeps the last method loaded.
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    Parameters
+    ----------
+    threads
+        That methods may use.
+    cache
+        Where networks are prepared for serving; None to compute them with torch in float32.
+    """
+
+    def __init__(self, threads: int, cache: Path | None = None) -> None:
+        self._threads, self._cache = threads, cache
         self._loaded: tuple[str, Method] | None = None
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +85,8 @@ class Worker:
         source, result = Path(question["source"]), Path(question["result"])
         about = question["about"] | {"sha256": _digest(source, question["about"]["sha256"])}
         task = _TASK.validate_python(question["task"])
+        if isinstance(method, ServedMethod):
+            return self._stream(method, question, about) | {"busy_s": time.perf_counter() - begun}
         frame = _read(source, question["pixel_size_nm"])
         folder = question["network_folder"]
         policy = _POLICY.validate_python(question.get("pixel_policy", "resample"))
@@ -86,6 +104,29 @@ class Worker:
         write_result(result, made.pixels, pixel_size_nm=pixel_size_nm, provenance=provenance)
         return {"ok": True, "busy_s": time.perf_counter() - begun, "objects": objects}
 
+    def _stream(
+        self, method: ServedMethod, question: dict[str, Any], about: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Reconstruct from file to file, however large."""
+        wishes = Wishes(
+            pixel_size_nm=question["pixel_size_nm"],
+            pixel_policy=_POLICY.validate_python(question.get("pixel_policy", "resample")),
+            source=about,
+            provenance=question["provenance"],
+        )
+        result, card = Path(question["result"]), method.network.card
+        measured: dict[str, Any] = {}
+
+        def measure(labels: NDArray[Any], size_nm: float | None, provenance: dict[str, Any]) -> None:
+            if isinstance(card.task, Segment) and labels.ndim == 2:
+                statistics = measure_classes(labels, card.task.classes, size_nm)
+                # Before the result: where the label image is, its statistics are.
+                write_objects(result, statistics, size_nm, provenance)
+                measured.update(figures_of(statistics))
+
+        stream(Path(question["source"]), result, method.network, wishes, finished=measure)
+        return {"ok": True, "objects": measured or None}
+
     def _load(self, question: dict[str, Any]) -> Method:
         folder = question["network_folder"]
         return load_method(
@@ -93,6 +134,7 @@ class Worker:
             _TASK.validate_python(question["task"]),
             None if folder is None else Path(folder),
             threads=self._threads,
+            cache=self._cache,
         )
 
 
@@ -114,14 +156,16 @@ def _digest(source: Path, expected: str | None) -> str:
 
 
 def _look_up(network_id: str) -> dict[str, Any]:
-    from model_library.zoo.registry import Library
-
-    library = Library()
-    card = library.card(network_id)
+    folder = library_folder() / network_id
+    if not (folder / CARD_FILE).is_file():
+        raise UnknownNetwork(
+            f"expected the id of a network, found '{network_id}'; see `synoptic library list`"
+        )
+    card = NetworkCard.model_validate_json((folder / CARD_FILE).read_bytes())
     ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
     return {
         "method": ref.model_dump(mode="json"),
-        "network_folder": str(library.path(network_id)),
+        "network_folder": str(folder),
         "task": card.task.model_dump(mode="json"),
     }
 
@@ -131,9 +175,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--nice", type=int, required=True)
+    parser.add_argument("--cache", type=Path, default=None)
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
-    answer_questions(Worker(arguments.threads).answer)
+    answer_questions(Worker(arguments.threads, arguments.cache).answer)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ from numpy.typing import DTypeLike, NDArray
 
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.frame import Grey
+from model_library.images.mapping import release
 
 PIXEL_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 """The dtypes that images have in files."""
+
+_COUNTED_AT_ONCE = 1 << 22
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0
 
@@ -48,7 +51,7 @@ class Scaling:
         NonFinitePixels
             A percentile is NaN or infinite.
         """
-        low, high = (float(value) for value in np.percentile(pixels, percentiles))
+        low, high = _percentiles(pixels, percentiles)
         if not np.isfinite(high - low):
             raise NonFinitePixels(
                 f"expected finite grey values, found percentiles {low} and {high}; leave this image out"
@@ -81,6 +84,27 @@ class Scaling:
     def invert(self, pixels: Grey) -> Grey:
         """Turn units to counts; axes [Y, X], float32."""
         return pixels.astype(np.float32, copy=False) * np.float32(self.gain) + np.float32(self.offset)
+
+
+def _percentiles(pixels: NDArray[Any], wanted: tuple[float, float]) -> tuple[float, float]:
+    """Take percentiles, interpolated linearly; those of 8 and 16 bit by counting, without a copy."""
+    if pixels.dtype not in (np.uint8, np.uint16) or not pixels.size:
+        low, high = (float(value) for value in np.percentile(pixels, wanted))
+        return low, high
+    counts = np.zeros(np.iinfo(pixels.dtype).max + 1, np.int64)
+    flat = pixels.reshape(-1)
+    # Counting widens what it counts to 64 bit.
+    for begin in range(0, flat.size, _COUNTED_AT_ONCE):
+        part = flat[begin : begin + _COUNTED_AT_ONCE]
+        counts += np.bincount(part, minlength=len(counts))
+        release(part)
+    ranks = np.cumsum(counts)
+    found = []
+    for percentile in wanted:
+        place = percentile / 100 * (flat.size - 1)
+        below, above = np.searchsorted(ranks, [int(place), min(int(place) + 1, flat.size - 1)], side="right")
+        found.append(float(below) + (float(above) - float(below)) * (place - int(place)))
+    return found[0], found[1]
 
 
 def to_dtype(pixels: Grey, dtype: DTypeLike) -> NDArray[Any]:

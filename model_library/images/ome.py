@@ -6,6 +6,7 @@ Acquisition facts and provenance travel as key-value pairs (`MapAnnotation`), ea
 import dataclasses
 import re
 import xml.etree.ElementTree as ET
+from math import prod
 
 from model_library.errors import NotAnImage, UnsupportedImage
 from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize, nanometres
@@ -40,8 +41,8 @@ class OmeFacts:
     planes: tuple[tuple[str, int], ...] = ()
 
 
-def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts) -> str:
-    """OME-XML of one grey image, in ASCII as TIFF demands (other characters as references).
+def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts, *, samples: int = 1) -> str:
+    """OME-XML of one image, in ASCII as TIFF demands (other characters as references).
 
     Parameters
     ----------
@@ -50,7 +51,9 @@ def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts) -> str:
     dtype
         "uint8", "uint16" or "float32".
     facts
-        What to say besides.
+        What to say besides; its planes are the pages of the file, one grey page where there are none.
+    samples
+        Values per pixel: 3 for RGB.
 
     Raises
     ------
@@ -61,14 +64,26 @@ def write_ome(shape: tuple[int, int], dtype: str, facts: OmeFacts) -> str:
     image = ET.SubElement(root, "Image", {"ID": "Image:0"})
     if facts.field is not None:
         ET.SubElement(image, "StageLabel", {"Name": _carried(facts.field)})
-    attributes = {"ID": "Pixels:0", "DimensionOrder": "XYCZT", "Type": _TYPES[dtype]}
-    attributes |= {"SizeX": str(shape[1]), "SizeY": str(shape[0]), "SizeC": "1", "SizeZ": "1", "SizeT": "1"}
-    for axis, size in (("X", facts.pixel_size.x_nm), ("Y", facts.pixel_size.y_nm)):
+    lengths = {"C": 1, "Z": 1, "T": 1} | dict(facts.planes)
+    # The schema names the fastest axis first.
+    fastest = [axis for axis, _ in reversed(facts.planes)]
+    order = "XY" + "".join([*fastest, *(axis for axis in "CZT" if axis not in fastest)])
+    attributes = {"ID": "Pixels:0", "DimensionOrder": order, "Type": _TYPES[dtype]}
+    attributes |= {"SizeX": str(shape[1]), "SizeY": str(shape[0])}
+    attributes |= {
+        "SizeC": str(lengths["C"] * samples),
+        "SizeZ": str(lengths["Z"]),
+        "SizeT": str(lengths["T"]),
+    }
+    sizes = (facts.pixel_size.x_nm, facts.pixel_size.y_nm, facts.pixel_size.z_nm)
+    for axis, size in zip("XYZ", sizes, strict=True):
         if size is not None:
             attributes |= {f"PhysicalSize{axis}": repr(float(size)), f"PhysicalSize{axis}Unit": "nm"}
     pixels = ET.SubElement(image, "Pixels", attributes)
-    ET.SubElement(pixels, "Channel", {"ID": "Channel:0:0", "SamplesPerPixel": "1"})
-    ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": "1"})
+    for channel in range(lengths["C"]):
+        told = {"ID": f"Channel:0:{channel}", "SamplesPerPixel": str(samples)}
+        ET.SubElement(pixels, "Channel", told)
+    ET.SubElement(pixels, "TiffData", {"IFD": "0", "PlaneCount": str(prod(lengths.values()))})
     if facts.pairs:
         annotations = ET.SubElement(root, "StructuredAnnotations")
         for number, (namespace, pairs) in enumerate(facts.pairs.items()):

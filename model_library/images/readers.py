@@ -21,7 +21,7 @@ from model_library.images.tiff_pages import TiffPages, read_head
 __all__ = ["ReadLimits", "read_frame", "read_micrograph", "read_provenance", "read_stack"]
 
 
-def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
+def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS, *, in_file: bool = False) -> Frame:
     """Read an acquired image: a TIFF with one grey page of uint8, uint16 or float32.
 
     Parameters
@@ -30,6 +30,9 @@ def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
         The file.
     limits
         What is refused before decoding.
+    in_file
+        Leave the pixels in the file where it is plain (`mapping.release` frees what was touched): nobody
+        may overwrite it meanwhile.
 
     Returns
     -------
@@ -59,7 +62,8 @@ def read_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
                 f"{path.name}: expected one page, found {len(pages)} (a stack, or a thumbnail beside the "
                 "image); export the image alone"
             )
-        return _without_data_bar(pages.frame(0), pages.image_rows(0))
+        mapped = pages.mapped_frame() if in_file else None
+        return _without_data_bar(mapped or pages.frame(0), pages.image_rows(0))
 
 
 def read_stack(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> list[Frame]:

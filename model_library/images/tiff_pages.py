@@ -1,6 +1,7 @@
 """The pages of a TIFF: checked first, then decoded one by one."""
 
 import logging
+import sys
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class TiffPages:
         head = read_head(path)
         if not is_tiff(head):
             raise NotAnImage(f"{path.name}: expected a TIFF, found {described(head[:16])}; export it as TIFF")
-        self._name = path.name
+        self._path, self._name = path, path.name
         with path.open("rb") as file:
             self._directories = read_directories(file, path.name, limits.max_pages)
         for page in self._directories:
@@ -71,6 +72,20 @@ class TiffPages:
         except Exception as error:
             raise undecodable(self._name, error) from error
 
+    def mapped(self) -> NDArray[Any] | None:
+        """Map the pixels of the only page; None where they are compressed, scattered or big-endian."""
+        page: Any = self._tiff.pages[0]
+        directory_shape = self._directories[0].shape
+        plain = page.photometric == _GREY and page.is_memmappable and page.shape == directory_shape
+        if not plain or self._tiff.byteorder != "<" or sys.byteorder != "little":
+            return None
+        try:
+            pixels = np.memmap(self._path, page.dtype, "r", page.dataoffsets[0], directory_shape)
+        except (OSError, ValueError):
+            return None
+        refuse_non_finite(pixels, self._name)
+        return pixels
+
     def frame(self, index: int) -> Frame:
         """Decode a page."""
         facts = self.facts(index)
@@ -91,6 +106,14 @@ class TiffPages:
             )
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
         refuse_non_finite(pixels, self._name)
+        return self._framed(pixels, facts)
+
+    def mapped_frame(self) -> Frame | None:
+        """Give the only page with its pixels left in the file; None where `mapped` gives none."""
+        pixels = self.mapped()
+        return None if pixels is None else self._framed(pixels, self.facts(0))
+
+    def _framed(self, pixels: NDArray[Any], facts: OmeFacts) -> Frame:
         metadata = dict(facts.pairs.get(ACQUISITION, {}))
         if facts.pixel_size.is_known and not facts.pixel_size.is_square:
             metadata["pixel_size"] = f"not square: {facts.pixel_size}"

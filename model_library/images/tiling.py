@@ -29,7 +29,9 @@ class Tile:
         return Tile(_times(self.core, factor), _times(self.window, factor), _times(self.inner, factor))
 
 
-def plan_tiles(shape: tuple[int, int], tile: int, halo: int, stride: int) -> tuple[Tile, ...]:
+def plan_tiles(
+    shape: tuple[int, int], tile: int | tuple[int, int], halo: int, stride: int
+) -> tuple[Tile, ...]:
     """Cover an image with windows whose cores partition it.
 
     A core is at least `halo` away from every edge of its window that is not an edge of the image.
@@ -43,7 +45,7 @@ def plan_tiles(shape: tuple[int, int], tile: int, halo: int, stride: int) -> tup
     shape
         [Y, X] of the image, pixels, each >= 1.
     tile
-        Side of a window, pixels.
+        Side of a window, or its height and width, pixels.
     halo
         Context around a core, pixels, >= 0.
     stride
@@ -54,13 +56,37 @@ def plan_tiles(shape: tuple[int, int], tile: int, halo: int, stride: int) -> tup
     ValueError
         The halo leaves no core of at least one stride.
     """
-    if min(shape) < 1 or halo < 0 or stride < 1 or tile - 2 * halo < stride:
+    sides = (tile, tile) if isinstance(tile, int) else tile
+    if min(shape) < 1 or halo < 0 or stride < 1 or min(sides) - 2 * halo < stride:
         raise ValueError(
             f"expected a tile of at least 2 * halo + stride = {2 * halo + stride} pixels on an image with "
             f"pixels, found tile {tile}, shape {shape}; enlarge the tile"
         )
-    rows, columns = (_spans(length, tile, halo, stride) for length in shape)
+    rows, columns = (_spans(length, side, halo, stride) for length, side in zip(shape, sides, strict=True))
     return tuple(_tile(row, column) for row, column in product(rows, columns))
+
+
+def even_side(length: int, most: int, halo: int, stride: int) -> int:
+    """Give the smallest side with which as few windows as with the side `most` cover an axis.
+
+    Windows of the side `most` would overlap more than their halos demand, which is computed for nothing.
+
+    Parameters
+    ----------
+    length
+        Of the axis, pixels.
+    most
+        Greatest side, pixels, at least `2 * halo + stride`.
+    halo
+        Context around a core, pixels.
+    stride
+        What the side is a multiple of, unless one window covers the axis: then it is at least the length.
+    """
+    if length <= most:
+        return max(length, 2 * halo + stride)
+    windows = -(-(length - 2 * halo) // (most - 2 * halo))
+    even = -(-(length + 2 * halo * (windows - 1)) // windows)
+    return min(most, -(-even // stride) * stride)
 
 
 Span = tuple[slice, slice]

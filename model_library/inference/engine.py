@@ -7,20 +7,36 @@ from numpy.typing import NDArray
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
-from model_library.images.tiling import plan_tiles
+from model_library.images.tiling import Slices
+from model_library.inference.backends.torch_backend import TorchBackend
+from model_library.inference.geometry import Geometry
 from model_library.inference.instances import instances
-from model_library.inference.one_kernel import OneKernel
 from model_library.inference.self_ensemble import Channels, over_dihedral
 from model_library.inference.weights import LoadedNetwork, load_network
-from model_library.networks.build import in_channels, out_channels, receptive_radius, scale, stride
-from model_library.networks.config import MaskRCNNConfig
+from model_library.inference.windows import TILE_PX, Plane, Tiling, compute
+from model_library.networks.build import (
+    exact_tiling,
+    in_channels,
+    out_channels,
+    receptive_radius,
+    scale,
+    stride,
+)
+from model_library.networks.config import MaskRCNNConfig, NetworkConfig
 from model_library.networks.units import scaling_for
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment
 
-__all__ = ["LoadedNetwork", "NetworkMethod", "forward_tiled", "load_network", "restore", "segment"]
-
-TILE_PX = 512
+__all__ = [
+    "TILE_PX",
+    "LoadedNetwork",
+    "NetworkMethod",
+    "forward_tiled",
+    "geometry_of",
+    "load_network",
+    "restore",
+    "segment",
+]
 
 
 class NetworkMethod:
@@ -200,31 +216,26 @@ def forward_tiled(
     return output
 
 
+def geometry_of(config: NetworkConfig) -> Geometry:
+    """Give what windows need to know of an architecture that gives an image."""
+    return Geometry(
+        in_channels=in_channels(config),
+        out_channels=out_channels(config),
+        scale=scale(config),
+        stride=stride(config),
+        radius=receptive_radius(config),
+        exact=exact_tiling(config),
+    )
+
+
 def _in_windows(network: LoadedNetwork, image: Channels, tile_px: int) -> Channels:
-    config = network.card.config
-    step, factor = stride(config), scale(config)
-    height, width = image.shape[1:]
-    padded = np.pad(image, ((0, 0), (0, -height % step), (0, -width % step)), mode="edge")
-    halo = _round_up(receptive_radius(config), step)
-    side = max(_round_up(tile_px, step), 2 * halo + 4 * step)
-    shape = (out_channels(config), padded.shape[1] * factor, padded.shape[2] * factor)
-    output = np.empty(shape, np.float32)
-    for tile in plan_tiles((padded.shape[1], padded.shape[2]), side, halo, step):
-        result = _forward(network, padded[(slice(None), *tile.window)])
-        coarse = tile.scaled(factor)
-        output[(slice(None), *coarse.core)] = result[(slice(None), *coarse.inner)]
-    return output[:, : height * factor, : width * factor]
+    geometry = geometry_of(network.card.config)
+    height, width = image.shape[1] * geometry.scale, image.shape[2] * geometry.scale
+    output = np.empty((geometry.out_channels, height, width), np.float32)
 
+    def write(part: Slices, pixels: Channels) -> None:
+        output[(slice(None), *part)] = pixels
 
-@torch.inference_mode()
-def _forward(network: LoadedNetwork, window: Channels) -> Channels:
-    # Contiguous first: strides of a single channel would otherwise depend on where it was cut from.
-    tensor = torch.from_numpy(np.ascontiguousarray(window))[None]
-    with OneKernel():
-        scores = network.module(tensor.contiguous(memory_format=torch.channels_last))
-    result: Channels = scores[0].numpy()
-    return result
-
-
-def _round_up(length: int, step: int) -> int:
-    return -(-length // step) * step
+    plane = Plane((image.shape[1], image.shape[2]), lambda part: image[(slice(None), *part)], write)
+    compute(plane, TorchBackend(network.module), geometry, Tiling(tile_px))
+    return output

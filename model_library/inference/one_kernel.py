@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class OneKernel(TorchFunctionMode):
-    """While it is entered, convolutions of float32 on the processor are all oneDNN's.
+    """While it is entered, convolutions on the processor are all oneDNN's.
 
     Left alone, torch gives small tensors to another kernel than large ones, which sums in another
     order: a pixel of a window would differ from that of the whole image by the last bits. In oneDNN
@@ -36,5 +36,7 @@ def _serves(args: tuple[Any, ...]) -> bool:
         return False
     image: Tensor = args[0]
     return (
-        image.device.type == "cpu" and image.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        image.device.type == "cpu"
+        and image.dtype in (torch.float32, torch.bfloat16)
+        and not torch.is_autocast_enabled("cpu")
     )

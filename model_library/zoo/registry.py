@@ -7,11 +7,9 @@ from model_library.errors import UnknownNetwork
 from model_library.inference.self_test import check_self_test
 from model_library.inference.weights import CARD_FILE, LoadedNetwork, load_network, read_card
 from model_library.wire.tasks import Task
+from model_library.zoo.shipped import library_folder
 
-
-def library_folder() -> Path:
-    """Where the networks that ship lie, one folder each."""
-    return Path(__file__).parent / "weights"
+__all__ = ["Library", "library_folder"]
 
 
 class Library:

@@ -1,0 +1,1 @@
+"""How fast images are restored: the engine against MONAI, bioimage.io and the processor's own limit."""

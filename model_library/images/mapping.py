@@ -1,0 +1,20 @@
+"""Arrays that lie in a file, of which only what is being worked on needs memory."""
+
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def release(array: NDArray[Any]) -> None:
+    """Let go of the memory that a mapped array took; its pixels stay in the file. Others are left alone.
+
+    Without it, an image that was read once would count as memory of the process until the end.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    # Windows has no such advice, and trims the pages of a process by itself.
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)

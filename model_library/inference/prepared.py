@@ -1,0 +1,179 @@
+"""What was prepared of a network so that it can serve without torch, and how it is believed.
+
+Preparing (`model_library.zoo.serving.prepare`) writes a folder `<cache>/<weights digest>/`: the graph with
+its batch normalisation folded, the answer of torch in float32 to a known image, and a record with what
+every backend measured on this very machine.
+"""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from model_library.errors import CardError, WeightsError
+from model_library.inference.agreement import Agreement
+from model_library.inference.backends.port import BackendName, Precision
+from model_library.inference.geometry import Geometry
+from model_library.signing.digests import sha256_bytes, sha256_file
+from model_library.wire.base import Message
+from model_library.wire.methods import Sha256
+
+GRAPH_FILE, RECORD_FILE, ANSWER_FILE = "network.onnx", "prepared.json", "answer.npy"
+WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "card.json"
+PROBE_SEED, PROBE_SIDE_PX = 0, 64
+
+PrecisionPolicy = Literal["auto", "float32"]
+"""`auto` takes whatever is fastest among what agrees; `float32` never computes in bfloat16."""
+
+_LIGHT = 1.25
+
+_LIBRARIES = ("torch", "onnxruntime", "openvino", "synoptic")
+
+
+class Machine(Message):
+    """On what measurements hold; another processor, version or number of threads has others."""
+
+    processor: str
+    cores: int
+    threads: int
+    versions: dict[str, str]
+
+
+class Measured(Message):
+    """What one backend did in one precision.
+
+    Attributes
+    ----------
+    mpix_per_s
+        Input pixels that a window of `tile_px` keeps, per second, in millions; on a processor that has
+        nothing else to do.
+    tile_px
+        Side of the windows, of those that memory allows the fastest.
+    agreement
+        With torch in float32.
+    """
+
+    backend: BackendName
+    precision: Precision
+    mpix_per_s: float = Field(gt=0)
+    tile_px: int = Field(gt=0)
+    agreement: Agreement
+
+
+class Prepared(Message):
+    """The record of a network that is ready to serve.
+
+    `graph_sha256` is empty where the network cannot leave torch, or nothing else is installed.
+    """
+
+    card_sha256: Sha256
+    weights_sha256: Sha256
+    graph_sha256: str
+    machine: Machine
+    geometry: Geometry
+    flops_per_pixel: int
+    measured: tuple[Measured, ...] = Field(min_length=1)
+
+    def choice(self, policy: PrecisionPolicy = "auto") -> Measured:
+        """Give the fastest backend that agrees with torch, in the precisions that the policy allows."""
+        allowed = [
+            each
+            for each in self.measured
+            if each.agreement.holds(each.precision) and (policy == "auto" or each.precision == "float32")
+        ]
+        # Loading torch takes seconds and hundreds of megabytes: it has to be worth it.
+        worth = {each: each.mpix_per_s * (1.0 if each.backend == "torch" else _LIGHT) for each in allowed}
+        return max(worth, key=lambda each: worth[each])
+
+
+def this_machine(threads: int) -> Machine:
+    """Describe the machine that this process runs on."""
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = "none"
+    return Machine(processor=_processor(), cores=os.cpu_count() or 1, threads=threads, versions=versions)
+
+
+def read_prepared(network_folder: Path, cache: Path, threads: int) -> tuple[Prepared, Path] | None:
+    """Find what was prepared of a network.
+
+    Parameters
+    ----------
+    network_folder
+        Folder `{card.json, weights.safetensors}`.
+    cache
+        Where prepared networks lie, one folder each.
+    threads
+        Of the process that asks.
+
+    Returns
+    -------
+    The record and its folder; None where there is none, or it is of another card, machine, version or
+    number of threads, or a byte of the graph has changed.
+
+    Raises
+    ------
+    CardError, WeightsError
+        There is no card, or no weights, or they are not those of the card.
+    """
+    digest = _verified_weights(network_folder)
+    folder = cache / digest
+    try:
+        record = Prepared.model_validate_json((folder / RECORD_FILE).read_bytes())
+        graph = sha256_file(folder / GRAPH_FILE) if record.graph_sha256 else ""
+    except (OSError, ValidationError):
+        return None
+    card = sha256_file(network_folder / CARD_FILE)
+    fits = (record.card_sha256, record.weights_sha256, record.graph_sha256) == (card, digest, graph)
+    return (record, folder) if fits and record.machine == this_machine(threads) else None
+
+
+def probe(geometry: Geometry) -> NDArray[np.float32]:
+    """Make the image whose answer is kept: waves under noise, unit scaled, [1, C, side, side]."""
+    side = geometry.rounded_up(PROBE_SIDE_PX)
+    y, x = np.mgrid[:side, :side]
+    scene = 0.5 + 0.3 * np.sin(x / 9) * np.cos(y / 13)
+    noise = np.random.default_rng(PROBE_SEED).normal(0, 0.1, (1, geometry.in_channels, side, side))
+    image: NDArray[np.float32] = (scene + noise).astype(np.float32)
+    return image
+
+
+def _verified_weights(network_folder: Path) -> str:
+    from model_library.cards.card import NetworkCard
+
+    try:
+        told = NetworkCard.model_validate_json((network_folder / CARD_FILE).read_bytes()).weights_sha256
+    except (OSError, ValidationError) as failure:
+        raise CardError(
+            f"{network_folder}: expected a model card, found {failure}; fetch the network again"
+        ) from failure
+    try:
+        found = sha256_bytes((network_folder / WEIGHTS_FILE).read_bytes())
+    except OSError as failure:
+        raise WeightsError(
+            f"{network_folder}: expected weights, found {failure.strerror}; fetch the network again"
+        ) from failure
+    if found != told:
+        raise WeightsError(
+            f"{network_folder}: expected weights of SHA-256 {told}, found {found}; fetch the network again"
+        )
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    # Machines of one name differ in what they can compute, under virtualisation for one.
+    told = [line for line in lines if line.startswith(("model name", "flags", "Features"))][:2]
+    name = told[0].partition(":")[2].strip() if told else platform.machine()
+    return f"{name} [{sha256_bytes(' '.join(told).encode())[:12]}]"

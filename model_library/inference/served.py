@@ -1,0 +1,168 @@
+"""A network that is ready to compute, and what it makes of whole recordings; needs no torch by itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_library.cards.card import NetworkCard
+from model_library.errors import NonFinitePixels, UnsupportedImage
+from model_library.images.intensity import Scaling, to_dtype
+from model_library.images.mapping import release
+from model_library.images.tiling import Slices
+from model_library.inference.backends.port import Backend
+from model_library.inference.geometry import Geometry
+from model_library.inference.windows import Channels, Plane, Tiling, Told, compute
+from model_library.networks.config import MaskRCNNConfig
+from model_library.networks.units import scaling_for
+from model_library.wire.tasks import Segment
+
+Pages = Sequence[NDArray[Any]]
+"""Axes [Y, X] each: the channels of a network's input, or of its output."""
+
+
+@dataclass(frozen=True)
+class ServedNetwork:
+    """A network that computes windows.
+
+    Attributes
+    ----------
+    card
+        Verified, as are the weights.
+    geometry
+        What windows need to know.
+    backend
+        It agrees with torch.
+    tiling
+        Found by calibration.
+    """
+
+    card: NetworkCard
+    geometry: Geometry
+    backend: Backend
+    tiling: Tiling
+
+    @property
+    def arithmetic(self) -> str:
+        """Precision and backend, for provenance."""
+        return f"{self.backend.precision} by {self.backend.name}"
+
+
+def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """Give the shape of the result for a recording of this shape, of the same axes.
+
+    Raises
+    ------
+    UnsupportedImage
+        The network gives no image, or is for colour where there is none, or the other way round.
+    """
+    config, colour = network.card.config, axes.endswith("S")
+    if isinstance(config, MaskRCNNConfig) or colour != (config.channels == "rgb"):
+        raise UnsupportedImage(
+            f"expected an image for {network.card.id}, a {config.kind} of {config.channels}, found axes "
+            f"{axes}; choose another network"
+        )
+    where = axes.index("Y")
+    enlarged = [side * network.geometry.scale for side in shape[where : where + 2]]
+    return (*shape[:where], *enlarged, *shape[where + 2 :])
+
+
+def result_dtype(network: ServedNetwork, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Give the dtype of the result for pixels of this dtype: uint8 for class numbers, else the same."""
+    return np.dtype(np.uint8) if isinstance(network.card.task, Segment) else dtype
+
+
+def restore_recording(
+    network: ServedNetwork, pixels: NDArray[Any], axes: str, result: NDArray[Any], told: Told = lambda _: None
+) -> None:
+    """Restore every plane of a recording, or give its pixels classes.
+
+    Grey values are scaled by those of the whole recording, each channel (C) by its own; never by those of
+    a window. Memory that mapped arrays took is let go of plane by plane, window by window.
+
+    Parameters
+    ----------
+    network
+        For these channels: grey planes, neighbours along the last axis before Y, or RGB.
+    pixels
+        uint8, uint16 or float32, counts, finite; may lie in a file.
+    axes
+        One letter per axis: any of T, I, C, Z, then "YX" or "YXS".
+    result
+        Of the shape that `result_shape` gives, uint8, uint16 or float32; may lie in a file.
+    told
+        Told how many pixels of the input are done more.
+
+    Raises
+    ------
+    NonFinitePixels
+        The network gives NaN or infinity.
+    OutOfMemory
+        Not even the smallest windows fit.
+    """
+    tiling = network.tiling
+    for scaling, source, target in _planes(network, pixels, axes, result):
+        height, width = source[0].shape
+        plane = Plane((height, width), _reader(source, scaling), _writer(network, target, scaling))
+        tiling = compute(plane, network.backend, network.geometry, tiling, told)
+        release(pixels)
+        release(result)
+
+
+def _planes(
+    network: ServedNetwork, pixels: NDArray[Any], axes: str, result: NDArray[Any]
+) -> Iterator[tuple[Scaling, Pages, Pages]]:
+    leading = axes[: axes.index("Y")]
+    shape = pixels.shape[: len(leading)]
+    scalings: dict[int, Scaling] = {}
+    for place in product(*map(range, shape)):
+        channel = place[leading.index("C")] if "C" in leading else 0
+        if channel not in scalings:
+            own = pixels.take(channel, axis=leading.index("C")) if "C" in leading else pixels
+            scalings[channel] = scaling_for(network.card.config, own)
+        if axes.endswith("S"):
+            source, target = pixels[place], result[place]
+            yield (
+                scalings[channel],
+                [source[..., colour] for colour in range(3)],
+                [target[..., colour] for colour in range(3)],
+            )
+            continue
+        reach = network.geometry.in_channels // 2
+        last = shape[-1] - 1 if shape else 0
+        neighbours = [
+            pixels[(*place[:-1], min(max(place[-1] + by, 0), last))] if place else pixels
+            for by in range(-reach, reach + 1)
+        ]
+        yield scalings[channel], neighbours, [result[place]]
+
+
+def _reader(source: Pages, scaling: Scaling) -> Callable[[Slices], Channels]:
+    def read(part: Slices) -> Channels:
+        return np.stack([scaling.apply(page[part]) for page in source])
+
+    return read
+
+
+def _writer(network: ServedNetwork, target: Pages, scaling: Scaling) -> Callable[[Slices, Channels], None]:
+    card, width = network.card, target[0].shape[1]
+
+    def write(part: Slices, unit: Channels) -> None:
+        if not np.isfinite(unit).all():
+            raise NonFinitePixels(
+                f"expected finite grey values from {card.id} {card.version}, "
+                "found NaN or infinity; do not use this network on this image"
+            )
+        if isinstance(card.task, Segment):
+            target[0][part] = unit.argmax(axis=0)
+        else:
+            for page, values in zip(target, unit, strict=True):
+                page[part] = to_dtype(scaling.invert(values), page.dtype)
+        if part[1].stop == width:
+            # The end of a row of windows.
+            release(target[0])
+
+    return write

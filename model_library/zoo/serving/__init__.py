@@ -1,0 +1,1 @@
+"""Networks made ready to serve: exported, calibrated on the machine, opened without torch."""

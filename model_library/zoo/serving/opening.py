@@ -1,0 +1,174 @@
+"""From a network's folder to something that computes windows, on the backend that is best here.
+
+Torch is loaded only where it is that backend; a network that was never prepared on this machine is
+prepared first, by a child.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from model_library.cards.card import NetworkCard
+from model_library.errors import WeightsError
+from model_library.inference.agreement import Agreement
+from model_library.inference.backends.port import Backend
+from model_library.inference.prepared import (
+    ANSWER_FILE,
+    CARD_FILE,
+    GRAPH_FILE,
+    Measured,
+    PrecisionPolicy,
+    Prepared,
+    probe,
+    read_prepared,
+)
+from model_library.inference.served import ServedNetwork
+from model_library.inference.windows import Tiling
+
+_DEADLINE_S = 900.0
+_NETWORKS_KEPT = 8
+
+Prepare = Callable[[Path, Path, int], None]
+"""Prepares the network in a folder, in a cache, for so many threads."""
+
+
+def prepare_in_child(folder: Path, cache: Path, threads: int) -> None:
+    """Prepare a network in a process of its own, so that this one stays free of torch.
+
+    Raises
+    ------
+    WeightsError
+        It failed, or took too long.
+    """
+    command = [sys.executable, "-m", "model_library.zoo.serving.prepare", str(folder), str(cache)]
+    try:
+        run = subprocess.run(
+            [*command, "--threads", str(threads)], capture_output=True, timeout=_DEADLINE_S, check=False
+        )
+    except subprocess.TimeoutExpired as failure:
+        raise WeightsError(f"{folder}: expected to be prepared within {_DEADLINE_S:g} s") from failure
+    if run.returncode:
+        told = run.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise WeightsError(f"{folder}: expected a network that can be prepared, found: {told[-1]}")
+
+
+def open_network(
+    folder: Path,
+    cache: Path,
+    *,
+    threads: int,
+    policy: PrecisionPolicy = "auto",
+    prepare: Prepare = prepare_in_child,
+) -> ServedNetwork:
+    """Open a network on the fastest backend that agrees with torch.
+
+    Parameters
+    ----------
+    folder
+        Folder `{card.json, weights.safetensors}`.
+    cache
+        Where prepared networks lie, one folder each; the least recently made ones are dropped.
+    threads
+        That the backend may use.
+    policy
+        Which precisions are allowed.
+    prepare
+        What is done where the network is not prepared yet, or for another machine.
+
+    Raises
+    ------
+    CardError, WeightsError
+        The network is not whole, cannot be prepared, or no longer gives the answer that was kept.
+    """
+    found = read_prepared(folder, cache, threads)
+    if found is not None:
+        record, place = found
+        # Where it fails it was made by another version of this program, or is damaged, and made anew.
+        with suppress(WeightsError):
+            return open_choice(folder, place, record, record.choice(policy))
+    prepare(folder, cache, threads)
+    _drop_old(cache)
+    found = read_prepared(folder, cache, threads)
+    if found is None:
+        raise WeightsError(
+            f"{folder}: expected a record in {cache}, found none after preparing; free the disk"
+        )
+    record, place = found
+    return open_choice(folder, place, record, record.choice(policy))
+
+
+def open_choice(folder: Path, place: Path, record: Prepared, choice: Measured) -> ServedNetwork:
+    """Open a network on one of the backends that were measured.
+
+    Parameters
+    ----------
+    folder
+        Folder `{card.json, weights.safetensors}`.
+    place, record
+        What was prepared, as `prepared.read_prepared` gives it.
+    choice
+        One of `record.measured`.
+
+    Raises
+    ------
+    CardError, WeightsError
+        The network is not whole, or no longer gives the answer that was kept.
+    """
+    backend = _backend(choice, folder, place, record.machine.threads)
+    _refuse_another_answer(backend, record, place)
+    card = NetworkCard.model_validate_json((folder / CARD_FILE).read_bytes())
+    return ServedNetwork(card, record.geometry, backend, Tiling(choice.tile_px))
+
+
+def _backend(choice: Measured, folder: Path, place: Path, threads: int) -> Backend:
+    match choice.backend:
+        case "onnxruntime":
+            from model_library.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
+
+            return OnnxRuntimeBackend((place / GRAPH_FILE).read_bytes(), threads=threads)
+        case "openvino":
+            from model_library.inference.backends.openvino_backend import OpenVinoBackend
+
+            graph = (place / GRAPH_FILE).read_bytes()
+            return OpenVinoBackend(graph, precision=choice.precision, threads=threads)
+        case "torch":
+            return _torch(choice, folder, threads)
+
+
+def _torch(choice: Measured, folder: Path, threads: int) -> Backend:
+    import torch
+
+    from model_library.inference.backends.torch_backend import TorchBackend
+    from model_library.inference.engine import load_network
+    from model_library.zoo.serving.prepare import folded
+
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return TorchBackend(folded(load_network(folder).module), precision=choice.precision, device=device)
+
+
+def _refuse_another_answer(backend: Backend, record: Prepared, place: Path) -> None:
+    try:
+        expected = np.load(place / ANSWER_FILE)
+    except (OSError, ValueError) as failure:
+        raise WeightsError(f"{place}: expected the answer of torch, found {failure}; delete it") from failure
+    agreement = Agreement.of(backend(probe(record.geometry)), expected)
+    if not agreement.holds(backend.precision):
+        raise WeightsError(
+            f"{place}: expected the answer of torch in float32 from {backend.name} in {backend.precision}, "
+            f"found one {agreement.max_error_over_std:.2g} standard deviations and "
+            f"{agreement.psnr_db:.1f} dB away; delete this folder"
+        )
+
+
+def _drop_old(cache: Path) -> None:
+    folders = sorted(
+        (path for path in cache.glob("[0-9a-f]*") if path.is_dir()), key=lambda path: path.stat().st_mtime
+    )
+    for folder in folders[:-_NETWORKS_KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)

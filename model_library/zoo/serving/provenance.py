@@ -1,0 +1,47 @@
+"""What a result says of where it comes from."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from model_library.images.pixel_fit import PixelFit
+from model_library.wire.methods import ClassicalRef, MethodRef
+from model_library.wire.tasks import Task
+
+
+def provenance(
+    ref: MethodRef,
+    task: Task,
+    *,
+    made_at: datetime,
+    scale: int,
+    arithmetic: str,
+    fit: PixelFit,
+) -> dict[str, Any]:
+    """Tell of the making of a result, but for its source, as JSON values by name.
+
+    Parameters
+    ----------
+    ref
+        Network or classical algorithm.
+    scale
+        Output pixels per input pixel along each axis.
+    arithmetic
+        Of a network: precision and backend.
+    fit
+        What was decided about the frame's pixels.
+    """
+    parameters: Mapping[str, Any] = {
+        "normalisation": "percentiles 1 and 99 of the whole image",
+        "arithmetic": arithmetic,
+    }
+    return {
+        "software": f"synoptic {version('synoptic')}",
+        "made_at": made_at.isoformat(),
+        "method": ref.model_dump(mode="json"),
+        "parameters": dict(ref.parameters if isinstance(ref, ClassicalRef) else parameters),
+        "task": task.model_dump(mode="json"),
+        "scale": scale,
+        "pixel_fit": fit.as_provenance(),
+    }

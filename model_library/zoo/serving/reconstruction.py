@@ -1,0 +1,249 @@
+"""From a file to its reconstruction in a file, in constant memory, whatever their size."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_library.errors import UnknownNetwork, UnsupportedImage
+from model_library.images.contents import read_recording
+from model_library.images.data_bar import bar_rows, without_data_bar
+from model_library.images.directory import is_tiff
+from model_library.images.intensity import PIXEL_DTYPES
+from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
+from model_library.images.pixel_size import PixelSize
+from model_library.images.readers import read_frame
+from model_library.images.result_file import ResultFile
+from model_library.images.tiff_pages import read_head
+from model_library.inference.prepared import CARD_FILE, PrecisionPolicy
+from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
+from model_library.inference.windows import Told
+from model_library.signing.digests import sha256_file
+from model_library.wire.methods import NetworkRef
+from model_library.zoo.serving.opening import open_network
+from model_library.zoo.serving.places import user_cache
+from model_library.zoo.serving.provenance import provenance
+from model_library.zoo.shipped import library_folder
+
+Finished = Callable[[NDArray[Any], float | None, dict[str, Any]], None]
+"""Sees pixels, the side of one in nanometres, and provenance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquired:
+    """An image, stack, series or colour image to be restored.
+
+    Attributes
+    ----------
+    pixels
+        Axes as `axes`; uint8, uint16 or float32, finite; may lie in its file.
+    axes
+        Such as "YX", "TZYX" or "YXS"; see `images.recording.AXES`.
+    pixel_size
+        As the file tells it.
+    data_bar_rows
+        Cropped off the bottom.
+    """
+
+    pixels: NDArray[Any]
+    axes: str
+    pixel_size: PixelSize
+    data_bar_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What whoever asks wants besides.
+
+    Attributes
+    ----------
+    pixel_size_nm
+        Side of a pixel, for files that do not tell it.
+    pixel_policy
+        What becomes of pixels that do not fit the network.
+    source
+        What is known of the source, for provenance: at least `file_name` and `sha256`; None to find out.
+    provenance
+        More of it.
+    """
+
+    pixel_size_nm: float | None = None
+    pixel_policy: PixelPolicy = "resample"
+    source: Mapping[str, Any] | None = None
+    provenance: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstructed:
+    """What was written: where it lies, the side of its pixels and its provenance."""
+
+    path: Path
+    pixel_size_nm: float | None
+    provenance: dict[str, Any]
+
+
+def read_acquired(path: Path, *, colour: bool) -> Acquired:
+    """Read an image of any format; one plain grey page stays in its file.
+
+    Parameters
+    ----------
+    path
+        As in `contents.read_contents`.
+    colour
+        Whether colour is wanted; else equal colour channels are taken as the one that they are.
+
+    Raises
+    ------
+    ImageError
+        As `contents.read_recording` does.
+    """
+    if not colour and not path.is_dir() and is_tiff(read_head(path)):
+        with suppress(UnsupportedImage):
+            frame = read_frame(path, in_file=True)
+            return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
+    recording = read_recording(path)
+    rows = bar_rows(recording)
+    recording = without_data_bar(recording)
+    pixels, axes = recording.pixels, recording.axes
+    if axes.endswith("S") and not colour:
+        pixels, axes = (
+            np.stack([frame.pixels for frame in recording.frames(path.name)]),
+            axes.removesuffix("S"),
+        )
+        pixels = pixels.reshape(recording.pixels.shape[:-1])
+    elif axes.endswith("S"):
+        # Alpha is no colour.
+        pixels = pixels[..., :3]
+    if pixels.dtype not in PIXEL_DTYPES:
+        pixels = pixels.astype(np.float32)
+    return Acquired(pixels, axes, recording.pixel_size, rows)
+
+
+def reconstruct(
+    source: Path,
+    target: Path,
+    network: ServedNetwork,
+    wishes: Wishes | None = None,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    told: Told = lambda _: None,
+    finished: Finished = lambda *_: None,
+) -> Reconstructed:
+    """Reconstruct a file into an OME-TIFF.
+
+    Parameters
+    ----------
+    source
+        An image of any format that `contents.read_contents` reads.
+    target
+        Its folder is made where it is missing; the file appears when it is whole.
+    network
+        See `opening.open_network`.
+    clock
+        Time of making.
+    told
+        Told how many pixels of the input are done more.
+    finished
+        Sees the result before it has its name.
+
+    Raises
+    ------
+    ImageError
+        The source is no such image, or not for this network, or its pixels are unfit.
+    OutOfMemory
+        Not even the smallest windows fit.
+    """
+    wishes = wishes or Wishes()
+    card = network.card
+    acquired = read_acquired(source, colour=card.config.channels == "rgb")
+    about = wishes.source or {"file_name": source.name, "sha256": sha256_file(source)}
+    fit = _fit(acquired, network, wishes)
+    refuse_unfit(fit, source.name)
+    pixels = _resampled(acquired.pixels, acquired.axes, fit.factor)
+    shape = result_shape(network, pixels.shape, acquired.axes)
+    dtype = result_dtype(network, acquired.pixels.dtype)
+    scale = network.geometry.scale
+    size_nm = None if fit.fitted_nm is None else fit.fitted_nm / scale
+    told_of = provenance(
+        NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256),
+        card.task,
+        made_at=clock(),
+        scale=scale,
+        arithmetic=network.arithmetic,
+        fit=fit,
+    ) | {
+        "source": {
+            **about,
+            "pixel_size_nm": fit.found_nm,
+            "shape": list(acquired.pixels.shape),
+            "data_bar_rows": acquired.data_bar_rows,
+        },
+        **(wishes.provenance or {}),
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
+    with ResultFile(target, shape, dtype, axes=acquired.axes, pixel_size=size, provenance=told_of) as file:
+        restore_recording(network, pixels, acquired.axes, file.pixels, told)
+        finished(file.pixels, size_nm, told_of)
+        file.finish()
+    return Reconstructed(target, size_nm, told_of)
+
+
+def _fit(acquired: Acquired, network: ServedNetwork, wishes: Wishes) -> PixelFit:
+    size, card = acquired.pixel_size, network.card
+    if size.is_known and not size.is_square:
+        raise UnsupportedImage(f"expected square pixels, found {size}; export the image with square pixels")
+    found_nm = size.side_nm or wishes.pixel_size_nm
+    # Tuned on images of its instrument, at their pixel size, whatever range it descends from.
+    policy = wishes.pixel_policy if card.lineage is None else "ignore"
+    return fit_pixels(found_nm, card.pixel_size_nm, policy)
+
+
+def _resampled(pixels: NDArray[Any], axes: str, factor: float) -> NDArray[Any]:
+    """Sample every plane anew, as float32."""
+    if factor == 1:
+        return pixels
+    channels_first = np.moveaxis(pixels, -1, 0) if axes.endswith("S") else pixels
+    planes = channels_first.reshape(-1, *channels_first.shape[-2:])
+    anew = np.stack([resample(plane.astype(np.float32), factor) for plane in planes])
+    anew = anew.reshape(*channels_first.shape[:-2], *anew.shape[-2:])
+    return np.moveaxis(anew, 0, -1) if axes.endswith("S") else anew
+
+
+def reconstruct_file(
+    source: str | Path,
+    target: str | Path,
+    network_id: str,
+    *,
+    threads: int = 1,
+    precision: PrecisionPolicy = "auto",
+    cache: Path | None = None,
+) -> Reconstructed:
+    """Reconstruct a file with a network that ships: `reconstruct_file("a.tif", "b.ome.tif", "edsr-x2-sem")`.
+
+    Parameters
+    ----------
+    threads
+        Processor cores to use.
+    precision
+        See `prepared.PrecisionPolicy`.
+    cache
+        Where prepared networks are kept; None for the user's cache folder.
+
+    Raises
+    ------
+    UnknownNetwork
+        No network of this id ships. Else as `reconstruct`.
+    """
+    folder = library_folder() / network_id
+    if not (folder / CARD_FILE).is_file():
+        raise UnknownNetwork(
+            f"expected the id of a network, found '{network_id}'; see `synoptic library list`"
+        )
+    network = open_network(folder, cache or user_cache(), threads=threads, policy=precision)
+    return reconstruct(Path(source), Path(target), network)

@@ -1,0 +1,90 @@
+"""Measuring, once, how fast a site's computer runs each family of networks."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from model_library.cards.card import NetworkCard
+from model_library.inference.prepared import CARD_FILE, Prepared, read_prepared
+from model_library.wire.compute import ComputeFacts, FamilyThroughput
+from model_library.zoo.serving.opening import Prepare, prepare_in_child
+
+_INSTANCES = "mask_rcnn"
+
+
+def family_members(library: Path) -> dict[str, tuple[NetworkCard, Path]]:
+    """Choose of each family the member with the most arithmetic per pixel: its rate predicts the others best.
+
+    Families whose networks give instances are left out: they work per object, not per pixel.
+    """
+    found: dict[str, tuple[NetworkCard, Path]] = {}
+    for path in sorted(library.glob(f"*/{CARD_FILE}")):
+        card = NetworkCard.model_validate_json(path.read_bytes())
+        family = card.config.kind
+        best = found.get(family)
+        if family != _INSTANCES and (
+            best is None or card.facts.flops_per_pixel > best[0].facts.flops_per_pixel
+        ):
+            found[family] = card, path.parent
+    return found
+
+
+def calibrate(
+    members: dict[str, tuple[NetworkCard, Path]],
+    cache: Path,
+    threads: int,
+    *,
+    begun: Callable[[str], None] = lambda _: None,
+    prepare: Prepare = prepare_in_child,
+) -> ComputeFacts:
+    """Measure every family, each in a child, with the threads that the site's settings allow.
+
+    Parameters
+    ----------
+    members
+        What `family_members` gives.
+    cache
+        Where prepared networks lie; those of this machine that are there are not measured again.
+    begun
+        Told of each family before it is measured.
+
+    Raises
+    ------
+    WeightsError
+        A network is not whole or cannot be prepared.
+    """
+    records: dict[str, Prepared] = {}
+    for family, (_, folder) in members.items():
+        begun(family)
+        found = read_prepared(folder, cache, threads)
+        if found is None:
+            prepare(folder, cache, threads)
+            found = read_prepared(folder, cache, threads)
+        if found is not None:
+            records[family] = found[0]
+    return ComputeFacts(
+        threads=threads,
+        memory_bytes=_memory_bytes(),
+        engine=_engine(records.values()),
+        families=tuple(
+            FamilyThroughput(
+                family=family,
+                flops_per_pixel=record.flops_per_pixel,
+                mpix_per_s=record.choice().mpix_per_s,
+            )
+            for family, record in records.items()
+        ),
+    )
+
+
+def _engine(records: Iterable[Prepared]) -> str:
+    chosen = sorted({f"{each.choice().backend} {each.choice().precision}" for each in records})
+    return ", ".join(chosen) or "none"
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        # Windows does not tell by the standard library; the least that any microscope's computer has.
+        return 4 << 30

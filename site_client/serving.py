@@ -1,0 +1,65 @@
+"""The engine behind the worker's port: whole files are streamed, arrays are computed as they are."""
+
+from pathlib import Path
+
+import numpy as np
+
+from model_library.errors import WeightsError
+from model_library.images.frame import Grey
+from model_library.inference.prepared import CARD_FILE, PrecisionPolicy
+from model_library.inference.served import ServedNetwork, restore_recording, result_shape
+from model_library.wire.methods import NetworkRef
+from model_library.wire.tasks import Segment, Task
+from model_library.zoo.serving.opening import open_network
+
+
+class ServedMethod:
+    """A network on the backend that calibration chose, as a `benchmark.method.Method`."""
+
+    def __init__(self, network: ServedNetwork) -> None:
+        self.network = network
+
+    @property
+    def ref(self) -> NetworkRef:
+        """Id, version and weights digest."""
+        card = self.network.card
+        return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel along each axis."""
+        return self.network.geometry.scale
+
+    def __call__(self, pixels: Grey) -> Grey:
+        """Restore an image, or give its pixels class numbers; see `benchmark.method.Method`."""
+        segments = isinstance(self.network.card.task, Segment)
+        shape = result_shape(self.network, pixels.shape, "YX")
+        result = np.empty(shape, np.uint8 if segments else np.float32)
+        restore_recording(self.network, pixels, "YX", result)
+        return result.astype(np.float32, copy=False)
+
+
+def serve(
+    ref: NetworkRef,
+    task: Task,
+    folder: Path,
+    cache: Path,
+    *,
+    threads: int,
+    policy: PrecisionPolicy = "auto",
+) -> ServedMethod:
+    """Open the network that a reference names.
+
+    Raises
+    ------
+    WeightsError, CardError
+        The folder does not hold this network, whole, for this task.
+    """
+    method = ServedMethod(open_network(folder, cache, threads=threads, policy=policy))
+    if method.ref != ref or method.network.card.task != task:
+        card = method.network.card
+        raise WeightsError(
+            f"{folder / CARD_FILE}: expected {ref.id} {ref.version} for the task {task}, found {card.id} "
+            f"{card.version} for {card.task}; install the release again"
+        )
+    return method
