@@ -121,7 +121,9 @@ def torchmetrics_functional(name: str) -> Any:  # noqa: ANN401 - a module of an 
     import importlib
 
     importlib.import_module("model_library.networks.torchvision_door")
-    return importlib.import_module(f"torchmetrics.functional.{name}")
+    import torchmetrics.functional
+
+    return importlib.import_module(f"{torchmetrics.functional.__name__}.{name}")
 
 
 def torch_ssim(scene: Scene) -> Callable[[], float]:
