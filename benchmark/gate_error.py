@@ -88,7 +88,8 @@ def drawn(gains: Mapping[str, float], *, seeds: int, looks: int, per_site: int, 
         def own(gains: Mapping[str, float], rng: np.random.Generator = rng) -> NDArray[np.float64]:
             tails = rng.standard_t(5, len(fields)) / np.sqrt(5 / 3)
             means = np.array([gains[site] for site in fields.values()])
-            return means + interaction_db / np.sqrt(2) * tails
+            found: NDArray[np.float64] = means + interaction_db / np.sqrt(2) * tails
+            return found
 
         nothing = dict.fromkeys(gains, 0.0)
         in_service = _entrant("net@1", Role.IN_SERVICE, fields, content + own(nothing))
