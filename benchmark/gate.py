@@ -144,7 +144,7 @@ class _Hearing:
     def _sites(self, rival: Entrant) -> tuple[SiteDifference, ...]:
         if not self.sites:
             return ()
-        return site_differences(self.candidate.finite, rival.finite, self.sites)
+        return site_differences(self.candidate.finite, rival.finite, self.sites, level=self.level)
 
     def _losses(self, sites: Sequence[SiteDifference], rival: Entrant) -> list[str]:
         margin, unit = self.policy.margin, self.policy.metric.unit

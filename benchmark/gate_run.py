@@ -21,7 +21,7 @@ from benchmark.sites import Asked, SiteCases, read_sites
 from benchmark.trust.findings import Finding
 from benchmark.trust.of_cases import check_cases
 from benchmark.verdict import Entrant, GatePolicy, Role, Verdict
-from model_library.wire.methods import ClassicalRef
+from model_library.wire.methods import ClassicalRef, MethodRef
 from model_library.wire.tasks import Task
 
 
@@ -123,18 +123,19 @@ def _content(run: GateRun, verdict: Verdict, scores: Mapping[str, Scores], read:
         "images": str(run.asked.images),
         "passed": verdict.passed,
         "verdict": verdict.model_dump(mode="json"),
-        "means": {
-            label: next(iter(found.refs)) and found.mean(next(iter(found.refs)))
-            for label, found in scores.items()
-        },
-        "methods": {
-            label: next(iter(found.refs.values())).model_dump(mode="json") for label, found in scores.items()
-        },
-        "scores": {label: found.by_field(next(iter(found.refs))) for label, found in scores.items()},
+        "methods": {label: _only(found).model_dump(mode="json") for label, found in scores.items()},
+        "means": {label: found.mean(method_key(_only(found))) for label, found in scores.items()},
+        "scores": {label: found.by_field(method_key(_only(found))) for label, found in scores.items()},
         "sites": read.sites,
         "refused": read.refused,
         "seed": run.asked.seed,
     }
+
+
+def _only(scores: Scores) -> MethodRef:
+    """Give the one method of these scores."""
+    [ref] = scores.refs.values()
+    return ref
 
 
 def echo_verdict(verdict: Verdict) -> None:

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from benchmark.compare import paired_differences
 from model_library.wire.base import Message
 
-_LEVEL = 0.95
-
 
 class SiteDifference(Message):
-    """One site's mean paired difference, and what it is at least (one-sided 95 %), in the metric's unit."""
+    """One site's mean paired difference, and what it is at least, in the metric's unit."""
 
     site: str
     difference: float
@@ -21,12 +20,13 @@ class SiteDifference(Message):
 
 
 def site_differences(
-    a: Mapping[str, float], b: Mapping[str, float], sites: Mapping[str, str]
+    a: Mapping[str, float], b: Mapping[str, float], sites: Mapping[str, str], *, level: float = 0.95
 ) -> tuple[SiteDifference, ...]:
     """Compare two methods at every site, by names.
 
     A site has few fields of view; so the spread of a field's difference is taken from all sites together
-    (within sites, or over all fields where hardly a site has two), and a site's bound from Student's t.
+    (within sites, or over all fields where hardly a site has two), or from the site itself where it is larger
+    there, so that one odd field cannot hide a loss; the bound is Student's.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def site_differences(
         Score per field of view, higher is better.
     sites
         Field -> site; all fields.
+    level
+        Confidence of a site's bound, one-sided.
 
     Raises
     ------
@@ -51,13 +53,18 @@ def site_differences(
     else:
         everything = np.concatenate(list(values.values()))
         freedom, squares = len(a) - 1, float(np.square(everything - everything.mean()).sum())
-    reach = float(stdtrit(freedom, _LEVEL)) * (squares / freedom) ** 0.5 if freedom > 0 else float("inf")
+    pooled = (squares / freedom) ** 0.5 if freedom > 0 else float("inf")
+    quantile = float(stdtrit(max(freedom, 1), level))
     return tuple(
         SiteDifference(
             site=site,
             difference=float(each.mean()),
-            at_least=float(each.mean()) - reach / len(each) ** 0.5,
+            at_least=float(each.mean()) - quantile * max(pooled, _own(each)) / len(each) ** 0.5,
             fields=len(each),
         )
         for site, each in values.items()
     )
+
+
+def _own(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
@@ -112,7 +113,7 @@ def _below(folder: Path, site: str) -> Path:
     return folder if site == ONLY_SITE else folder / site
 
 
-def _drawn(labels: Path | None, images: Path, task: Task) -> Mapping[str, "np.typing.NDArray[np.uint8]"]:
+def _drawn(labels: Path | None, images: Path, task: Task) -> Mapping[str, NDArray[np.uint8]]:
     """Class indices of every annotated image by the stem of its file; `UNKNOWN_CLASS` where nobody looked."""
     if not isinstance(task, Segment):
         return {}
@@ -125,9 +126,7 @@ def _drawn(labels: Path | None, images: Path, task: Task) -> Mapping[str, "np.ty
     return {Path(image.name).stem: target_map(image, task.classes) for image in file.images}
 
 
-def _labelled(
-    images: Sequence[Micrograph], drawn: Mapping[str, "np.typing.NDArray[np.uint8]"]
-) -> tuple[Case, ...]:
+def _labelled(images: Sequence[Micrograph], drawn: Mapping[str, NDArray[np.uint8]]) -> tuple[Case, ...]:
     """Whole images on which every class is known: a segmentation scales grey values by the whole image."""
     return tuple(
         Case(image.field, image.name, image.pixels, Labels(drawn[image.name] > 0))

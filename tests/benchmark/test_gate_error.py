@@ -22,7 +22,7 @@ def test_equal_networks_are_seldom_promoted_and_better_ones_mostly():
 def test_better_on_average_but_worse_at_one_site_is_never_promoted():
     gains = {"a": 0.8, "b": 0.8, "c": 0.8, "d": -0.3}
     assert drawn(gains, seeds=30, looks=3, per_site=4, interaction_db=0.25) == 0
-    assert drawn(gains | {"d": 0.8}, seeds=30, looks=1, per_site=4, interaction_db=0.25) >= 27
+    assert drawn(gains | {"d": 0.8}, seeds=30, looks=1, per_site=4, interaction_db=0.25) >= 25
 
 
 def test_trainings_of_equal_means_are_seldom_promoted_over_each_other():
@@ -42,10 +42,10 @@ def test_a_network_that_sharpens_noise_is_never_promoted():
 def test_the_command_writes_a_row_for_every_candidate_and_fails_where_a_bar_is_missed(tmp_path, monkeypatch):
     app = typer.Typer()
     app.command()(gate_error.main)
-    words = ["--seeds", "3", "--looks", "2", "--json", str(tmp_path / "g.json")]
+    words = ["--seeds", "5", "--looks", "2", "--json", str(tmp_path / "g.json")]
     assert CliRunner().invoke(app, words).exit_code == 0
     rows = json.loads((tmp_path / "g.json").read_text())["rows"]
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert all(row["holds"] for row in rows)
     monkeypatch.setattr(gate_error, "sharpened", lambda restore, seeds, trusting: seeds)
     assert CliRunner().invoke(app, words).exit_code == 1

@@ -92,6 +92,29 @@ def test_a_sitting_tells_verdict_methods_and_scores(place, instrument, cases, li
     assert record["verdict"]["look"] == 1
 
 
+def test_a_candidate_that_invents_structure_is_refused_and_told_by_which_check(
+    place, instrument, cases, library
+):
+    network = load_network(library / "tiny-4")
+    with __import__("torch").no_grad():
+        for weight in network.module.parameters():
+            weight.requires_grad_(False).mul_(6.0)
+    card = derived_card(
+        network.card,
+        version="1+wild",
+        weights_sha256="0" * 64,
+        campaign="campaign-1",
+        tuned_fields=(),
+        training_data=(),
+    )
+    kept = save_network(place.settings.networks / "new", network.module, card)
+    (place.settings.networks / "new").rename(place.settings.networks / kept.weights_sha256)
+    record = verdicts.sit(place, instrument, ref_of(kept), {Role.CLASSICAL: (SMOOTH,)}, cases, 1)
+    assert record["verdict"]["passed"] is False
+    assert record["verdict"]["reasons"][0].startswith("tiny-4@1+wild cannot be trusted, ")
+    assert False in {finding["holds"] for finding in record["verdict"]["trust"]}
+
+
 def test_an_algorithm_tuned_anew_is_judged_beside_the_same_one_in_service(place, instrument, cases, library):
     network = ref_of(Library(library).card("tiny-4"))
     old = SMOOTH.model_copy(update={"parameters": {"sigma_px": 0.5}})
