@@ -70,12 +70,15 @@ class Wishes:
         What is known of the source, for provenance: at least `file_name` and `sha256`; None to find out.
     provenance
         More of it.
+    clock
+        Time of making.
     """
 
     pixel_size_nm: float | None = None
     pixel_policy: PixelPolicy = "resample"
     source: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,6 @@ def reconstruct(
     network: ServedNetwork,
     wishes: Wishes | None = None,
     *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     told: Told = lambda _: None,
     finished: Finished = lambda *_: None,
 ) -> Reconstructed:
@@ -144,8 +146,6 @@ def reconstruct(
         Its folder is made where it is missing; the file appears when it is whole.
     network
         See `opening.open_network`.
-    clock
-        Time of making.
     told
         Told how many pixels of the input are done more.
     finished
@@ -172,7 +172,7 @@ def reconstruct(
     told_of = provenance(
         NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256),
         card.task,
-        made_at=clock(),
+        made_at=wishes.clock(),
         scale=scale,
         arithmetic=network.arithmetic,
         fit=fit,
