@@ -30,6 +30,9 @@ from model_library.zoo.serving.places import user_cache
 from model_library.zoo.serving.provenance import provenance
 from model_library.zoo.shipped import library_folder
 
+_MAPPED_BYTES = 1 << 28
+"""Smaller files are read at once: a writer that shortens a mapped file ends the process that reads it."""
+
 Finished = Callable[[NDArray[Any], float | None, dict[str, Any]], None]
 """Sees pixels, the side of one in nanometres, and provenance."""
 
@@ -91,7 +94,7 @@ class Reconstructed:
 
 
 def read_acquired(path: Path, *, colour: bool) -> Acquired:
-    """Read an image of any format; one plain grey page stays in its file.
+    """Read an image of any format; a large plain grey page stays in its file.
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ def read_acquired(path: Path, *, colour: bool) -> Acquired:
     """
     if not colour and not path.is_dir() and is_tiff(read_head(path)):
         with suppress(UnsupportedImage):
-            frame = read_frame(path, in_file=True)
+            frame = read_frame(path, in_file=path.stat().st_size >= _MAPPED_BYTES)
             return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
     recording = read_recording(path)
     rows = bar_rows(recording)
