@@ -7,7 +7,7 @@ from pathlib import Path
 from model_library.cards.card import NetworkCard
 from model_library.inference.prepared import CARD_FILE, Prepared, read_prepared
 from model_library.wire.compute import ComputeFacts, FamilyThroughput
-from model_library.zoo.serving.opening import Prepare, prepare_in_child
+from model_library.zoo.serving.child import Prepare, prepare_in_child
 
 _INSTANCES = "mask_rcnn"
 

@@ -99,7 +99,7 @@ def monai(module: nn.Module, *, tuned: bool) -> Contestant:
     Tuned means weights in bfloat16, channels last, batch normalisation folded, windows of 512 that
     overlap by an eighth.
     """
-    from monai.inferers import sliding_window_inference
+    from monai.inferers.utils import sliding_window_inference
 
     dtype = torch.bfloat16 if tuned else torch.float32
     # What a library loads lies channels last already; a module as it is built does not.
@@ -114,10 +114,11 @@ def monai(module: nn.Module, *, tuned: bool) -> Contestant:
     def restore(image: Wide) -> NDArray[np.uint16]:
         scaling = Scaling.of(image)
         tensor = torch.from_numpy(scaling.apply(image))[None, None].to(dtype)
-        if tuned:
-            found = sliding_window_inference(tensor, 512, 1, predict, overlap=0.125)
-        else:
-            found = sliding_window_inference(tensor, 256, 1, predict)
+        found: Any = (
+            sliding_window_inference(tensor, 512, 1, predict, overlap=0.125)
+            if tuned
+            else sliding_window_inference(tensor, 256, 1, predict)
+        )
         return to_dtype(scaling.invert(found[0, 0].float().numpy()), np.uint16)
 
     return Contestant(MONAI_TUNED if tuned else MONAI, "bfloat16" if tuned else "float32", restore)
@@ -130,11 +131,12 @@ def bioimageio(name: NetworkName, network: LoadedNetwork, folder: Path) -> Conte
     package = folder / f"{name}.zip"
     export_package(network, package)
     pipeline = create_prediction_pipeline(load_model_description(package, perform_io_checks=False))
-    (input_id,) = (each.id for each in pipeline.model_description.inputs)
+    description: Any = pipeline.model_description
+    (input_id,) = (each.id for each in description.inputs)
     side = _BIOIMAGEIO_BLOCK_PX[name]
 
     def restore(image: Wide) -> NDArray[np.uint16]:
-        blocks = {input_id: {"y": min(side, image.shape[0]), "x": min(side, image.shape[1])}}
+        blocks: Any = {input_id: {"y": min(side, image.shape[0]), "x": min(side, image.shape[1])}}
         tensor = image.astype(np.float32)[None, None]
         sample = predict(model=pipeline, inputs={input_id: tensor}, input_block_shape=blocks)
         (found,) = sample.members.values()

@@ -149,7 +149,8 @@ def scene(size: int) -> Wide:
     """Draw a 16-bit image [size, size]: waves under shot noise, the same for a size."""
     y, x = np.mgrid[:size, :size].astype(np.float32)
     waves = 2000 + 1500 * np.sin(x / 37) * np.cos(y / 53)
-    return np.random.default_rng(size).poisson(waves).astype(np.uint16)
+    image: Wide = np.random.default_rng(size).poisson(waves).astype(np.uint16)
+    return image
 
 
 def race(
@@ -186,10 +187,12 @@ def _rows(
 ) -> list[InferenceRow]:
     seconds, results = raced
     exact = unit_result(planted, TorchBackend(folded(load_network(planted.folder).module)), image)
-    choices = {(each.backend, each.precision): each for each in planted.choices()}
+    choices: dict[tuple[str, str], Measured] = {
+        (each.backend, each.precision): each for each in planted.choices()
+    }
     rows = []
     for each in contestants:
-        choice = choices.get((each.name, each.precision))  # type: ignore[call-overload]
+        choice = choices.get((each.name, each.precision))
         if choice is None:
             counts = results[key(each)].astype(np.float32)
             error, seam = _distance(Scaling.of(image).apply(counts), exact), None

@@ -77,8 +77,8 @@ class Scaling:
             )
         return cls(offset=mean, gain=deviation if deviation > 0 else 1.0)
 
-    def apply(self, pixels: Grey) -> Grey:
-        """Turn counts to units; axes [Y, X], float32."""
+    def apply(self, pixels: NDArray[Any]) -> Grey:
+        """Turn counts to units; axes [Y, X], any dtype -> float32."""
         return (pixels.astype(np.float32, copy=False) - np.float32(self.offset)) / np.float32(self.gain)
 
     def invert(self, pixels: Grey) -> Grey:

@@ -5,9 +5,6 @@ prepared first, by a child.
 """
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,32 +26,9 @@ from model_library.inference.prepared import (
 )
 from model_library.inference.served import ServedNetwork
 from model_library.inference.windows import Tiling
+from model_library.zoo.serving.child import Prepare, prepare_in_child
 
-_DEADLINE_S = 900.0
 _NETWORKS_KEPT = 8
-
-Prepare = Callable[[Path, Path, int], None]
-"""Prepares the network in a folder, in a cache, for so many threads."""
-
-
-def prepare_in_child(folder: Path, cache: Path, threads: int) -> None:
-    """Prepare a network in a process of its own, so that this one stays free of torch.
-
-    Raises
-    ------
-    WeightsError
-        It failed, or took too long.
-    """
-    command = [sys.executable, "-m", "model_library.zoo.serving.prepare", str(folder), str(cache)]
-    try:
-        run = subprocess.run(
-            [*command, "--threads", str(threads)], capture_output=True, timeout=_DEADLINE_S, check=False
-        )
-    except subprocess.TimeoutExpired as failure:
-        raise WeightsError(f"{folder}: expected to be prepared within {_DEADLINE_S:g} s") from failure
-    if run.returncode:
-        told = run.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        raise WeightsError(f"{folder}: expected a network that can be prepared, found: {told[-1]}")
 
 
 def open_network(

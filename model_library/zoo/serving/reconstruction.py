@@ -30,6 +30,9 @@ from model_library.zoo.serving.places import user_cache
 from model_library.zoo.serving.provenance import provenance
 from model_library.zoo.shipped import library_folder
 
+_MAPPED_BYTES = 1 << 28
+"""Smaller files are read at once: a writer that shortens a mapped file ends the process that reads it."""
+
 Finished = Callable[[NDArray[Any], float | None, dict[str, Any]], None]
 """Sees pixels, the side of one in nanometres, and provenance."""
 
@@ -70,12 +73,15 @@ class Wishes:
         What is known of the source, for provenance: at least `file_name` and `sha256`; None to find out.
     provenance
         More of it.
+    clock
+        Time of making.
     """
 
     pixel_size_nm: float | None = None
     pixel_policy: PixelPolicy = "resample"
     source: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Reconstructed:
 
 
 def read_acquired(path: Path, *, colour: bool) -> Acquired:
-    """Read an image of any format; one plain grey page stays in its file.
+    """Read an image of any format; a large plain grey page stays in its file.
 
     Parameters
     ----------
@@ -104,7 +110,7 @@ def read_acquired(path: Path, *, colour: bool) -> Acquired:
     """
     if not colour and not path.is_dir() and is_tiff(read_head(path)):
         with suppress(UnsupportedImage):
-            frame = read_frame(path, in_file=True)
+            frame = read_frame(path, in_file=path.stat().st_size >= _MAPPED_BYTES)
             return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
     recording = read_recording(path)
     rows = bar_rows(recording)
@@ -130,7 +136,6 @@ def reconstruct(
     network: ServedNetwork,
     wishes: Wishes | None = None,
     *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     told: Told = lambda _: None,
     finished: Finished = lambda *_: None,
 ) -> Reconstructed:
@@ -144,8 +149,6 @@ def reconstruct(
         Its folder is made where it is missing; the file appears when it is whole.
     network
         See `opening.open_network`.
-    clock
-        Time of making.
     told
         Told how many pixels of the input are done more.
     finished
@@ -172,7 +175,7 @@ def reconstruct(
     told_of = provenance(
         NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256),
         card.task,
-        made_at=clock(),
+        made_at=wishes.clock(),
         scale=scale,
         arithmetic=network.arithmetic,
         fit=fit,
