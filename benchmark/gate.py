@@ -120,7 +120,7 @@ class _Hearing:
         best_classical = self._best([rival for rival in self.rivals if rival.is_classical])
         assert best_classical is not None
         sites = self._sites(self.in_service or best_classical)
-        failures = [*self._mistrust(), *self._losses(sites, self.in_service or best_classical)]
+        failures = self._mistrust()
         successes: list[str] = []
         for rival, one in zip(self.rivals, judged, strict=True):
             if rival.role is Role.SECOND:
@@ -129,6 +129,7 @@ class _Hearing:
                 tie = self._tie(rival, best_classical)
                 ahead = self._ahead(one, tie)
                 (successes if ahead else failures).append(self._sentence(one, tie))
+        failures += self._losses(sites, self.in_service or best_classical)
         if not failures:
             return self._verdict(self.candidate, tuple(successes), judged, best_classical, sites)
         candidate_ahead = judged[self.rivals.index(best_classical)].interval[0] > 0
