@@ -49,7 +49,8 @@ class OnnxRuntimeBackend:
         options.enable_cpu_mem_arena = False
         # Between windows, waiting threads must leave the cores to the microscope's program.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._failures = (onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError, MemoryError)
+        told = onnxruntime.capi.onnxruntime_pybind11_state
+        self._failures = (told.Fail, told.RuntimeException, RuntimeError, MemoryError)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
