@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from model_library.inference.backends.port import Backend, Windows
+
 Channels = NDArray[np.float32]
 """float32 [C, Y, X]."""
 
@@ -33,3 +35,21 @@ def over_dihedral(apply: Callable[[Channels], Channels], image: Channels) -> Cha
     assert total is not None
     mean: NDArray[np.float32] = total / np.float32(8)
     return mean
+
+
+class SelfEnsemble:
+    """A backend that answers with the mean over the eight ways to turn and mirror each window.
+
+    On a plane extended to multiples of the stride this is what the whole plane would give. Eight times as
+    slow.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name, self.precision, self.elsewhere = backend.name, backend.precision, backend.elsewhere
+
+    def __call__(self, windows: Windows) -> Windows:
+        """Compute windows; see `backends.port.Backend`."""
+        return np.stack(
+            [over_dihedral(lambda turned: self._backend(turned[None])[0], each) for each in windows]
+        )

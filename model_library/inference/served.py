@@ -15,6 +15,7 @@ from model_library.images.mapping import release
 from model_library.images.tiling import Slices
 from model_library.inference.backends.port import Backend
 from model_library.inference.geometry import Geometry
+from model_library.inference.self_ensemble import SelfEnsemble
 from model_library.inference.windows import Channels, Plane, Tiling, Told, compute
 from model_library.networks.config import MaskRCNNConfig
 from model_library.networks.units import scaling_for
@@ -48,7 +49,8 @@ class ServedNetwork:
     @property
     def arithmetic(self) -> str:
         """Precision and backend, for provenance."""
-        return f"{self.backend.precision} by {self.backend.name}"
+        mean = ", mean of eight turned and mirrored" if isinstance(self.backend, SelfEnsemble) else ""
+        return f"{self.backend.precision} by {self.backend.name}{mean}"
 
 
 def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> tuple[int, ...]:

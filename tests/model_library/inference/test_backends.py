@@ -17,6 +17,7 @@ from model_library.inference.backends.port import Backend, OutOfMemory, Precisio
 from model_library.inference.backends.torch_backend import TorchBackend, torch_precisions
 from model_library.inference.engine import geometry_of
 from model_library.inference.geometry import Geometry
+from model_library.inference.self_ensemble import SelfEnsemble
 from model_library.inference.windows import Plane, Tiling, compute, plan
 from model_library.networks.build import build
 from model_library.networks.config import (
@@ -231,3 +232,11 @@ def test_openvino_keeps_its_telemetry_to_itself(tmp_path):
     assert run.returncode == 0, run.stderr.decode()
     # Where telemetry is on, the identity of the machine lies here.
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_self_ensemble_of_windows_is_that_of_the_whole_image(made: Made):
+    ensemble, pixels = SelfEnsemble(made.backend("openvino", "float32")), image(made.geometry, (128, 80))
+    whole = computed(ensemble, made.geometry, pixels, Tiling(4096))
+    assert np.array_equal(computed(ensemble, made.geometry, pixels, Tiling(80)), whole)
+    single = computed(made.backend("openvino", "float32"), made.geometry, pixels, Tiling(4096))
+    assert np.abs(whole - single).max() > 1e-4 * single.std()

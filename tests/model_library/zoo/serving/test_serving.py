@@ -248,4 +248,4 @@ def test_a_prepared_network_serves_in_a_process_without_torch(home: Path, tmp_pa
 
 def test_an_unknown_network_is_refused_by_name(tmp_path: Path):
     with pytest.raises(UnknownNetwork, match="found 'nothing'"):
-        reconstruct_file(tmp_path / "a.tif", tmp_path / "b.tif", "nothing", cache=tmp_path)
+        reconstruct_file(tmp_path / "a.tif", tmp_path / "b.tif", "nothing")
