@@ -204,8 +204,7 @@ def _fit(acquired: Acquired, network: ServedNetwork, wishes: Wishes) -> PixelFit
         raise UnsupportedImage(f"expected square pixels, found {size}; export the image with square pixels")
     found_nm = size.side_nm or wishes.pixel_size_nm
     # Tuned on images of its instrument, at their pixel size, whatever range it descends from.
-    policy = wishes.pixel_policy if card.lineage is None else "ignore"
-    return fit_pixels(found_nm, card.pixel_size_nm, policy)
+    return fit_pixels(found_nm, card.pixel_size_nm, wishes.pixel_policy)
 
 
 def _resampled(pixels: NDArray[Any], axes: str, factor: float) -> NDArray[Any]:
