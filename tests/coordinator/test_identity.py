@@ -96,7 +96,7 @@ def test_no_route_answers_without_valid_credentials(
     coordinator: Coordinator, method: str, route: str
 ) -> None:
     headers = {"Tus-Resumable": "1.0.0"}
-    frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "returned": 0}
+    frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "skipped": 0, "returned": 0}
     body = {"json": {"frames": frames}} if route == "/v1/heartbeat" else {}
     for token in (None, "nonsense", "operator.nonsense", "a.b.c"):
         with coordinator.client(token) as client:
@@ -156,7 +156,7 @@ def test_revocation_takes_effect_at_once(coordinator: Coordinator) -> None:
 
 
 def test_a_heartbeat_is_answered_with_orders(first: Instrument) -> None:
-    frames = {"acquired": 3, "reconstructed": 1, "waiting": 2, "set_aside": 0, "returned": 0}
+    frames = {"acquired": 3, "reconstructed": 1, "waiting": 2, "set_aside": 0, "skipped": 0, "returned": 0}
     orders = first.client.post("/v1/heartbeat", json={"frames": frames}).json()
     asked = {"campaign": 1, "from_sequence": 1, "count": 200}
     assert orders == {"first_images": [asked], "every_n": 5, "release_id": None, "invitation": None}
@@ -165,7 +165,7 @@ def test_a_heartbeat_is_answered_with_orders(first: Instrument) -> None:
 
 
 def test_another_wire_version_is_refused(first: Instrument) -> None:
-    frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "returned": 0}
+    frames = {"acquired": 0, "reconstructed": 0, "waiting": 0, "set_aside": 0, "skipped": 0, "returned": 0}
     answer = first.client.post("/v1/heartbeat", json={"frames": frames, "wire_version": 99})
     assert answer.status_code == 409
     assert f"wire version {WIRE_VERSION}" in answer.json()["error"]["message"]

@@ -10,7 +10,7 @@ import torch
 from benchmark.evaluate import evaluate
 from benchmark.splits import Split
 from coordinator import stages
-from coordinator.finetune.stage import material_of, tune_winner
+from coordinator.finetune.stage import material_of, tune_network
 from coordinator.finetune.tuning import LabelledMaterial, fine_tune, keep, pixel_range
 from coordinator.methods import cases_of, latest_campaign, method_of
 from coordinator.records import Finding, Stage
@@ -144,7 +144,8 @@ def test_mixed_pixel_sizes_fail_the_fine_tuning_with_the_files_and_the_remedy(pl
     stages.select_network(place, campaign)
     expected = r"scan-\d\.tif: expected one pixel size .* found 8 nm, and 4 nm in scan-"
     with pytest.raises(RecipeError, match=expected):
-        tune_winner(place, latest_campaign(place, campaign.instrument_id))
+        tuned = latest_campaign(place, campaign.instrument_id)
+        tune_network(place, tuned, stages.selected(tuned)[0])
     assert Finding.TUNED not in latest_campaign(place, campaign.instrument_id).findings
 
 

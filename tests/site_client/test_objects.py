@@ -49,7 +49,7 @@ def processing(site, tmp_path):
     settings = site.settings.model_copy(update={"task": TASK})
     site.journal.remember("in_service", InService(release_id="r1", method=OTSU).model_dump_json())
     worker = worker_child(1, 0, tmp_path / "worker.log")
-    installer = SimpleNamespace(is_whole=lambda: True)
+    installer = SimpleNamespace(is_whole=lambda: True, networks=site.folder / "networks")
     yield Processing(settings, site.memory, installer, worker, stop=threading.Event())
     worker.stop()
 
