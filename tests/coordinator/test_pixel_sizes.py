@@ -115,7 +115,7 @@ def test_a_network_for_other_pixels_is_judged_as_it_serves_or_not_at_all(
     campaign = gathered(place, [4.0] * 8)
     stages.select_network(place, campaign)
     selection = latest_campaign(place, campaign.instrument_id).findings[Finding.SELECTION]
-    assert "expected pixels of 40 to 50 nm, found 4 nm" in selection["excluded"]["far@1"]
+    assert "pixels of 4 nm, network made for 40 to 50 nm" in selection["excluded"]["far@1"]
     assert {each["key"] for each in selection["ranking"]} == {"fits@1", "near@1", "silent@1"}
     cases = cases_of(place, campaign, Split.TUNING)
     assert {case.pixel_size_nm for case in cases} == {4.0}
@@ -143,9 +143,9 @@ def test_mixed_pixel_sizes_fail_the_fine_tuning_with_the_files_and_the_remedy(pl
     campaign = gathered(place, [4.0, 8.0] * 4)
     stages.select_network(place, campaign)
     expected = r"scan-\d\.tif: expected one pixel size .* found 8 nm, and 4 nm in scan-"
+    selected = latest_campaign(place, campaign.instrument_id)
     with pytest.raises(RecipeError, match=expected):
-        tuned = latest_campaign(place, campaign.instrument_id)
-        tune_network(place, tuned, stages.selected(tuned)[0])
+        tune_network(place, selected, stages.selected(selected)[0])
     assert Finding.TUNED not in latest_campaign(place, campaign.instrument_id).findings
 
 
