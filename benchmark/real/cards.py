@@ -45,11 +45,12 @@ def from_suite(score: CardScore) -> bool:
 def real_scores(card: NetworkCard, rows: Sequence[RealRow], *, turned: bool = False) -> tuple[CardScore, ...]:
     """Turn the rows of a network as it ships into scores: each case's first metric, and the pooled gain."""
     first: dict[str, CardScore] = {}
-    rivals = {(row.case, row.method): row.value for row in rows if row.kind == "classical"}
+    rivals = {(row.case, row.metric, row.method): row.value for row in rows if row.kind == "classical"}
     for row in rows:
         if row.method != f"{card.id}@{card.version}" or row.kind != "network" or row.case in first:
             continue
-        score = _score(card, row, rivals.get((row.case, row.best_classical or "")), turned)
+        rival = rivals.get((row.case, row.metric, row.best_classical or ""))
+        score = _score(card, row, rival, turned)
         if score is not None:
             first[row.case] = score
     return tuple(first.values())

@@ -33,6 +33,7 @@ def found():
         row("a", "small@1.0.0", 0.8, metric=Metric.SSIM, best_classical="tv"),
         row("a", "small@1.0.0+tuned", 29.0, kind="tuned network", best_classical="tv"),
         row("a", "tv", 25.0, kind="classical"),
+        row("a", "tv", 0.7, kind="classical", metric=Metric.SSIM),
         row("b", "small@1.0.0", None, refused="its training saw it", n=0),
     )
     pooled = row("all-2-of-2", "small@1.0.0", None, difference=-0.1, difference_ci95=(-0.3, 0.1), n=9)
