@@ -24,7 +24,7 @@ def calibrate(
     from site_client.calibration import calibrate as measure
     from site_client.calibration import family_members
     from site_client.compute import FILE_NAME, keep_compute
-    from site_client.daemon import ENGINE_FOLDER
+    from site_client.daemon import engine_folder
     from site_client.settings import read_settings
 
     folder = site.resolve()
@@ -32,8 +32,9 @@ def calibrate(
     progress = Console(stderr=True)
     facts = measure(
         family_members(library_folder()),
-        folder / ENGINE_FOLDER,
+        engine_folder(settings, folder),
         settings.worker_threads,
+        precision=settings.precision,
         begun=lambda family: progress.print(f"measuring {family}", style="dim"),
     )
     keep_compute(folder, facts)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from model_library.cards.card import NetworkCard
-from model_library.inference.prepared import CARD_FILE, Prepared, read_prepared
+from model_library.inference.precision import PrecisionPolicy
+from model_library.inference.prepared import CARD_FILE, Measured, Prepared, read_prepared
 from model_library.wire.compute import ComputeFacts, FamilyThroughput
 from model_library.zoo.serving.child import Prepare, prepare_in_child
 
@@ -36,6 +37,7 @@ def calibrate(
     *,
     begun: Callable[[str], None] = lambda _: None,
     prepare: Prepare = prepare_in_child,
+    precision: PrecisionPolicy = "float32",
 ) -> ComputeFacts:
     """Measure every family, each in a child, with the threads that the site's settings allow.
 
@@ -47,13 +49,15 @@ def calibrate(
         Where prepared networks lie; those of this machine that are there are not measured again.
     begun
         Told of each family before it is measured.
+    precision
+        What networks may be computed in here.
 
     Raises
     ------
     WeightsError
         A network is not whole or cannot be prepared.
     """
-    records: dict[str, Prepared] = {}
+    records: dict[str, tuple[Prepared, Measured]] = {}
     for family, (_, folder) in members.items():
         begun(family)
         found = read_prepared(folder, cache, threads)
@@ -61,24 +65,24 @@ def calibrate(
             prepare(folder, cache, threads)
             found = read_prepared(folder, cache, threads)
         if found is not None:
-            records[family] = found[0]
+            records[family] = found[0], found[0].choice(precision)
     return ComputeFacts(
         threads=threads,
         memory_bytes=_memory_bytes(),
-        engine=_engine(records.values()),
+        engine=_engine(choice for _, choice in records.values()),
         families=tuple(
             FamilyThroughput(
                 family=family,
                 flops_per_pixel=record.flops_per_pixel,
-                mpix_per_s=record.choice().mpix_per_s,
+                mpix_per_s=choice.mpix_per_s,
             )
-            for family, record in records.items()
+            for family, (record, choice) in records.items()
         ),
     )
 
 
-def _engine(records: Iterable[Prepared]) -> str:
-    chosen = sorted({f"{each.choice().backend} {each.choice().precision}" for each in records})
+def _engine(choices: Iterable[Measured]) -> str:
+    chosen = sorted({f"{each.backend} {each.precision}" for each in choices})
     return ", ".join(chosen) or "none"
 
 

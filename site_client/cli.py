@@ -113,6 +113,10 @@ def reconstruct(
         Literal["resample", "refuse", "ignore"],
         typer.Option(help="Pixels more than 10 % outside of what the network was made for."),
     ] = "resample",
+    precision: Annotated[
+        Literal["float32", "auto"],
+        typer.Option(help="In what to compute: as networks were judged, or whatever is fastest."),
+    ] = "float32",
     as_json: AsJson = False,
 ) -> None:
     """Reconstruct files offline with a network of the library; exit code 1 where any was refused."""
@@ -128,7 +132,7 @@ def reconstruct(
     pairs = plan(source, target)
     done: list[OfflineResult] = []
     with tempfile.TemporaryDirectory() as logs, Progress(console=Console(stderr=True)) as progress:
-        worker = worker_child(threads, 0, Path(logs) / "worker.log", user_cache())
+        worker = worker_child(threads, 0, Path(logs) / "worker.log", cache=user_cache(), precision=precision)
         line = progress.add_task("Loading", total=len(pairs))
         try:
             begun = lambda path: progress.update(line, description=path.name)  # noqa: E731

@@ -18,8 +18,11 @@ import structlog
 import structlog.stdlib
 
 from model_library.cards.release import ReleaseManifest
+from model_library.inference.precision import PrecisionPolicy
 from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
+from model_library.zoo.serving.child import prepare_in_child
+from model_library.zoo.serving.places import usable_cache, user_cache
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
@@ -47,7 +50,6 @@ from site_client.yielding import LOOK_S, Yielding
 _INSPECTOR_MEMORY_BYTES = 3 << 30
 _LAST_CALLS_S = 4.0
 _AFTER_DEFECT_S = 5.0
-ENGINE_FOLDER = "engine"
 _KEPT_LOG_BYTES = 10 << 20
 _LOG = structlog.get_logger("site")
 
@@ -71,7 +73,8 @@ class Daemon:
         self._memory = memory
         self._journal = memory.journal
         self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
-        self._worker = _worker(self.settings, folder)
+        self._engine = engine_folder(self.settings, folder)
+        self._worker = _worker(self.settings, folder, self._engine)
         self._inspector = Child(
             [
                 *(sys.executable, "-m", "model_library.images.inspector"),
@@ -179,6 +182,11 @@ class Daemon:
         return queued == 0 and self._memory.ledger.counts().waiting == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
+        if folder is not None:
+            # Not by the worker: it goes on with frames, by what is in service.
+            prepare_in_child(
+                folder, self._engine, self.settings.worker_threads, nice=self.settings.adaptation_nice
+            )
         stored = self._memory.ledger.reconstructed()
         question = {
             "op": "check",
@@ -305,17 +313,31 @@ def _logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _worker(settings: SiteSettings, folder: Path) -> Child:
+def engine_folder(settings: SiteSettings, folder: Path) -> Path:
+    """Tell where networks are prepared: where the settings say, else for all sites of this user."""
+    return usable_cache(settings.engine_cache or user_cache(), folder / "engine")
+
+
+def _worker(settings: SiteSettings, folder: Path, engine: Path) -> Child:
     log = folder / "log" / "worker.log"
-    return worker_child(settings.worker_threads, settings.nice, log, folder / ENGINE_FOLDER)
+    return worker_child(
+        settings.worker_threads, settings.nice, log, cache=engine, precision=settings.precision
+    )
 
 
-def worker_child(threads: int, nice: int, log: Path, cache: Path | None = None) -> Child:
+def worker_child(
+    threads: int,
+    nice: int,
+    log: Path,
+    *,
+    cache: Path | None = None,
+    precision: PrecisionPolicy = "float32",
+) -> Child:
     """Prepare the child process that reconstructs; it starts when it is first asked.
 
     In `cache` networks are prepared for serving; without it torch computes them in float32.
     """
-    options = ["--threads", str(threads), "--nice", str(nice)]
+    options = ["--threads", str(threads), "--nice", str(nice), "--precision", precision]
     return Child(
         [sys.executable, "-m", "site_client.worker", *options]
         + ([] if cache is None else ["--cache", str(cache)]),

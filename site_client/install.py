@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model_library.cards.release import ReleaseManifest, channel_target, weights_target
-from model_library.errors import ChildDied, ChildRefused
+from model_library.errors import ChildDied, ChildRefused, WeightsError
 from model_library.images.durable import sync_folder, write_durably
 from model_library.wire.methods import NetworkRef
 from site_client.errors import ReleaseRefused
@@ -16,7 +16,9 @@ from site_client.journal import Journal
 from site_client.trusted import Snapshot, TrustedTargets
 
 Check = Callable[[ReleaseManifest, Path | None], None]
-"""Loads a method and runs it once; raises `ChildRefused` or `ChildDied`."""
+"""Loads a method and runs it once; raises `WeightsError`, `ChildRefused` or `ChildDied`."""
+
+_DOES_NOT_WORK = (WeightsError, ChildRefused, ChildDied)
 
 _ALARM = "release"
 
@@ -58,7 +60,7 @@ class Installer:
         """
         try:
             installed = self._install_channel()
-        except (ValidationError, ChildRefused, ChildDied) as error:
+        except (ValidationError, *_DOES_NOT_WORK) as error:
             kind = error.code if isinstance(error, ChildRefused) else type(error).__name__
             raise self._refusal(f"{kind}: {error}") from error
         except ReleaseRefused as refusal:
@@ -133,7 +135,7 @@ class Installer:
         write_durably(incoming / "card.json", manifest.card.model_dump_json(indent=2).encode())
         try:
             self._check(manifest, incoming)
-        except (ChildRefused, ChildDied):
+        except _DOES_NOT_WORK:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
         incoming.replace(final)

@@ -16,6 +16,7 @@ from model_library.errors import WeightsError
 from model_library.images.frame import Frame
 from model_library.images.intensity import to_dtype
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
+from model_library.inference.precision import PrecisionPolicy
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
 from model_library.zoo.serving.provenance import provenance
@@ -115,7 +116,13 @@ def decide_fit(
 
 
 def load_method(
-    ref: MethodRef, task: Task, network_folder: Path | None, *, threads: int, cache: Path | None = None
+    ref: MethodRef,
+    task: Task,
+    network_folder: Path | None,
+    *,
+    threads: int,
+    cache: Path | None = None,
+    precision: PrecisionPolicy = "float32",
 ) -> Method:
     """Make the method that a reference names, verified.
 
@@ -127,6 +134,8 @@ def load_method(
         For torch or another backend, in this whole process.
     cache
         Where networks are prepared for the backend that is fastest here; None for torch in float32.
+    precision
+        What such a backend may compute in.
 
     Raises
     ------
@@ -143,7 +152,7 @@ def load_method(
                 return _load_network_method(ref, task, network_folder, threads)
             from site_client.serving import serve
 
-            return serve(ref, task, network_folder, cache, threads=threads)
+            return serve(ref, task, network_folder, cache, threads=threads, policy=precision)
 
 
 def finds_instances(network_folder: Path) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 
 from model_library.errors import WeightsError
 from model_library.images.frame import Grey
-from model_library.inference.prepared import CARD_FILE, PrecisionPolicy
+from model_library.inference.precision import PrecisionPolicy
+from model_library.inference.prepared import CARD_FILE
 from model_library.inference.served import ServedNetwork, restore_recording, result_shape
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, Task
@@ -46,7 +47,7 @@ def serve(
     cache: Path,
     *,
     threads: int,
-    policy: PrecisionPolicy = "auto",
+    policy: PrecisionPolicy = "float32",
 ) -> ServedMethod:
     """Open the network that a reference names.
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -20,6 +20,7 @@ from model_library.images.contents import read_grey_frame
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
 from model_library.images.writers import write_result
+from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import CARD_FILE
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import answer_questions
@@ -50,10 +51,14 @@ class Worker:
         That methods may use.
     cache
         Where networks are prepared for serving; None to compute them with torch in float32.
+    precision
+        What such networks may be computed in.
     """
 
-    def __init__(self, threads: int, cache: Path | None = None) -> None:
-        self._threads, self._cache = threads, cache
+    def __init__(
+        self, threads: int, cache: Path | None = None, precision: PrecisionPolicy = "float32"
+    ) -> None:
+        self._threads, self._cache, self._precision = threads, cache, precision
         self._loaded: tuple[str, Method] | None = None
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +76,8 @@ class Worker:
     def _check(self, question: dict[str, Any]) -> dict[str, Any]:
         """Load a method afresh and try it; raises `WeightsError` where it does not work."""
         folder, stored = question["network_folder"], question.get("stored_frame")
-        if folder is not None:
+        if folder is not None and self._cache is None:
+            # Else whoever prepared it for this machine has asked.
             check_answer(Path(folder))
         try_method(self._load(question), None if stored is None else Path(stored))
         return {"ok": True}
@@ -135,6 +141,7 @@ class Worker:
             None if folder is None else Path(folder),
             threads=self._threads,
             cache=self._cache,
+            precision=self._precision,
         )
 
 
@@ -176,9 +183,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--nice", type=int, required=True)
     parser.add_argument("--cache", type=Path, default=None)
+    parser.add_argument("--precision", choices=get_args(PrecisionPolicy), default="float32")
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
-    answer_questions(Worker(arguments.threads, arguments.cache).answer)
+    answer_questions(Worker(arguments.threads, arguments.cache, arguments.precision).answer)
 
 
 if __name__ == "__main__":

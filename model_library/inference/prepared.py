@@ -1,15 +1,15 @@
 """What was prepared of a network so that it can serve without torch, and how it is believed.
 
-Preparing (`model_library.zoo.serving.prepare`) writes a folder `<cache>/<weights digest>/`: the graph with
-its batch normalisation folded, the answer of torch in float32 to a known image, and a record with what
-every backend measured on this very machine.
+Preparing (`model_library.zoo.serving.prepare`) writes a folder `<cache>/networks/<digest>/`, named after
+card, weights and machine: the graph with its batch normalisation folded, the answer of torch in float32 to a
+known image, and a record of how well every backend agrees with it and how fast it is on this very machine.
+How fast depends on the architecture alone, and is measured once for all its weights.
 """
 
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,15 @@ from model_library.errors import CardError, WeightsError
 from model_library.inference.agreement import Agreement
 from model_library.inference.backends.port import BackendName, Precision
 from model_library.inference.geometry import Geometry
+from model_library.inference.precision import PrecisionPolicy
 from model_library.signing.digests import sha256_bytes, sha256_file
 from model_library.wire.base import Message
 from model_library.wire.methods import Sha256
 
 GRAPH_FILE, RECORD_FILE, ANSWER_FILE = "network.onnx", "prepared.json", "answer.npy"
 WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "card.json"
+NETWORKS = "networks"
 PROBE_SEED, PROBE_SIDE_PX = 0, 64
-
-PrecisionPolicy = Literal["auto", "float32"]
-"""`auto` takes whatever is fastest among what agrees; `float32` never computes in bfloat16."""
 
 _LIGHT = 1.25
 
@@ -44,8 +43,8 @@ class Machine(Message):
     versions: dict[str, str]
 
 
-class Measured(Message):
-    """What one backend did in one precision.
+class Rate(Message):
+    """How fast one backend is in one precision, whatever the weights.
 
     Attributes
     ----------
@@ -53,15 +52,18 @@ class Measured(Message):
         Input pixels that a window of `tile_px` keeps, per second, in millions; on a processor that has
         nothing else to do.
     tile_px
-        Side of the windows, of those that memory allows the fastest.
-    agreement
-        With torch in float32.
+        Side of the windows, as large as memory allows: they waste least on halos.
     """
 
     backend: BackendName
     precision: Precision
     mpix_per_s: float = Field(gt=0)
     tile_px: int = Field(gt=0)
+
+
+class Measured(Rate):
+    """What one backend did in one precision; `agreement` is with torch in float32."""
+
     agreement: Agreement
 
 
@@ -79,7 +81,7 @@ class Prepared(Message):
     flops_per_pixel: int
     measured: tuple[Measured, ...] = Field(min_length=1)
 
-    def choice(self, policy: PrecisionPolicy = "auto") -> Measured:
+    def choice(self, policy: PrecisionPolicy = "float32") -> Measured:
         """Give the fastest backend that agrees with torch, in the precisions that the policy allows."""
         allowed = [
             each
@@ -100,6 +102,25 @@ def this_machine(threads: int) -> Machine:
         except PackageNotFoundError:
             versions[name] = "none"
     return Machine(processor=_processor(), cores=os.cpu_count() or 1, threads=threads, versions=versions)
+
+
+def place_of(network_folder: Path, cache: Path, threads: int) -> Path:
+    """Give the folder of a network in a cache, whether it is prepared or not.
+
+    Raises
+    ------
+    CardError
+        There is no card.
+    """
+    try:
+        card = (network_folder / CARD_FILE).read_bytes()
+    except OSError as failure:
+        raise CardError(
+            f"{network_folder}: expected a model card, found {failure.strerror}; fetch the network again"
+        ) from failure
+    # The card holds the digest of the weights.
+    key = sha256_bytes(card + this_machine(threads).model_dump_json().encode())
+    return cache / NETWORKS / key
 
 
 def read_prepared(network_folder: Path, cache: Path, threads: int) -> tuple[Prepared, Path] | None:
@@ -125,7 +146,7 @@ def read_prepared(network_folder: Path, cache: Path, threads: int) -> tuple[Prep
         There is no card, or no weights, or they are not those of the card.
     """
     digest = _verified_weights(network_folder)
-    folder = cache / digest
+    folder = place_of(network_folder, cache, threads)
     try:
         record = Prepared.model_validate_json((folder / RECORD_FILE).read_bytes())
         graph = sha256_file(folder / GRAPH_FILE) if record.graph_sha256 else ""

@@ -289,8 +289,14 @@ def coordinator(tmp_path: Path) -> Iterator[FakeCoordinator]:
     thread.join()
 
 
+@pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one test learns of an architecture, the next one knows; the user's own cache stays as it is."""
+    return tmp_path_factory.mktemp("engine-cache")
+
+
 @pytest.fixture
-def settings(tmp_path: Path, request: pytest.FixtureRequest) -> SiteSettings:
+def settings(tmp_path: Path, engine_cache: Path, request: pytest.FixtureRequest) -> SiteSettings:
     url = "https://127.0.0.1:1"
     if "coordinator" in request.fixturenames:
         url = request.getfixturevalue("coordinator").url
@@ -300,6 +306,7 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> SiteSettings:
         task=Denoise(),
         acquisitions=tmp_path / "acquisitions",
         results=tmp_path / "results",
+        engine_cache=engine_cache,
         settle_s=0.3,
         incomplete_s=0.8,
         heartbeat_s=0.1,

@@ -47,13 +47,37 @@ def as_onnx(module: nn.Module, images: NDArray[np.float32]) -> OnnxFile:
     """
     # Export wants plain strides; the engine's module keeps its own.
     plain = copy.deepcopy(module).to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    example = torch.from_numpy(images)
-    graph = _export(plain, example)
-    with torch.inference_mode():
-        expected = plain(example).numpy()
+    graph = _export(plain, torch.from_numpy(images))
     content = graph.SerializeToString(deterministic=True)
-    _compare(expected, content, images)
+    check_graph(plain, content, images)
     return OnnxFile(content, opset=next(each.version for each in graph.opset_import if not each.domain))
+
+
+def check_graph(module: nn.Module, content: bytes, images: NDArray[np.float32]) -> None:
+    """Hold a graph against the module that it stands for.
+
+    Parameters
+    ----------
+    images
+        float32 [N, C, Y, X], unit scaled, to compare on.
+
+    Raises
+    ------
+    ExchangeError
+        ONNX Runtime computes something else from the graph.
+    """
+    with torch.inference_mode():
+        expected: NDArray[np.float32] = module(torch.from_numpy(images)).numpy()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    (found,) = session.run([OUTPUT], {INPUT: images})
+    error = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
+    if not error <= MOST_DIFFERENCE * float(expected.std()):
+        raise ExchangeError(
+            f"expected {expected.shape} from ONNX Runtime as from torch, found {found.shape} and a "
+            f"difference of {error:.2g} where the output varies by {expected.std():.2g}; report the network"
+        )
 
 
 def _export(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
@@ -89,16 +113,3 @@ def _forget_this_machine(model: onnx.ModelProto) -> None:
     for part in (model, graph, *graph.node, *values):
         del part.metadata_props[:]
         part.doc_string = ""
-
-
-def _compare(expected: NDArray[np.float32], content: bytes, images: NDArray[np.float32]) -> None:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    (found,) = session.run([OUTPUT], {INPUT: images})
-    error = float(np.abs(found - expected).max()) if found.shape == expected.shape else float("inf")
-    if not error <= MOST_DIFFERENCE * float(expected.std()):
-        raise ExchangeError(
-            f"expected {expected.shape} from ONNX Runtime as from torch, found {found.shape} and a "
-            f"difference of {error:.2g} where the output varies by {expected.std():.2g}; report the network"
-        )

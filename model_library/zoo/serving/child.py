@@ -1,4 +1,4 @@
-"""Starting the child that prepares networks; needs no torch."""
+"""Starting the child that prepares networks; needs neither torch nor numpy."""
 
 import subprocess
 import sys
@@ -13,18 +13,32 @@ Prepare = Callable[[Path, Path, int], None]
 _DEADLINE_S = 900.0
 
 
-def prepare_in_child(folder: Path, cache: Path, threads: int) -> None:
-    """Prepare a network in a process of its own, so that this one stays free of torch.
+def prepare_in_child(folder: Path, cache: Path, threads: int, *, nice: int = 0) -> None:
+    """Prepare a network, unless it is, in a process of its own, so that this one stays free of torch.
+
+    Parameters
+    ----------
+    folder
+        Folder `{card.json, weights.safetensors}`.
+    cache
+        Where prepared networks lie.
+    threads
+        That backends may use.
+    nice
+        How far the child yields to others; see `processes.operating_system.lower_priority`.
 
     Raises
     ------
     WeightsError
         It failed, or took too long.
     """
-    command = [sys.executable, "-m", "model_library.zoo.serving.prepare", str(folder), str(cache)]
+    command = [sys.executable, "-m", "model_library.zoo.serving.prepare_once", str(folder), str(cache)]
     try:
         run = subprocess.run(
-            [*command, "--threads", str(threads)], capture_output=True, timeout=_DEADLINE_S, check=False
+            [*command, "--threads", str(threads), "--nice", str(nice)],
+            capture_output=True,
+            timeout=_DEADLINE_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as failure:
         raise WeightsError(f"{folder}: expected to be prepared within {_DEADLINE_S:g} s") from failure

@@ -4,6 +4,7 @@ Torch is loaded only where it is that backend; a network that was never prepared
 prepared first, by a child.
 """
 
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +15,13 @@ from model_library.cards.card import NetworkCard
 from model_library.errors import WeightsError
 from model_library.inference.agreement import Agreement
 from model_library.inference.backends.port import Backend
+from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import (
     ANSWER_FILE,
     CARD_FILE,
     GRAPH_FILE,
+    NETWORKS,
     Measured,
-    PrecisionPolicy,
     Prepared,
     probe,
     read_prepared,
@@ -28,7 +30,7 @@ from model_library.inference.served import ServedNetwork
 from model_library.inference.windows import Tiling
 from model_library.zoo.serving.child import Prepare, prepare_in_child
 
-_NETWORKS_KEPT = 8
+_NETWORKS_KEPT = 32
 
 
 def open_network(
@@ -36,7 +38,7 @@ def open_network(
     cache: Path,
     *,
     threads: int,
-    policy: PrecisionPolicy = "auto",
+    policy: PrecisionPolicy = "float32",
     prepare: Prepare = prepare_in_child,
 ) -> ServedNetwork:
     """Open a network on the fastest backend that agrees with torch.
@@ -46,7 +48,8 @@ def open_network(
     folder
         Folder `{card.json, weights.safetensors}`.
     cache
-        Where prepared networks lie, one folder each; the least recently made ones are dropped.
+        Where prepared networks lie, and what is known of architectures; of the networks, those that were
+        not used for longest are dropped.
     threads
         That the backend may use.
     policy
@@ -62,11 +65,13 @@ def open_network(
     found = read_prepared(folder, cache, threads)
     if found is not None:
         record, place = found
-        # Where it fails it was made by another version of this program, or is damaged, and made anew.
-        with suppress(WeightsError):
+        try:
             return open_choice(folder, place, record, record.choice(policy))
+        except WeightsError:
+            # Made by another version of this program, or damaged: made anew.
+            shutil.rmtree(place, ignore_errors=True)
     prepare(folder, cache, threads)
-    _drop_old(cache)
+    _drop_old(cache / NETWORKS)
     found = read_prepared(folder, cache, threads)
     if found is None:
         raise WeightsError(
@@ -95,6 +100,8 @@ def open_choice(folder: Path, place: Path, record: Prepared, choice: Measured) -
     """
     backend = _backend(choice, folder, place, record.machine.threads)
     _refuse_another_answer(backend, record, place)
+    with suppress(OSError):
+        os.utime(place)
     card = NetworkCard.model_validate_json((folder / CARD_FILE).read_bytes())
     return ServedNetwork(card, record.geometry, backend, Tiling(choice.tile_px))
 
@@ -140,9 +147,11 @@ def _refuse_another_answer(backend: Backend, record: Prepared, place: Path) -> N
         )
 
 
-def _drop_old(cache: Path) -> None:
-    folders = sorted(
-        (path for path in cache.glob("[0-9a-f]*") if path.is_dir()), key=lambda path: path.stat().st_mtime
-    )
-    for folder in folders[:-_NETWORKS_KEPT]:
+def _drop_old(networks: Path) -> None:
+    used: dict[Path, float] = {}
+    for path in networks.glob("[0-9a-f]*"):
+        # Another site may drop it at this moment.
+        with suppress(OSError):
+            used[path] = path.stat().st_mtime
+    for folder in sorted(used, key=lambda path: used[path])[:-_NETWORKS_KEPT]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,7 +20,8 @@ from model_library.images.pixel_size import PixelSize
 from model_library.images.readers import read_frame
 from model_library.images.result_file import ResultFile
 from model_library.images.tiff_pages import read_head
-from model_library.inference.prepared import CARD_FILE, PrecisionPolicy
+from model_library.inference.precision import PrecisionPolicy
+from model_library.inference.prepared import CARD_FILE
 from model_library.inference.self_ensemble import SelfEnsemble
 from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
 from model_library.inference.windows import Told
@@ -224,7 +225,7 @@ def reconstruct_file(
     network_id: str,
     *,
     threads: int = 1,
-    precision: PrecisionPolicy = "auto",
+    precision: PrecisionPolicy = "float32",
     self_ensemble: bool = False,
 ) -> Reconstructed:
     """Reconstruct a file with a network that ships: `reconstruct_file("a.tif", "b.ome.tif", "edsr-x2-sem")`.
@@ -234,7 +235,7 @@ def reconstruct_file(
     threads
         Processor cores to use.
     precision
-        See `prepared.PrecisionPolicy`.
+        See `inference.precision`.
     self_ensemble
         Average over the eight ways to turn and mirror the image: better by a little, eight times as slow.
 

@@ -18,7 +18,15 @@ from model_library.images.readers import read_provenance
 from model_library.inference.agreement import Agreement
 from model_library.inference.engine import load_network, restore, segment
 from model_library.inference.geometry import Geometry
-from model_library.inference.prepared import GRAPH_FILE, Machine, Measured, Prepared, read_prepared
+from model_library.inference.prepared import (
+    ANSWER_FILE,
+    GRAPH_FILE,
+    Machine,
+    Measured,
+    Prepared,
+    place_of,
+    read_prepared,
+)
 from model_library.inference.served import ServedNetwork
 from model_library.inference.stacks import restore_rgb, restore_stack
 from model_library.networks.build import build
@@ -162,17 +170,20 @@ def test_what_was_prepared_is_believed_until_a_byte_changes(home: Path, tmp_path
 
     open_network(home / "grey", home / "cache", threads=1, prepare=prepare_anew)
     assert asked == [home / "grey"]
-    assert record.weights_sha256 == place.name
+    assert place == place_of(home / "grey", home / "cache", 1)
+    assert record.weights_sha256 == load_network(home / "grey").card.weights_sha256
 
 
 def test_another_answer_than_torchs_is_refused(home: Path):
-    opened(home, "rgb")
-    _, place = read_prepared(home / "rgb", home / "cache", 1)
-    answer = np.load(place / "answer.npy")
-    np.save(place / "answer.npy", answer + 0.5)
+    def prepare_wrongly(folder: Path, cache: Path, threads: int) -> None:
+        prepare(folder, cache, threads)
+        answer = place_of(folder, cache, threads) / ANSWER_FILE
+        np.save(answer, np.load(answer) + 0.5)
+
+    prepare_wrongly(home / "rgb", home / "cache", 1)
     with pytest.raises(WeightsError, match="expected the answer of torch"):
-        open_network(home / "rgb", home / "cache", threads=1, prepare=lambda *_: None)
-    np.save(place / "answer.npy", answer)
+        open_network(home / "rgb", home / "cache", threads=1, prepare=prepare_wrongly)
+    assert opened(home, "rgb").card.id == "rgb"
 
 
 def test_damaged_weights_are_refused(home: Path, tmp_path: Path):
