@@ -93,8 +93,8 @@ def lines_of(report: "ReplayReport") -> list[str]:
         f"{report.closed_to_result_less_inference_ms.p50:.0f} ms, "
         f"95 % within {report.closed_to_result_less_inference_ms.p95:.0f} ms",
         f"a write of {report.frame_px} px takes {writer.with_ms.p50:.2f} ms beside the daemon, "
-        f"{writer.without_ms.p50:.2f} ms alone (medians); slow-down of the median {_percent(writer.of_median)}, "
-        f"of the mean {_percent(writer.of_mean)}",
+        f"{writer.without_ms.p50:.2f} ms alone (medians)",
+        f"slow-down of the median {_percent(writer.of_median)}, of the mean {_percent(writer.of_mean)}",
         f"idle: {idle.rss_mb:.0f} MB, {100 * idle.cpu_share:.2f} % of a core; with its children "
         f"{idle.rss_mb_with_children:.0f} MB, {100 * idle.cpu_share_with_children:.2f} %",
     ]
