@@ -86,6 +86,7 @@ class Trigger(StrEnum):
 
     ENROLMENT = "enrolment"
     DRIFT = "drift"
+    PACE = "pace"
 
 
 @dataclass(frozen=True, slots=True)
