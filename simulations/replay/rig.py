@@ -135,8 +135,8 @@ class Rig:
     def _has_memory(self) -> bool:
         try:
             with self.read() as reader:
-                reader.memory.ledger.counts()
-        except sqlite3.OperationalError:  # the file, or a table in it, is still to come
+                reader.memory.journal.events(1)
+        except sqlite3.OperationalError:  # the file, or the last of its tables, is still to come
             return False
         return True
 
