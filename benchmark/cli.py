@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmark import own_frames_cli, selection_cli
+from benchmark.contributed import add_contributed
 from benchmark.inference.cli import inference
 from benchmark.metric_speed import cli as metric_speed
 from benchmark.options import LibraryOption, TaskName
@@ -214,3 +215,4 @@ def resolution(
 
 
 app.add_typer(own_frames_cli.app)
+add_contributed(app)

@@ -47,5 +47,7 @@ class Finding(StrEnum):
     FAILURE = "failure"
     DRIFT = "drift"
     """What opened the campaign; kept with it."""
+    PACE = "pace"
+    """What opened the campaign: rates that the method in service cannot keep up with."""
     UNANSWERED = "unanswered_drift"
     """What would have opened the next one, had the operator not switched that off."""

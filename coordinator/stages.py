@@ -145,7 +145,10 @@ def _facts(place: Workplace, campaign: Campaign, instrument: Instrument) -> "Ins
 
 
 def _pace(heartbeat: Heartbeat | None, cards: Sequence[NetworkCard]) -> "Pace":
-    """Tell the acquisition's rate, and what the site's calibration predicts of each network."""
+    """Tell the acquisition's rate, and what the site's calibration predicts of each network.
+
+    Of the network in service the site knows better: what it does there.
+    """
     from benchmark.selection import Pace
     from benchmark.selection.narrowing import name_of
 
@@ -158,6 +161,10 @@ def _pace(heartbeat: Heartbeat | None, cards: Sequence[NetworkCard]) -> "Pace":
         else compute.mpix_per_s(card.config.kind, max(card.facts.flops_per_pixel, 1))
         for card in cards
     }
+    served = heartbeat.method
+    if heartbeat.throughput_mpix_per_s and isinstance(served, NetworkRef):
+        found = (card for card in cards if card.weights_sha256 == served.weights_sha256)
+        speeds |= {name_of(card): heartbeat.throughput_mpix_per_s for card in found}
     return Pace(
         rate_mpix_per_s=heartbeat.acquisition_mpix_per_s or None,
         mpix_per_s=speeds,

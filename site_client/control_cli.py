@@ -110,6 +110,7 @@ def sent(
         typer.echo(
             f"{image.at:%Y-%m-%d %H:%M:%S}  {image.purpose.value:16}  {image.bytes:>12} bytes  frame"
             f" {image.sequence}  {image.path}  {image.sha256[:12]}"
+            + (f"  ({image.made})" if image.made else "")
         )
     for event in found.updates[-last:]:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S}  weight update     {event.text}")

@@ -83,15 +83,17 @@ class Conversation:
             return None
 
     def _report(self) -> Heartbeat:
-        service = self._journal.in_service()
+        service, backlog = self._journal.in_service(), self._backlog()
+        # The rates now, where there are enough frames: an average since the first holds the nights too.
+        came, went = backlog.acquisition_mpix_per_s, backlog.throughput_mpix_per_s
         return Heartbeat(
             frames=self._ledger.counts(),
             release_id=None if service is None else service.release_id,
             method=None if service is None else service.method,
-            throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
-            acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
+            throughput_mpix_per_s=went if went is not None else self._ledger.throughput_mpix_per_s(),
+            acquisition_mpix_per_s=came if came is not None else self._ledger.acquisition_mpix_per_s(),
             federates=self._settings.federate,
-            wants_faster=self._backlog().wants_faster,
+            wants_faster=backlog.wants_faster,
             compute=self._compute(),
         )
 

@@ -39,6 +39,7 @@ from site_client.loopback.views import Views
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.release_cache import ReleaseCache
+from site_client.send_policy import Made
 from site_client.settings import SiteSettings, read_settings
 from site_client.spool import Spool
 from site_client.status import PAGE_FACT
@@ -115,6 +116,13 @@ class Daemon:
             self.settings.acquisitions,
             memory.outbox,
             int(self.settings.spool_gb * 1e9),
+            policy=self.settings.send_policy,
+            make=self._make,
+        )
+        self._outgoing = Child(
+            [sys.executable, "-m", "site_client.outgoing", str(_INSPECTOR_MEMORY_BYTES)],
+            log=folder / "log" / "outgoing.log",
+            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         self._uploader = Uploader(self._client, memory.outbox, self._spool, time.time, pace=self._pace)
 
@@ -143,6 +151,7 @@ class Daemon:
         self._participation.interrupt()
         self._worker.stop()
         self._inspector.stop()
+        self._outgoing.stop()
         self._views.close()
         end = time.monotonic() + _LAST_CALLS_S
         for thread in threads:
@@ -196,6 +205,16 @@ class Daemon:
             "task": self.settings.task.model_dump(mode="json"),
         }
         self._worker.ask(question, self.settings.frame_deadline_s)
+
+    def _make(self, source: Path, target: Path, sha256: str) -> Made:
+        """Make what leaves of an image."""
+        question = {
+            "source": str(source),
+            "target": str(target),
+            "sha256": sha256,
+            "policy": self.settings.send_policy.model_dump(),
+        }
+        return Made.model_validate(self._outgoing.ask(question, self.settings.frame_deadline_s))
 
     def _watch(self) -> float:
         self._watcher.run(self._stop)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from model_library.wire.images import AcquisitionFacts
 from model_library.wire.methods import MethodRef
 from model_library.wire.orders import FrameCounts
 from site_client.database import Database
@@ -51,6 +52,7 @@ class Header:
     pixels: int
     pixel_size_nm: float | None
     field: str | None
+    acquisition: AcquisitionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,7 +364,7 @@ def _renamed(
 def _fill(connection: sqlite3.Connection, frame_id: int | None, stamp: Stamp, header: Header) -> None:
     connection.execute(
         "UPDATE frames SET size = ?, mtime_ns = ?, sha256 = ?, field = ?, pixel_size_nm = ?, pixels = ?,"
-        " state = 'waiting', reason = NULL, deaths = 0 WHERE id = ?",
+        " acquisition = ?, state = 'waiting', reason = NULL, deaths = 0 WHERE id = ?",
         (
             stamp.size,
             stamp.mtime_ns,
@@ -370,6 +372,7 @@ def _fill(connection: sqlite3.Connection, frame_id: int | None, stamp: Stamp, he
             header.field,
             header.pixel_size_nm,
             header.pixels,
+            None if header.acquisition is None else header.acquisition.model_dump_json(exclude_none=True),
             frame_id,
         ),
     )

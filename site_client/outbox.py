@@ -6,23 +6,41 @@ from pathlib import PurePosixPath
 
 from pydantic import TypeAdapter
 
-from model_library.wire.images import ImageDeclaration, ImagePurpose
+from model_library.wire.images import AcquisitionFacts, ImageDeclaration, ImagePurpose
 from model_library.wire.orders import Orders
 from site_client.database import Database
 from site_client.sample_back import Sampling, amended, due
+from site_client.send_policy import Made
 
-_ITEMS = "SELECT outbox.*, path, size, sha256, field, pixel_size_nm FROM outbox JOIN frames USING (sequence)"
+_ITEMS = (
+    "SELECT outbox.*, path, size, sha256, field, pixel_size_nm, acquisition"
+    " FROM outbox JOIN frames USING (sequence)"
+)
 _SCHEDULE: TypeAdapter[tuple[Sampling, ...]] = TypeAdapter(tuple[Sampling, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxItem:
-    """One image on its way; `path` is relative to the acquisition folder, `location` the upload's URL."""
+    """One image on its way.
+
+    Attributes
+    ----------
+    declaration
+        Of what is sent.
+    path
+        Of what was acquired, relative to the acquisition folder; `source_sha256` is its digest.
+    location
+        The upload's URL, once it is declared.
+    policy
+        By which the site made what is sent (`SendPolicy.told`); None for the file as it was acquired.
+    """
 
     id: int
     declaration: ImageDeclaration
     path: PurePosixPath
+    source_sha256: str
     location: str | None
+    policy: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +117,14 @@ class Outbox:
         """Remember where the coordinator takes this image, so that a restart resumes there."""
         self._set(item, "location = ?", (location,))
 
+    def made(self, item: OutboxItem, made: Made | None) -> OutboxItem:
+        """Note what is sent instead of the file itself; None for that file. Returns the item as it is now."""
+        found = (None, None, None) if made is None else (made.sha256, made.bytes, made.policy)
+        self._set(item, "sent_sha256 = ?, sent_bytes = ?, policy = ?", found)
+        row = self._database.row(f"{_ITEMS} WHERE outbox.id = ?", (item.id,))
+        assert row is not None
+        return _item(row)
+
     def delivered(self, item: OutboxItem, *, now: float) -> None:
         """Note that the coordinator has the image, whole and verified."""
         self._set(item, "state = 'delivered', reason = NULL, delivered_at = ?", (now,))
@@ -153,10 +179,13 @@ def _item(row: sqlite3.Row) -> OutboxItem:
     declaration = ImageDeclaration(
         purpose=row["purpose"],
         sequence=row["sequence"],
-        file_name=path.name,
-        bytes=row["size"],
-        sha256=row["sha256"],
+        file_name=path.name if row["policy"] is None else f"{path.stem.removesuffix('.ome')}.ome.tif",
+        bytes=row["sent_bytes"] or row["size"],
+        sha256=row["sent_sha256"] or row["sha256"],
         field=row["field"],
         pixel_size_nm=row["pixel_size_nm"],
+        acquisition=(
+            None if row["acquisition"] is None else AcquisitionFacts.model_validate_json(row["acquisition"])
+        ),
     )
-    return OutboxItem(row["id"], declaration, path, row["location"])
+    return OutboxItem(row["id"], declaration, path, row["sha256"], row["location"], row["policy"])

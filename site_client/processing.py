@@ -1,5 +1,6 @@
 """Takes waiting frames, one by one, through the worker; each by exactly one method."""
 
+import re
 import shutil
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from model_library.errors import ChildDied, ChildRefused
+from model_library.images.durable import TEMPORARY_SUFFIX
 from model_library.processes.child import Child
 from model_library.wire.methods import NetworkRef
 from site_client.fallback import Fallback
@@ -28,6 +30,7 @@ _PERHAPS_THE_METHODS = {"NonFinitePixels"}
 _FRAMES_FOR_SPEED = 5
 _FIGURES = TypeAdapter(dict[str, ClassFigures])
 _NETWORKS_FAULT = {"WeightsError", "CardError"}
+_UNFINISHED = re.compile(rf"\..+\.[0-9a-f]{{32}}{re.escape(TEMPORARY_SUFFIX)}")
 
 
 class Processing:
@@ -62,9 +65,12 @@ class Processing:
         self._stop = stop
         self._clock = clock
         self._pause_s = 0.0
+        self._swept = False
 
     def step(self) -> float:
         """Reconstruct the next frame, if there is one; returns how many seconds to wait for the next."""
+        if not self._swept:
+            self._sweep()
         if self._controls.current().paused:
             return 1.0
         if self._settings.order == "every-k":
@@ -91,6 +97,13 @@ class Processing:
         self._pause_s = 0.0
         self._watch_speed(service)
         return 0.0
+
+    def _sweep(self) -> None:
+        """Remove halves of results that a kill left behind; the worker that wrote them ended with it."""
+        for path in self._settings.results.rglob(f".*{TEMPORARY_SUFFIX}"):
+            if _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+        self._swept = True
 
     def _disk_is_full(self) -> bool:
         place = self._settings.results

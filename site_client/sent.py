@@ -12,7 +12,19 @@ from site_client.memory import LEDGER_FILE
 
 
 class SentImage(Message):
-    """An image that the coordinator has; `path` is relative to the acquisition folder."""
+    """An image that the coordinator has.
+
+    Attributes
+    ----------
+    path
+        Relative to the acquisition folder.
+    sha256, bytes
+        Of what left.
+    acquired_sha256
+        Of the acquired file; the same where that left as it is.
+    made
+        What the site's policy made of it; None where it left as it is.
+    """
 
     at: datetime
     purpose: ImagePurpose
@@ -20,6 +32,8 @@ class SentImage(Message):
     path: str
     sha256: str
     bytes: int
+    acquired_sha256: str
+    made: str | None = None
 
 
 class Sent(Message):
@@ -43,8 +57,9 @@ def read_sent(folder: Path) -> Sent:
     database = Database(folder / LEDGER_FILE, read_only=True)
     try:
         rows = database.rows(
-            "SELECT delivered_at, purpose, outbox.sequence, path, sha256, size FROM outbox"
-            " JOIN frames USING (sequence) WHERE outbox.state = 'delivered' ORDER BY delivered_at, outbox.id"
+            "SELECT delivered_at, purpose, outbox.sequence, path, sha256, size, sent_sha256, sent_bytes,"
+            " policy FROM outbox JOIN frames USING (sequence) WHERE outbox.state = 'delivered'"
+            " ORDER BY delivered_at, outbox.id"
         )
         journal = Journal(database, lambda: 0.0)
         return Sent(
@@ -54,8 +69,10 @@ def read_sent(folder: Path) -> Sent:
                     purpose=row["purpose"],
                     sequence=row["sequence"],
                     path=row["path"],
-                    sha256=row["sha256"],
-                    bytes=row["size"],
+                    sha256=row["sent_sha256"] or row["sha256"],
+                    bytes=row["sent_bytes"] or row["size"],
+                    acquired_sha256=row["sha256"],
+                    made=row["policy"],
                 )
                 for row in rows
             ),

@@ -13,6 +13,7 @@ from site_client.candidate import MICROGRAPHS
 from site_client.errors import SettingsError
 from site_client.hours import parse_span
 from site_client.ledger import Order
+from site_client.send_policy import SendPolicy
 
 FILE_NAME = "settings.toml"
 
@@ -50,6 +51,8 @@ class SiteSettings(Message):
     adaptation_hours: tuple[str, ...] = ()
     least_free_gb: float = Field(default=1.0, ge=0)
     spool_gb: float = Field(default=20.0, ge=0)
+    send_crop_px: int | None = Field(default=None, ge=256)
+    send_bits: int | None = Field(default=None, ge=8, le=15)
     proxy: str | None = None
     trust: str = Field(default="coordinator", min_length=1)
     loopback: bool = True
@@ -57,6 +60,11 @@ class SiteSettings(Message):
     release_cache: Path | None = None
     precision: PrecisionPolicy = "float32"
     engine_cache: Path | None = None
+
+    @property
+    def send_policy(self) -> SendPolicy:
+        """What is made of an image before it leaves."""
+        return SendPolicy(crop_px=self.send_crop_px, bits=self.send_bits)
 
     @field_validator("upload_hours", "adaptation_hours")
     @classmethod
@@ -126,6 +134,10 @@ least_free_gb = {least_free_gb}
 # Images that wait to be sent are kept in the site's folder too, in case the microscope's folder is emptied:
 # as links where that is possible, else as copies of at most so many GB.
 spool_gb = {spool_gb}
+# What leaves of an image: only its middle, at most so many pixels along each side (256 or more), and only
+# the upper bits of 16-bit counts (8 to 15), in all images alike. Made here; `synoptic site sent` lists it.
+{send_crop_px}
+{send_bits}
 # When images may be sent, and when networks may be adapted, by this computer's clock; [] is always. Such as
 # ["20:00-06:00", "sat,sun 00:00-24:00"]. Images wait; their order stays.
 upload_hours = {upload_hours}
@@ -225,6 +237,7 @@ def parse_task(text: str) -> Task:
 
 _OPTIONAL = (
     *("engine_cache", "pixel_size_nm", "proxy", "release_cache", "slowest_mpix_per_s", "upload_mbit_per_s"),
+    *("send_crop_px", "send_bits"),
 )
 
 

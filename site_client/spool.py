@@ -1,4 +1,7 @@
-"""Images that wait to be sent, kept where nobody tidies up: the microscope's folder may be emptied."""
+"""Images that wait to be sent, kept where nobody tidies up: the microscope's folder may be emptied.
+
+Where the site reduces what leaves, the reduced file is made here, as soon as the image is queued.
+"""
 
 import errno
 import os
@@ -7,8 +10,10 @@ from pathlib import Path
 
 import structlog
 
+from model_library.errors import ChildDied, ChildRefused
 from model_library.images.durable import sync_folder
 from site_client.outbox import Outbox, OutboxItem
+from site_client.send_policy import Make, SendPolicy
 
 _LOG = structlog.get_logger("site")
 
@@ -26,14 +31,27 @@ class Spool:
         What is to be sent.
     quota_bytes
         What the spool may take: copies, and links to files that were deleted since. Beyond it images are
-        sent from where they are.
+        sent, or made, from where they are.
+    policy, make
+        What is made of an image before it leaves, and who makes it.
     """
 
-    def __init__(self, folder: Path, acquisitions: Path, outbox: Outbox, quota_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        acquisitions: Path,
+        outbox: Outbox,
+        quota_bytes: int,
+        *,
+        policy: SendPolicy | None = None,
+        make: Make | None = None,
+    ) -> None:
         self._folder = folder
         self._acquisitions = acquisitions
         self._outbox = outbox
         self._quota_bytes = quota_bytes
+        self._policy = None if policy is None or policy.is_plain else policy.told()
+        self._make = make
         self._seen = 0
         self._swept = False
 
@@ -52,29 +70,56 @@ class Spool:
         sync_folder(self._folder)
         self._seen = new[-1].id
 
-    def path(self, item: OutboxItem) -> Path:
-        """Tell where to read an image: in the spool, else where it was acquired."""
-        kept = self._kept(item)
-        return kept if kept.exists() else self._acquisitions / item.path
+    def ready(self, item: OutboxItem) -> tuple[OutboxItem, Path]:
+        """Tell what to send of an image, and where it lies; what is to be made and is not yet is made now.
+
+        An upload that has begun is finished as it was begun, whatever the policy says since.
+
+        Raises
+        ------
+        ChildRefused, ChildDied, OSError
+            It cannot be made: the file is another one now, unreadable or gone.
+        """
+        if item.location is None and item.policy != self._policy:
+            item = self._made(item) if self._policy else self._outbox.made(item, None)
+        elif item.policy is not None and not self._made_file(item).exists():
+            item = self._made(item)
+        return item, self._source(item) if item.policy is None else self._made_file(item)
 
     def drop(self, item: OutboxItem) -> None:
         """Forget an image that was sent or given up."""
         self._kept(item).unlink(missing_ok=True)
+        self._made_file(item).unlink(missing_ok=True)
+
+    def _made(self, item: OutboxItem) -> OutboxItem:
+        assert self._make is not None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        made = self._make(self._source(item), self._made_file(item), item.source_sha256)
+        return self._outbox.made(item, made)
+
+    def _source(self, item: OutboxItem) -> Path:
+        kept = self._kept(item)
+        return kept if kept.exists() else self._acquisitions / item.path
 
     def _kept(self, item: OutboxItem) -> Path:
-        return self._folder / f"{item.id}-{item.declaration.sha256[:16]}"
+        return self._folder / f"{item.id}-{item.source_sha256[:16]}"
+
+    def _made_file(self, item: OutboxItem) -> Path:
+        return self._kept(item).with_suffix(".ome.tif")
 
     def _keep(self, item: OutboxItem, room: int) -> int:
         """Keep one image; returns how many bytes that takes now."""
         source, kept = self._acquisitions / item.path, self._kept(item)
-        if kept.exists():
+        if kept.exists() or self._made_file(item).exists():
             return 0
         try:
             if room < item.declaration.bytes:
                 raise OSError(errno.EDQUOT, "spool_gb is used up")
+            if self._policy is not None:
+                return self._made(item).declaration.bytes
             return 0 if _linked(source, kept) else _copied(source, kept)
-        except OSError as error:
-            # It is sent from where it is, as long as it is there.
+        except (OSError, ChildRefused, ChildDied) as error:
+            # It is sent, or made, from where it is, as long as it is there.
             _LOG.warning("not-spooled", path=str(item.path), reason=str(error))
             return 0
 
@@ -85,7 +130,8 @@ class Spool:
 
     def _sweep(self) -> None:
         """Remove what a crash left behind: halves, and what has been sent."""
-        wanted = {self._kept(item).name for item in self._outbox.queued(after=0)}
+        queued = self._outbox.queued(after=0)
+        wanted = {path.name for item in queued for path in (self._kept(item), self._made_file(item))}
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             if path.name not in wanted:
                 path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from model_library.errors import ChildDied, ChildRefused
 from model_library.signing.digests import sha256_file
 from model_library.wire.images import ImagePurpose
 from site_client.coordinator_client import CoordinatorClient
@@ -19,6 +20,9 @@ _CHUNK_BYTES = 1 << 20
 _CHECKSUM_MISMATCH = 460
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _ABSENT_RETRY_S = 60.0
+_IMAGES_FAULT = {
+    *("SourceChanged", "EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"),
+}
 _KINDS = {ImagePurpose.FIRST: BytesKind.FIRST_IMAGES, ImagePurpose.BENCHMARK: BytesKind.BENCHMARK_IMAGES}
 
 
@@ -61,10 +65,17 @@ class Uploader:
         item = self._outbox.next(self._clock())
         if item is None:
             return False
-        path = self._spool.path(item)
         try:
+            item, path = self._spool.ready(item)
             found = sha256_file(path)
-        except OSError as error:
+        except ChildRefused as refusal:
+            if refusal.code in _IMAGES_FAULT:
+                self._outbox.lost(item, str(refusal))
+                self._spool.drop(item)
+            else:
+                self._outbox.defer(item, f"cannot be made: {refusal}", until=self._clock() + _ABSENT_RETRY_S)
+            return True
+        except (OSError, ChildDied) as error:
             self._outbox.defer(item, f"cannot be read: {error}", until=self._clock() + _ABSENT_RETRY_S)
             return True
         if found != item.declaration.sha256:

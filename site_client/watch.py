@@ -15,6 +15,7 @@ from watchdog.observers.polling import PollingObserver
 
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
+from model_library.wire.images import AcquisitionFacts
 from site_client.candidate import Candidate, Look, decide, is_wanted
 from site_client.ledger import Header, Stamp
 from site_client.memory import Memory
@@ -266,10 +267,11 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _header(answer: Mapping[str, Any], default_pixel_size_nm: float | None) -> Header:
-    size = answer["pixel_size_nm"]
+    size, told = answer["pixel_size_nm"], answer["acquisition"]
     return Header(
         sha256=answer["sha256"],
         pixels=answer["pixels"],
         pixel_size_nm=default_pixel_size_nm if size is None else size,
         field=answer["field"],
+        acquisition=None if told is None else AcquisitionFacts.model_validate(told),
     )

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from coordinator import pacing
 from coordinator.api.access import Caller, Running
 from coordinator.errors import Conflict
 from coordinator.federation.invitations import invitation_of
@@ -30,6 +31,7 @@ def heartbeat(message: Heartbeat, caller: Caller, services: Running) -> Orders:
     if isinstance(caller.task, Segment):
         # Labels are imported beside the server, which is not told.
         services.campaigning.labels_arrived(caller.id)
+    pacing.answer(place, caller, message)
     services.federating.look()
     return Orders(
         first_images=requests_of(place, caller),

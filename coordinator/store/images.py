@@ -6,7 +6,7 @@ from benchmark.splits import Split, assign
 from coordinator.store.database import Database
 from coordinator.store.tables import FieldRow, ImageRow, ReleaseRow, UploadRow
 from coordinator.store.values import StoredImage, Upload, UploadState
-from model_library.wire.images import ImagePurpose
+from model_library.wire.images import AcquisitionFacts, ImagePurpose
 
 
 def _image(row: ImageRow) -> StoredImage:
@@ -24,6 +24,9 @@ def _image(row: ImageRow) -> StoredImage:
         pixel_size_nm=row.pixel_size_nm,
         accepted_at=row.accepted_at,
         release_id=row.release_id,
+        acquisition=None
+        if row.acquisition is None
+        else AcquisitionFacts.model_validate_json(row.acquisition),
     )
 
 
@@ -73,6 +76,11 @@ class Images:
                     bytes=told.bytes,
                     file_name=told.file_name,
                     pixel_size_nm=pixel_size_nm,
+                    acquisition=(
+                        None
+                        if told.acquisition is None
+                        else told.acquisition.model_dump_json(exclude_none=True)
+                    ),
                     accepted_at=now,
                     release_id=_in_service(session, upload.instrument_id),
                 )

@@ -67,7 +67,7 @@ class FieldRow(SQLModel, table=True):
 
 
 class ImageRow(SQLModel, table=True):
-    """An accepted image."""
+    """An accepted image; `acquisition` is what its site told of how it was acquired, as JSON."""
 
     __table_args__ = (UniqueConstraint("instrument_id", "purpose", "sequence"),)
 
@@ -81,6 +81,7 @@ class ImageRow(SQLModel, table=True):
     bytes: int
     file_name: str
     pixel_size_nm: float | None = None
+    acquisition: str | None = None
     accepted_at: float
     release_id: str | None = None
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmark.observation import Observation
 from benchmark.splits import Split
 from model_library.cards.release import ReleaseManifest
-from model_library.wire.images import ImageDeclaration, ImagePurpose
+from model_library.wire.images import AcquisitionFacts, ImageDeclaration, ImagePurpose
 from model_library.wire.methods import MethodRef, NetworkRef
 from model_library.wire.orders import Heartbeat
 from model_library.wire.tasks import Task
@@ -52,7 +52,10 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One accepted image; `release_id` is what was in service when it arrived."""
+    """One accepted image.
+
+    `release_id` is what was in service when it arrived, `acquisition` what its site told of how it was made.
+    """
 
     id: int
     instrument_id: str
@@ -66,6 +69,7 @@ class StoredImage:
     pixel_size_nm: float | None
     accepted_at: float
     release_id: str | None
+    acquisition: AcquisitionFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Trigger(StrEnum):
 
     ENROLMENT = "enrolment"
     DRIFT = "drift"
+    PACE = "pace"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model_library.errors import NotAnImage, TruncatedImage
+from model_library.images.acquisition_facts import acquisition_of
 from model_library.images.completeness import is_complete
 from model_library.images.contents import read_grey_frame
 from model_library.images.directory import is_tiff
@@ -53,12 +54,14 @@ def inspect(path: Path, *, last_look: bool, limits: ReadLimits = DEFAULT_LIMITS)
         if last_look or is_tiff(read_head(path)):
             raise
         return {"complete": False}
+    acquisition = acquisition_of(frame.metadata)
     return {
         "complete": True,
         "sha256": sha256,
         "pixels": int(frame.pixels.size),
         "pixel_size_nm": frame.pixel_size_nm,
         "field": frame.field,
+        "acquisition": None if acquisition is None else acquisition.model_dump(mode="json"),
     }
 
 

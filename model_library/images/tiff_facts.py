@@ -1,5 +1,6 @@
 """What a page of a TIFF says about itself: pixel size, field of view, the instrument's own tags."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,11 @@ from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _FEI, _ZEISS, _OLYMPUS, _TVIPS = (34682, 34680), (34118,), (33560,), (37706,)
 _LONGEST_TEXT = 500
+_JEOL = {
+    "ElectronGun.AccelerationVoltage": re.compile(r"<AccelerationVoltage>\s*([\d.eE+]+)\s*<"),
+    "ImageFormingSystem.SelectorValue": tiff_pixel_size.JEOL_MAGNIFICATION,
+    "ImageSourceDetector": re.compile(r"<ImageSourceDetector>\s*([^<]{1,100}?)\s*<"),
+}
 
 
 def page_facts(tiff: Any, index: int, name: str) -> OmeFacts:  # noqa: ANN401
@@ -43,11 +49,15 @@ def page_facts(tiff: Any, index: int, name: str) -> OmeFacts:  # noqa: ANN401
 
 
 def vendor_pairs(tiff: Any, index: int) -> dict[str, str]:  # noqa: ANN401
-    """Tags of FEI, Zeiss, Olympus and TVIPS as text by name, sections joined by dots."""
+    """Tags of FEI, Zeiss, Olympus and TVIPS as text by name, sections joined by dots; some of JEOL's XML."""
     page = tiff.pages[index]
     pairs: dict[str, str] = {}
     for codes in (_FEI, _ZEISS, _OLYMPUS, _TVIPS):
         pairs |= dict(_flattened(_tags(tiff, page, codes), ""))
+    description = str(tiff.pages[0].description)
+    if "<TemReporter" in description:
+        found = {name: pattern.search(description) for name, pattern in _JEOL.items()}
+        pairs |= {name: match.group(1) for name, match in found.items() if match}
     return pairs
 
 

@@ -15,10 +15,11 @@ Ratio = tuple[int, int]
 
 _CENTIMETRES = {2: 2.54, 3: 1.0}
 _ZEISS_DISPLAY_PX = 1024
-_JEOL_MODE = re.compile(
+JEOL_MAGNIFICATION = re.compile(
     r"<ModeString>\s*MAG\s*</ModeString>(?:(?!</ImageFormingSystem>).)*?<SelectorValue>\s*([\d.eE+]+)\s*<",
     re.S,
 )
+"""Of a SightX in imaging mode: elsewhere the selector means a camera length."""
 
 
 def from_fei(tags: Mapping[str, Any]) -> PixelSize:
@@ -66,7 +67,7 @@ def from_jeol(description: str, resolution: tuple[Ratio | None, Ratio | None], u
     unit
         ResolutionUnit tag.
     """
-    found = _JEOL_MODE.search(description) if "<TemReporter" in description else None
+    found = JEOL_MAGNIFICATION.search(description) if "<TemReporter" in description else None
     try:
         magnification = float(found.group(1)) if found else 0.0
     except ValueError:

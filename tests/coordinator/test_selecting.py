@@ -109,6 +109,20 @@ def test_a_site_that_reported_its_compute_gets_a_network_that_keeps_up(place: Wo
     assert [one["keeps_up"] for one in told["selection"]["ranking"]].count(True) == 1
 
 
+def test_of_the_network_in_service_the_site_knows_best_how_fast_it_is(place: Workplace) -> None:
+    campaign_id = ready(place)
+    free = decided(place, campaign_id)
+    instrument_id = place.campaigns.get(campaign_id).instrument_id
+    winner = selected(place.campaigns.get(campaign_id))[0]
+    beat = Heartbeat(
+        frames=COUNTS, method=winner, throughput_mpix_per_s=0.5, acquisition_mpix_per_s=1.6, wants_faster=True
+    )
+    place.identities.heard(instrument_id, beat, NOW)
+    fit = decided(place, campaign_id)["fit"]
+    assert fit["mpix_per_s"][free["winner"]] == 0.5
+    assert fit["keeps_up"][free["winner"]] is False
+
+
 def test_super_resolution_is_judged_at_a_coarser_sampling_than_the_acquisition(place: Workplace) -> None:
     campaign_id = ready(place, SuperResolve(scale=2))
     cases = selection_cases(place, place.campaigns.get(campaign_id))

@@ -26,7 +26,7 @@ from coordinator.store.values import (
 from coordinator.workplace import Workplace
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.identity import EnrolRequest
-from model_library.wire.images import ImagePurpose
+from model_library.wire.images import AcquisitionFacts, ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import Denoise, SuperResolve
 
@@ -86,6 +86,15 @@ def test_accepting_twice_is_accepting_once(place: Workplace) -> None:
     first = place.images.accept(upload, "field", 4.0, NOW)
     again = place.images.accept(upload, "field", 4.0, NOW)
     assert first == again
+
+
+def test_what_a_site_tells_of_an_acquisition_is_kept_with_the_image(place: Workplace) -> None:
+    told = AcquisitionFacts(beam_kv=5, dwell_us=10, detector="ETD")
+    declared = declaration(b"content", 1, acquisition=told)
+    upload = place.uploads.declare("i-1", declared, NOW + 60)
+    place.images.accept(upload, "field", 4.0, NOW)
+    [image] = place.images.of("i-1")
+    assert image.acquisition == told
 
 
 def test_a_refused_upload_keeps_its_reason_and_drops_its_bytes(

@@ -168,3 +168,14 @@ def test_the_worker_writes_a_result_with_its_whole_provenance(site, installer, t
     assert provenance["release_id"] == "r-bicubic"
     assert provenance["software"].startswith("synoptic ")
     assert {"made_at", "parameters", "task", "scale", "site"} <= provenance.keys()
+
+
+def test_halves_of_results_that_a_kill_left_are_removed_and_nothing_else(site, installer) -> None:
+    deep = site.settings.results / "series"
+    deep.mkdir(parents=True)
+    left = deep / f".frame_000001.ome.tif.{'0a' * 16}.part"
+    others = [deep / ".somebody-elses.part", deep / "frame_000002.ome.tif"]
+    for path in (left, *others):
+        path.write_bytes(b"x")
+    processing(site, installer, ScriptedWorker()).step()
+    assert sorted(deep.iterdir()) == sorted(others)

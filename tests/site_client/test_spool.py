@@ -48,7 +48,7 @@ def test_an_image_survives_the_folder_being_emptied(site, spool, either_way):
     spool.fill()
     shutil.rmtree(site.settings.acquisitions)
     [item] = site.outbox.queued(after=0)
-    assert sha256_file(spool.path(item)) == digest
+    assert sha256_file(spool.ready(item)[1]) == digest
     site.outbox.delivered(item, now=0)
     spool.drop(item)
     assert list((site.folder / "spool").iterdir()) == []
@@ -73,7 +73,7 @@ def test_the_quota_holds_and_what_is_beyond_is_sent_from_where_it_is(site, eithe
     kept = list((site.folder / "spool").iterdir())
     assert len(kept) == (2 if either_way == "copied" else 5)
     assert sum(path.stat().st_size for path in kept if path.stat().st_nlink == 1) <= room
-    assert all(spool.path(item).exists() for item in site.outbox.queued(after=0))
+    assert all(spool.ready(item)[1].exists() for item in site.outbox.queued(after=0))
 
 
 def test_links_to_deleted_files_count_against_the_quota(site):

@@ -1,0 +1,54 @@
+"""Answering an instrument whose method cannot keep up: the campaign that looks for a faster one."""
+
+from typing import Any
+
+from coordinator.methods import latest_campaign
+from coordinator.records import ENDED, Finding, Stage
+from coordinator.store.values import Event, Instrument, Opening, Trigger
+from coordinator.workplace import Workplace
+from model_library.wire.orders import Heartbeat
+
+ONCE_IN_S = 24 * 3600.0
+"""A release is complained about once a day: a campaign that failed is not repeated with every heartbeat."""
+
+
+def answer(place: Workplace, instrument: Instrument, message: Heartbeat) -> str | None:
+    """Open the instrument's next campaign if it falls behind; returns its id.
+
+    Nothing is opened while a campaign is under way, for another release than the one in the instrument's
+    channel, within a day of the last one for the same release, or where a campaign looked for a faster
+    method than this release before and the gate kept it: a faster one was refused.
+    """
+    current = place.releases.current(instrument.id)
+    came, went = message.acquisition_mpix_per_s, message.throughput_mpix_per_s
+    if not message.wants_faster or current is None or current.id != message.release_id:
+        return None
+    if came is None or went is None or _was_answered(place, instrument, current.id):
+        return None
+    latest = latest_campaign(place, instrument.id)
+    if latest.stage not in ENDED:
+        return None
+    now = place.clock()
+    told: dict[str, Any] = {
+        "release_id": current.id,
+        "acquisition_mpix_per_s": came,
+        "throughput_mpix_per_s": went,
+        "at": now,
+    }
+    opening = Opening(instrument.id, latest.number + 1, Trigger.PACE, message.frames.acquired + 1)
+    campaign_id = place.campaigns.open(opening, Stage.WAITING, now, {Finding.PACE.value: told})
+    text = f"it falls behind: {came:.3g} against {went:.3g} MPix/s with {current.id}"
+    place.campaigns.note(campaign_id, "opened", Event(now, Stage.WAITING, text))
+    return campaign_id
+
+
+def _was_answered(place: Workplace, instrument: Instrument, release_id: str) -> bool:
+    for campaign_id in place.campaigns.of(instrument.id):
+        told = place.campaigns.finding(campaign_id, Finding.PACE)
+        if told is None or told["release_id"] != release_id:
+            continue
+        campaign = place.campaigns.get(campaign_id)
+        assert campaign is not None
+        if campaign.stage == Stage.MONITORING or place.clock() - told["at"] < ONCE_IN_S:
+            return True
+    return False

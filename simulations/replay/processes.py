@@ -1,0 +1,62 @@
+"""A process with all that it started: stopped for a while, and what it holds and uses (Linux)."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process holds in memory, and the processor time that it has had."""
+
+    rss_bytes: int
+    cpu_s: float
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(self.rss_bytes + other.rss_bytes, self.cpu_s + other.cpu_s)
+
+
+def family(pid: int) -> tuple[int, ...]:
+    """List a process and its descendants, parents first."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for each in found:
+        found += parents.get(each, [])
+    return tuple(found)
+
+
+def usage(pid: int) -> Usage:
+    """Tell what a process uses now; nothing where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return Usage(0, 0.0)
+    user, system, rss_pages = int(fields[11]), int(fields[12]), int(fields[21])
+    return Usage(rss_pages * _PAGE_BYTES, (user + system) / _TICKS_PER_S)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Stop a process and its descendants (SIGSTOP) for the block: no processor, no disk, no network."""
+    stopped = []
+    for each in family(pid):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGSTOP)
+            stopped.append(each)
+    try:
+        yield
+    finally:
+        for each in reversed(stopped):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)

@@ -1,0 +1,182 @@
+"""A coordinator and one site, as real processes in a folder; the site's daemon can be killed and frozen."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from coordinator.founding import new_enrolment_token
+from coordinator.methods import latest_campaign
+from coordinator.records import Stage
+from coordinator.releases.publishing import release_assigned
+from coordinator.services import open_place
+from coordinator.settings import read_settings
+from coordinator.store.database import Database as CoordinatorDatabase
+from coordinator.store.values import Instrument, Release, ReleasePurpose
+from coordinator.workplace import Workplace
+from model_library.errors import ProcessFailed
+from model_library.images.durable import write_durably
+from model_library.processes.supervisor import Started, Supervisor
+from model_library.wire.methods import MethodRef
+from simulations.fleet import synoptic
+from site_client.database import Database
+from site_client.lock import running_daemon
+from site_client.memory import LEDGER_FILE, Memory
+from site_client.settings import FILE_NAME, write_settings
+from site_client.settings import read_settings as read_site_settings
+
+_UP_WITHIN_S = 120.0
+_LOOK_S = 0.05
+_SITE = "replay"
+_COORDINATOR = """\
+hosts = ["127.0.0.1"]
+port = 0
+first_images = 28
+every_n = {every_n}
+{library}
+[federation]
+automatic = false
+"""
+
+
+class Rig:
+    """Everything of one replay.
+
+    Parameters
+    ----------
+    folder
+        Of the run; empty or absent.
+    supervisor
+        Starts the processes, and ends them.
+    every_n
+        Each so many frames one is sent to the coordinator.
+    library
+        Networks of the coordinator; None for those that ship.
+    """
+
+    def __init__(
+        self, folder: Path, supervisor: Supervisor, *, every_n: int = 50, library: Path | None = None
+    ) -> None:
+        self._supervisor = supervisor
+        self._every_n, self._library = every_n, library
+        self.coordinator = folder / "coordinator"
+        self.site = folder / "site"
+        self.acquisitions = folder / "acquisitions"
+        self.results = folder / "results"
+        self._releases = 0
+
+    def found(self, **settings: object) -> None:
+        """Found and serve the coordinator, enrol the site; `settings` are changes to the site's settings.
+
+        Raises
+        ------
+        ProcessFailed
+            A process ends in failure or does not come up.
+        """
+        data = str(self.coordinator)
+        self._supervisor.run("init", synoptic("coordinator", "init", "--data", data, "--port", "0"), 120)
+        library = "" if self._library is None else f"library = {json.dumps(str(self._library))}"
+        text = _COORDINATOR.format(every_n=self._every_n, library=library)
+        write_durably(self.coordinator / "settings.toml", text.encode())
+        self._supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
+        notice = self.coordinator / "serving.json"
+        self.until(notice.exists, _UP_WITHIN_S, "the coordinator to listen")
+        self.acquisitions.mkdir(parents=True, exist_ok=True)
+        token = new_enrolment_token(self.coordinator, time.time())
+        enrolment = (
+            *("site", "enrol", json.loads(notice.read_text())["url"], token, "--folder", str(self.site)),
+            *("--name", _SITE, "--acquisitions", str(self.acquisitions), "--results", str(self.results)),
+        )
+        self._supervisor.run("enrol", synoptic(*enrolment), 120)
+        changed = read_site_settings(self.site).model_copy(update=settings)
+        write_durably(self.site / FILE_NAME, write_settings(changed).encode())
+        with self._place() as place:
+            # As long after its first release: images come back, and no campaign computes beside the replay.
+            campaign = latest_campaign(place, self._instrument(place).id)
+            place.campaigns.enter(campaign.id, Stage.MONITORING)
+
+    def release(self, method: MethodRef) -> str:
+        """Publish a method for the instrument, signed and all; returns the release's id."""
+        self._releases += 1
+        with self._place() as place:
+            return self._released(place, method).id
+
+    def start_daemon(self) -> Started:
+        """Start the daemon, and wait until it holds the folder and has opened its memory."""
+        started = self._supervisor.start("daemon", synoptic("site", "run", "--folder", str(self.site)))
+
+        def is_up() -> bool:
+            return running_daemon(self.site) == started.process.pid and self._has_memory()
+
+        self.until(is_up, _UP_WITHIN_S, "the daemon to run")
+        return started
+
+    def read(self) -> "closing[Reader]":
+        """Look into the site's memory, whatever its daemon does."""
+        return closing(Reader(self.site))
+
+    def until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        """Await what the processes do.
+
+        Raises
+        ------
+        ProcessFailed
+            It does not come about in time, or a process ended in failure.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self._supervisor.check()
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"expected {what} within {seconds:.0f} s, waited in vain; see the logs")
+            time.sleep(_LOOK_S)
+
+    def _has_memory(self) -> bool:
+        try:
+            with self.read() as reader:
+                reader.memory.journal.events(1)
+        except sqlite3.OperationalError:  # the file, or the last of its tables, is still to come
+            return False
+        return True
+
+    def _released(self, place: Workplace, method: MethodRef) -> Release:
+        return release_assigned(
+            *(place, self._instrument(place), method, ("chosen for a replay",)),
+            f"replay-{self._releases:06d}",
+            ReleasePurpose.FINAL,
+        )
+
+    def _instrument(self, place: Workplace) -> Instrument:
+        [instrument] = place.identities.all()
+        return instrument
+
+    @contextmanager
+    def _place(self) -> Iterator[Workplace]:
+        settings = read_settings(self.coordinator)
+        database = CoordinatorDatabase(settings.database)
+        try:
+            yield open_place(settings, database, time.time)
+        finally:
+            database.close()
+
+
+class Reader:
+    """A site's memory, open for reading."""
+
+    def __init__(self, site: Path) -> None:
+        self.database = Database(site / LEDGER_FILE, read_only=True)
+        self.memory = Memory(self.database)
+
+    def serves(self, release_id: str) -> bool:
+        """Whether a release is in service."""
+        service = self.memory.journal.in_service()
+        return service is not None and service.release_id == release_id
+
+    def rows(self) -> list[sqlite3.Row]:
+        """Every row of the ledger's frames."""
+        return self.database.rows("SELECT * FROM frames ORDER BY id")
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
