@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -16,8 +16,7 @@ from benchmark.planted.domains import SIDE_PX, Domain
 from benchmark.planted.records import Decision, DomainRecord, Standing
 from benchmark.scores import Scores
 from benchmark.selection.label_free import assess_all_label_free
-from benchmark.selection.ranking import rank
-from benchmark.selection.select import Contender
+from benchmark.selection.select import Contender, select
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.wire.tasks import Segment, Task
 
@@ -85,29 +84,36 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
 
 @dataclass(frozen=True)
 class _Timed:
+    """Scores on one field, the case that tells what a near-tie is there, and what they took."""
+
     scores: Scores
+    case: Case
     seconds: float
 
 
 def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Timed]:
     """Score all networks on one field by everything that a campaign could: without reference, and with."""
-    start = trial.clock()
     image = [(field.field, field.input)]
+    if isinstance(trial.task, Segment):
+        named = replace(field, name=f"000:{field.field}")
+    else:
+        [named] = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
+    start = trial.clock()
     free = assess_all_label_free(trial.methods, image, trial.task, noise, seed=trial.seed)
     between = trial.clock()
-    if isinstance(trial.task, Segment):
-        cases: Sequence[Case] = (field,)
-    else:
-        cases = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
-    referred = evaluate(trial.methods, cases)
-    timed = {metric: _Timed(scores, between - start) for metric, scores in free.items()}
-    return {**timed, referred.metric: _Timed(referred, trial.clock() - between)}
+    referred = evaluate(trial.methods, [named])
+    timed = {metric: _Timed(scores, named, between - start) for metric, scores in free.items()}
+    return {**timed, referred.metric: _Timed(referred, named, trial.clock() - between)}
 
 
 def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]) -> Decision:
     scores = _joined([each.scores for each in fields])
-    costs = {key: each.flops_per_pixel for key, each in zip(scores.refs, trial.contenders, strict=True)}
-    selection = rank(scores, costs, seed=trial.seed)
+    selection = select(
+        trial.contenders,
+        [each.case for each in fields],
+        seed=trial.seed,
+        assess=lambda *_: scores,
+    )
     best = max(truth, key=lambda key: truth[key])
     ranked = {one.key: one.score for one in selection.ranking if one.key in truth}
     sign = 1 if scores.metric.higher_is_better else -1

@@ -86,20 +86,30 @@ def weigh(method: Method, probe: Probe) -> Mapping[Metric, float]:
         `FORWARD_MISFIT`: how far the degraded result minus the acquisition is from noise of the fitted
         model, see `misfit`.
     """
-    results = [method(pair.input) for pair in probe.pairs]
-    risk = float(
-        np.mean([repeat_risk(result, pair) for result, pair in zip(results, probe.pairs, strict=True)])
-    )
-    if method.scale > 1:
-        risk = (risk + _coarser_risk(method, probe.pairs[-1])) / 2
-    risk = (risk + _blind_spot_risk(method, probe)) / 2
-    seen = _degraded(results[-1], method.scale)
+    risk, result = _risk(method, probe)
+    seen = _degraded(result, method.scale)
     residual = _degraded(method(probe.pixels), method.scale) - probe.pixels
     return {
         Metric.PSNR_SELF: ratio_db(risk, probe.data_range),
         Metric.RING_CORRELATION: float(ring_correlation(seen, probe.pairs[-1].target).correlation.mean()),
         Metric.FORWARD_MISFIT: misfit(residual / probe.deviation),
     }
+
+
+def self_psnr(method: Method, probe: Probe) -> float:
+    """Measure `PSNR_SELF` alone, see `weigh`."""
+    return ratio_db(_risk(method, probe)[0], probe.data_range)
+
+
+def _risk(method: Method, probe: Probe) -> tuple[float, Grey]:
+    """Squared difference from a repeat of the acquisition, and the result for the last of the pairs."""
+    results = [method(pair.input) for pair in probe.pairs]
+    risk = float(
+        np.mean([repeat_risk(result, pair) for result, pair in zip(results, probe.pairs, strict=True)])
+    )
+    if method.scale > 1:
+        risk = (risk + _coarser_risk(method, probe.pairs[-1])) / 2
+    return (risk + _blind_spot_risk(method, probe)) / 2, results[-1]
 
 
 def misfit(residual: Grey) -> float:
