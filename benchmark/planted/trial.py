@@ -1,7 +1,7 @@
 """One planted instrument: what the selection decides on a few of its fields, held to the others' truth."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmark.cases import Case, repeat_cases
+from benchmark.compare import compare
 from benchmark.evaluate import evaluate
 from benchmark.method import Method
 from benchmark.metrics import Metric
@@ -20,7 +21,7 @@ from benchmark.selection.select import Contender, select
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.wire.tasks import Segment, Task
 
-SHOWN, HIDDEN = 3, 6
+SHOWN, HIDDEN = 3, 13
 """Fields that decisions are made on, one after the other; fields whose truth says what is best."""
 
 
@@ -65,7 +66,7 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
     rng = np.random.default_rng([trial.seed, number])
     fields = domain.fields(SHOWN + HIDDEN, rng, trial.side_px)
     truth = evaluate(trial.methods, fields[SHOWN:])
-    means = {key: mean for key in truth.values if (mean := truth.mean(key)) is not None}
+    means = _means(truth)
     noise = estimate_noise([fields[0].input])
     measured = [_measure(trial, field, noise) for field in fields[:SHOWN]]
     return DomainRecord(
@@ -75,7 +76,7 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
             Standing(network=key, truth=means[key]) for key in sorted(means, key=lambda key: -means[key])
         ),
         decisions=tuple(
-            _decision(trial, [each[metric] for each in measured[:count]], means)
+            _decision(trial, [each[metric] for each in measured[:count]], truth)
             for count in range(1, SHOWN + 1)
             for metric in measured[0]
         ),
@@ -106,7 +107,8 @@ def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Time
     return {**timed, referred.metric: _Timed(referred, named, trial.clock() - between)}
 
 
-def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]) -> Decision:
+def _decision(trial: Trial, fields: Sequence[_Timed], hidden: Scores) -> Decision:
+    truth = _means(hidden)
     scores = _joined([each.scores for each in fields])
     selection = select(
         trial.contenders,
@@ -124,9 +126,21 @@ def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]
         winner=selection.winner,
         best=best,
         regret=truth[best] - truth[selection.winner],
+        told_apart=_told_apart(best, selection.winner, hidden, trial.seed),
         spearman=float(correlation.statistic),
         seconds=sum(each.seconds for each in fields),
     )
+
+
+def _means(truth: Scores) -> dict[str, float]:
+    return {key: mean for key in truth.values if (mean := truth.mean(key)) is not None}
+
+
+def _told_apart(best: str, winner: str, truth: Scores, seed: int) -> bool:
+    """Tell whether the hidden fields show the best to be better than the winner, at 95 %."""
+    if winner == best:
+        return False
+    return compare(*truth.paired(best, winner), seed=seed).ci95[0] > 0
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:
