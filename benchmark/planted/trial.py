@@ -38,14 +38,14 @@ class Trial:
     side_px
         Side of a field.
     clock
-        In seconds.
+        In seconds; by default the processor time of all threads, which other work does not lengthen.
     """
 
     task: Task
     contenders: Sequence[Contender]
     seed: int
     side_px: int = SIDE_PX
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = time.process_time
 
     @property
     def methods(self) -> list[Method]:

@@ -84,19 +84,18 @@ def weigh(method: Method, probe: Probe) -> Mapping[Metric, float]:
     Returns
     -------
     Mapping
-        `PSNR_SELF`: from the mean of two estimates of the squared difference from an independent repeat of
-        the acquisition, by recorruption and at blind spots; of a method that enlarges also at the acquired
-        sampling, shown a coarser one (Shocher et al., CVPR 2018).
+        `PSNR_SELF`: from the squared difference at blind spots; of a method that enlarges, from its mean with
+        that from an independent repeat of the acquisition, by recorruption, at this sampling and, shown a
+        coarser one (Shocher et al., CVPR 2018), at the acquired one.
         `RING_CORRELATION`: mean, up to Nyquist, of the Fourier ring correlation of the result with raw
         data of independent noise. Only one side has passed the method, so that no prior is shared.
         `FORWARD_MISFIT`: how far the degraded result minus the acquisition is from noise of the fitted
         model, see `misfit`.
     """
-    risk, result = _risk(method, probe)
-    seen = _degraded(result, method.scale)
+    seen = _degraded(method(probe.pairs[-1].input), method.scale)
     residual = _degraded(method(probe.pixels), method.scale) - probe.pixels
     return {
-        Metric.PSNR_SELF: ratio_db(risk, probe.data_range),
+        Metric.PSNR_SELF: self_psnr(method, probe),
         Metric.RING_CORRELATION: float(ring_correlation(seen, probe.pairs[-1].target).correlation.mean()),
         Metric.FORWARD_MISFIT: misfit(residual / probe.deviation),
     }
@@ -104,18 +103,11 @@ def weigh(method: Method, probe: Probe) -> Mapping[Metric, float]:
 
 def self_psnr(method: Method, probe: Probe) -> float:
     """Measure `PSNR_SELF` alone, see `weigh`."""
-    return ratio_db(_risk(method, probe)[0], probe.data_range)
-
-
-def _risk(method: Method, probe: Probe) -> tuple[float, Grey]:
-    """Squared difference from a repeat of the acquisition, and the result for the last of the pairs."""
-    results = [method(pair.input) for pair in probe.pairs]
-    risk = float(
-        np.mean([repeat_risk(result, pair) for result, pair in zip(results, probe.pairs, strict=True)])
-    )
+    risk = _blind_spot_risk(method, probe)
     if method.scale > 1:
-        risk = (risk + _coarser_risk(method, probe.pairs[-1])) / 2
-    return (risk + _blind_spot_risk(method, probe)) / 2, results[-1]
+        repeats = [repeat_risk(method(pair.input), pair) for pair in probe.pairs]
+        risk = (risk + (float(np.mean(repeats)) + _coarser_risk(method, probe.pairs[-1])) / 2) / 2
+    return ratio_db(risk, probe.data_range)
 
 
 def misfit(residual: Grey) -> float:
