@@ -5,12 +5,13 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from coordinator.annotation.labels import Archive
+    from coordinator.workplace import Workplace
 
 app = typer.Typer(
     help="Take in labels of images from CVAT, VIA or COCO; give images out to CVAT.", no_args_is_help=True
@@ -70,22 +71,60 @@ def export_command(
     instrument: Who,
     out: Annotated[Path, typer.Option(help="The zip file to write.")],
     most: Annotated[int | None, typer.Option(min=1, help="How many images at most.")] = None,
+    predict: Annotated[
+        bool,
+        typer.Option(
+            "--predict", help="Add what the library's most plausible network finds, to correct in CVAT."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the images of an instrument that have no labels as a task for CVAT."""
     from coordinator.annotation.cvat import export_task
     from coordinator.annotation.labels import find_instrument
 
-    with _archive(data) as archive:
-        who = find_instrument(archive.identities, instrument)
-        images = export_task(archive, who, out, most)
+    told: dict[str, Any] = {}
+    if predict:
+        from coordinator.annotation.preferring import export_predicted
+
+        with _place(data) as place:
+            who = find_instrument(place.identities, instrument)
+            images, preferred = export_predicted(place, who, out, most)
+            told = {"network": preferred.ref.id, "plausibility": preferred.plausibility}
+            told["left_out"] = preferred.left_out
+    else:
+        with _archive(data) as archive:
+            who = find_instrument(archive.identities, instrument)
+            images = export_task(archive, who, out, most)
     if as_json:
-        typer.echo(json.dumps({"instrument": who.id, "images": images, "file": str(out)}))
+        typer.echo(json.dumps({"instrument": who.id, "images": images, "file": str(out), **told}))
         return
     typer.echo(
         f"{images} images of {who.id} are in {out}. In CVAT, make a task of its folder images/, draw, export "
         "it as `CVAT for images 1.1`, and import that file."
     )
+    if predict:
+        ranked = ", ".join(f"{key} {value:.3f}" for key, value in told["plausibility"].items())
+        typer.echo(
+            f"What {told['network']} finds is in it as predictions.xml: upload that as annotations of the "
+            "task (`CVAT 1.1`), correct every image, then export. Chosen without labels, by plausibility: "
+            f"{ranked}."
+        )
+
+
+@contextlib.contextmanager
+def _place(data: Path) -> "Iterator[Workplace]":
+    """Open all that the coordinator works with beside a server that may be running; it writes nothing."""
+    from coordinator.services import open_place
+    from coordinator.settings import read_settings
+    from coordinator.store.database import Database
+
+    settings = read_settings(data)
+    database = Database(settings.database)
+    try:
+        yield open_place(settings, database, time.time)
+    finally:
+        database.close()
 
 
 @contextlib.contextmanager

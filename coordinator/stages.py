@@ -16,6 +16,7 @@ from coordinator.methods import (
     instrument_of,
     method_of,
     networks_for,
+    noise_of,
     pixels_of,
     selection_cases,
 )
@@ -28,9 +29,10 @@ from model_library.errors import ImageError
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.orders import Heartbeat
+from model_library.wire.tasks import Denoise, Task
 
 if TYPE_CHECKING:
-    from benchmark.selection import Pace
+    from benchmark.selection import Assess, Pace
     from benchmark.selection.narrowing import InstrumentFacts
 
 _TUNED_ON = 5
@@ -125,11 +127,21 @@ def select_network(place: Workplace, campaign: Campaign) -> str:
         contenders,
         selection_cases(place, campaign),
         seed=place.settings.seed,
+        assess=_assess(place, campaign, task),
         pace=_pace(instrument.heartbeat, cards),
     )
     told = selection.model_copy(update={"excluded": {**narrowed.left_out, **selection.excluded}})
     place.campaigns.find_out(campaign.id, Finding.SELECTION, told.model_dump(mode="json"))
     return selection.reason
+
+
+def _assess(place: Workplace, campaign: Campaign, task: Task) -> "Assess | None":
+    """Race denoising networks by what the images tell of themselves, all others on their cases."""
+    if not isinstance(task, Denoise):
+        return None
+    from benchmark.selection.label_free import race_on_itself
+
+    return race_on_itself(noise_of(campaign), seed=place.settings.seed)
 
 
 def _facts(place: Workplace, campaign: Campaign, instrument: Instrument) -> "InstrumentFacts":

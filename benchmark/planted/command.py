@@ -92,11 +92,10 @@ def told(report: PlantedReport) -> Iterator[str]:
                 f"  {record.domain}: best is {best.network} ({best.truth:.{places}f} {unit}".rstrip() + ")"
             )
             for each in record.decisions:
-                outcome = (
-                    "best" if each.winner == each.best else f"lost {each.regret:.{places}f} {unit}".rstrip()
-                )
+                lost = f"lost {each.regret:.{places}f} {unit}".rstrip() + ("" if each.told_apart else " (~)")
+                outcome = "best" if each.winner == each.best else lost
                 yield (
-                    f"    {each.images} images by {each.by:17} {each.winner:34} {outcome:14}"
+                    f"    {each.images} images by {each.by:17} {each.winner:34} {outcome:18}"
                     f" Spearman {each.spearman:5.2f} {each.seconds:6.1f} s"
                 )
         for summary in planted.summaries:
@@ -107,7 +106,8 @@ def told(report: PlantedReport) -> Iterator[str]:
 
 def _summary_line(summary: Summary) -> str:
     return (
-        f"  by {summary.by:17} true best {summary.best_share:4.0%} (or as good {summary.near_share:4.0%}),"
+        f"  by {summary.by:17} true best {summary.best_share:4.0%}"
+        f" (or not told from it {summary.indistinct_share:4.0%}, or as good {summary.near_share:4.0%}),"
         f" regret median {summary.median_regret:.3f} worst {summary.worst_regret:.3f},"
         f" Spearman median {summary.median_spearman:.2f} least {summary.least_spearman:.2f},"
         f" at most {summary.slowest_s:.1f} s"

@@ -1,14 +1,15 @@
 """One planted instrument: what the selection decides on a few of its fields, held to the others' truth."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from benchmark.cases import Case, repeat_cases
+from benchmark.compare import compare
 from benchmark.evaluate import evaluate
 from benchmark.method import Method
 from benchmark.metrics import Metric
@@ -16,12 +17,11 @@ from benchmark.planted.domains import SIDE_PX, Domain
 from benchmark.planted.records import Decision, DomainRecord, Standing
 from benchmark.scores import Scores
 from benchmark.selection.label_free import assess_all_label_free
-from benchmark.selection.ranking import rank
-from benchmark.selection.select import Contender
+from benchmark.selection.select import Contender, select
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.wire.tasks import Segment, Task
 
-SHOWN, HIDDEN = 3, 6
+SHOWN, HIDDEN = 3, 13
 """Fields that decisions are made on, one after the other; fields whose truth says what is best."""
 
 
@@ -38,14 +38,14 @@ class Trial:
     side_px
         Side of a field.
     clock
-        In seconds.
+        In seconds; by default the processor time of all threads, which other work does not lengthen.
     """
 
     task: Task
     contenders: Sequence[Contender]
     seed: int
     side_px: int = SIDE_PX
-    clock: Callable[[], float] = time.perf_counter
+    clock: Callable[[], float] = time.process_time
 
     @property
     def methods(self) -> list[Method]:
@@ -66,7 +66,7 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
     rng = np.random.default_rng([trial.seed, number])
     fields = domain.fields(SHOWN + HIDDEN, rng, trial.side_px)
     truth = evaluate(trial.methods, fields[SHOWN:])
-    means = {key: mean for key in truth.values if (mean := truth.mean(key)) is not None}
+    means = _means(truth)
     noise = estimate_noise([fields[0].input])
     measured = [_measure(trial, field, noise) for field in fields[:SHOWN]]
     return DomainRecord(
@@ -76,7 +76,7 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
             Standing(network=key, truth=means[key]) for key in sorted(means, key=lambda key: -means[key])
         ),
         decisions=tuple(
-            _decision(trial, [each[metric] for each in measured[:count]], means)
+            _decision(trial, [each[metric] for each in measured[:count]], truth)
             for count in range(1, SHOWN + 1)
             for metric in measured[0]
         ),
@@ -85,29 +85,37 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
 
 @dataclass(frozen=True)
 class _Timed:
+    """Scores on one field, the case that tells what a near-tie is there, and what they took."""
+
     scores: Scores
+    case: Case
     seconds: float
 
 
 def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Timed]:
     """Score all networks on one field by everything that a campaign could: without reference, and with."""
-    start = trial.clock()
     image = [(field.field, field.input)]
+    if isinstance(trial.task, Segment):
+        named = replace(field, name=f"000:{field.field}")
+    else:
+        [named] = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
+    start = trial.clock()
     free = assess_all_label_free(trial.methods, image, trial.task, noise, seed=trial.seed)
     between = trial.clock()
-    if isinstance(trial.task, Segment):
-        cases: Sequence[Case] = (field,)
-    else:
-        cases = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
-    referred = evaluate(trial.methods, cases)
-    timed = {metric: _Timed(scores, between - start) for metric, scores in free.items()}
-    return {**timed, referred.metric: _Timed(referred, trial.clock() - between)}
+    referred = evaluate(trial.methods, [named])
+    timed = {metric: _Timed(scores, named, between - start) for metric, scores in free.items()}
+    return {**timed, referred.metric: _Timed(referred, named, trial.clock() - between)}
 
 
-def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]) -> Decision:
+def _decision(trial: Trial, fields: Sequence[_Timed], hidden: Scores) -> Decision:
+    truth = _means(hidden)
     scores = _joined([each.scores for each in fields])
-    costs = {key: each.flops_per_pixel for key, each in zip(scores.refs, trial.contenders, strict=True)}
-    selection = rank(scores, costs, seed=trial.seed)
+    selection = select(
+        trial.contenders,
+        [each.case for each in fields],
+        seed=trial.seed,
+        assess=lambda *_: scores,
+    )
     best = max(truth, key=lambda key: truth[key])
     ranked = {one.key: one.score for one in selection.ranking if one.key in truth}
     sign = 1 if scores.metric.higher_is_better else -1
@@ -118,9 +126,21 @@ def _decision(trial: Trial, fields: Sequence[_Timed], truth: Mapping[str, float]
         winner=selection.winner,
         best=best,
         regret=truth[best] - truth[selection.winner],
+        told_apart=_told_apart(best, selection.winner, hidden, trial.seed),
         spearman=float(correlation.statistic),
         seconds=sum(each.seconds for each in fields),
     )
+
+
+def _means(truth: Scores) -> dict[str, float]:
+    return {key: mean for key in truth.values if (mean := truth.mean(key)) is not None}
+
+
+def _told_apart(best: str, winner: str, truth: Scores, seed: int) -> bool:
+    """Tell whether the hidden fields show the best to be better than the winner, at 95 %."""
+    if winner == best:
+        return False
+    return compare(*truth.paired(best, winner), seed=seed).ci95[0] > 0
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:

@@ -1,6 +1,5 @@
 """A library ranked for the images of a folder, without a coordinator."""
 
-import importlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from benchmark.micrographs import Micrograph, read_folder
 from benchmark.networks import as_method
 from benchmark.scores import method_key
 from benchmark.selection.fit import Pace
+from benchmark.selection.label_free import label_free, race_on_itself
 from benchmark.selection.narrowing import Eligible, InstrumentFacts, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.selection.select import Assess, Contender, fitted, select
@@ -27,7 +27,7 @@ from model_library.cards.card import Modality, NetworkCard
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.images.frame import Grey
 from model_library.wire.methods import MethodRef
-from model_library.wire.tasks import UNKNOWN_CLASS, Segment, Task
+from model_library.wire.tasks import UNKNOWN_CLASS, Denoise, Segment, Task
 from model_library.zoo.registry import Library
 
 GIVEN_PX = 192
@@ -203,7 +203,7 @@ def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
         raise BenchmarkError("expected labels for a segmentation only; leave --labels out to restore images")
     noise = estimate_noise([image.pixels for image in images])
     segments = isinstance(asked.task, Segment)
-    assess = _label_free(asked.task, noise, asked.seed) if segments else None
+    assess = _without_truth(asked.task, noise, asked.seed)
     cases = pair_cases(
         [(image.field, image.pixels) for image in images],
         noise,
@@ -215,23 +215,11 @@ def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
     return _Evidence(cases, noise, assess)
 
 
-def _label_free(task: Task, noise: NoiseModel, seed: int) -> Assess:
-    """Find the assessment that needs no labels; of a case it sees the image as acquired.
-
-    Raises
-    ------
-    BenchmarkError
-        This installation has none.
-    """
-    try:
-        module = importlib.import_module("benchmark.selection.label_free")
-    except ModuleNotFoundError as missing:
-        raise BenchmarkError(
-            "expected labels to rank segmenting networks by, found none; draw a few images in CVAT and give"
-            " --labels annotations.xml"
-        ) from missing
-    found: Assess = module.label_free(task, noise, seed=seed)
-    return found
+def _without_truth(task: Task, noise: NoiseModel, seed: int) -> Assess | None:
+    """Find how networks are ranked on acquired images alone; None for the usual race, on pairs of them."""
+    if isinstance(task, Segment):
+        return label_free(task, noise, seed=seed)
+    return race_on_itself(noise, seed=seed) if isinstance(task, Denoise) else None
 
 
 def _labelled(task: Segment, labels: Path, folder: Path, images: Sequence[Micrograph]) -> tuple[Case, ...]:

@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores, method_key
 from benchmark.selection.tolerance import near_tie
+
+Judge = Callable[[Method, Case], Attempt]
+"""Scores a method on a case by the metric of the race; asked only for crops that are raced on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +165,15 @@ def race(
     seed: int = 0,
     rules: RaceRules | None = None,
     metric: Metric | None = None,
+    judge: Judge | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Scores:
     """Score methods on as many cases as it takes to tell the best; an `Assess`.
+
+    Parameters
+    ----------
+    judge
+        By default one run of the method, held to the reference of the case.
 
     Returns
     -------
@@ -187,8 +197,10 @@ def race(
     references = [case.reference for case in ordered]
     attempts: dict[str, list[Attempt]] = {key: [] for key in named}
 
+    judged = judge or partial(attempt, metrics=(chosen,), clock=clock)
+
     def score(key: str, place: int) -> float | None:
-        made = attempt(named[key], ordered[place], (chosen,), clock)
+        made = judged(named[key], ordered[place])
         attempts[key].append(made)
         return made.scores[chosen]
 

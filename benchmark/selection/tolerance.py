@@ -34,9 +34,9 @@ def near_tie(metric: Metric, references: Sequence[Reference], leading: Sequence[
     if metric is Metric.FRAME_RISK:
         return max(_RISK * float(np.mean(leading)), 0.0)
     limit = NEAR_TIE.get(metric.unit, 0.0)
-    if metric is not Metric.PSNR_REPEAT:
-        return limit
     repeats = [each for each in references if isinstance(each, Repeat)]
+    if metric not in (Metric.PSNR_REPEAT, Metric.PSNR_SELF) or len(repeats) < len(references):
+        return limit
     shares = [_share(each, value) for each, value in zip(repeats, leading, strict=True)]
     return limit * float(np.clip(np.mean(shares), _LEAST_SHARE, 1))
 

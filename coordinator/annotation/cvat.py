@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,20 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 """The same in every archive, so that equal tasks are equal files."""
 
 
-def export_task(archive: Archive, instrument: Instrument, out: Path, most: int | None = None) -> int:
+PREDICTED = "predictions.xml"
+"""Beside the task and not in it: a task that is imported as it was written must not pass for labels."""
+
+Predict = Callable[[StoredImage], AnnotatedImage]
+"""Draws on an image, under its exported name, what an annotator is to correct."""
+
+
+def export_task(
+    archive: Archive,
+    instrument: Instrument,
+    out: Path,
+    most: int | None = None,
+    predict: Predict | None = None,
+) -> int:
     """Write the images of an instrument that have no labels as a CVAT task.
 
     Parameters
@@ -34,6 +47,8 @@ def export_task(archive: Archive, instrument: Instrument, out: Path, most: int |
         The zip file; replaced if it is there.
     most
         How many images at most, the oldest first.
+    predict
+        Makes drawings to correct; they are written as `PREDICTED`, in CVAT's own form.
 
     Returns
     -------
@@ -45,11 +60,7 @@ def export_task(archive: Archive, instrument: Instrument, out: Path, most: int |
         The instrument does not segment, or every image has labels.
     """
     task = segmenting(instrument)
-    images = unlabelled(archive, instrument)[:most]
-    if not images:
-        raise AnnotationError(
-            f"expected images of {instrument.id} without labels, found none; wait until it sends more"
-        )
+    images = to_label(archive, instrument, most)
     packed = io.BytesIO()
     listed = []
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as bundle:
@@ -60,8 +71,29 @@ def export_task(archive: Archive, instrument: Instrument, out: Path, most: int |
             listed.append(AnnotatedImage(exported_name(image), width, height))
         described = write_cvat(listed, task.classes[1:], task=instrument.site_name)
         bundle.writestr(zipfile.ZipInfo(MEMBER, _TIME), described)
+        if predict is not None:
+            drawn = write_cvat(
+                [predict(image) for image in images], task.classes[1:], task=instrument.site_name
+            )
+            bundle.writestr(zipfile.ZipInfo(PREDICTED, _TIME), drawn)
     write_durably(out, packed.getvalue())
     return len(listed)
+
+
+def to_label(archive: Archive, instrument: Instrument, most: int | None = None) -> tuple[StoredImage, ...]:
+    """Choose the images that `export_task` writes.
+
+    Raises
+    ------
+    AnnotationError
+        Every image has labels.
+    """
+    images = unlabelled(archive, instrument)[:most]
+    if not images:
+        raise AnnotationError(
+            f"expected images of {instrument.id} without labels, found none; wait until it sends more"
+        )
+    return images
 
 
 def unlabelled(archive: Archive, instrument: Instrument) -> tuple[StoredImage, ...]:

@@ -12,7 +12,12 @@ from benchmark.errors import BenchmarkError, UnusableResult
 from benchmark.metrics import Metric, psnr
 from benchmark.scores import method_key
 from benchmark.selection import Contender, select
-from benchmark.selection.label_free import assess_all_label_free, assess_label_free, label_free
+from benchmark.selection.label_free import (
+    assess_all_label_free,
+    assess_label_free,
+    label_free,
+    race_on_itself,
+)
 from benchmark.selection.label_free.agreement import consensus, kappa, separation
 from benchmark.selection.label_free.restoring import misfit
 from model_library.degradation.noise import NoiseModel
@@ -247,3 +252,44 @@ def test_white_noise_of_unit_variance_is_no_misfit():
     assert misfit(noise) < 0.05
     assert misfit(3 * noise) == pytest.approx(np.log(9), abs=0.05)
     assert misfit(ndimage.gaussian_filter(noise, 1.0)) > 1
+
+
+def test_a_race_on_the_images_themselves_scores_as_the_whole_assessment_does_and_runs_less():
+    pictures = images(12)
+    cases = repeat_cases(pictures, NOISE, np.random.default_rng(1), SIDE)
+    contenders = [Contender(method, 1) for method in (*DAMAGED, SOUND)]
+    raced = select(contenders, cases, assess=race_on_itself(NOISE))
+    whole = select(contenders, cases, assess=label_free(Denoise(), NOISE))
+    assert raced.winner == whole.winner == "sound@1"
+    assert raced.metric is Metric.PSNR_SELF
+    assert raced.cost.network_crops < whole.cost.network_crops
+    places = [whole.scores.names.index(name) for name in raced.scores.names]
+    for key, values in raced.scores.values.items():
+        ran = [
+            (value, whole.scores.values[key][place])
+            for value, place in zip(values, places, strict=True)
+            if value is not None
+        ]
+        assert len(ran) >= 8
+        assert all(value == expected for value, expected in ran)
+
+
+def test_a_near_tie_shrinks_with_the_share_of_the_repeats_noise():
+    cases = repeat_cases(images(), NOISE, np.random.default_rng(1), SIDE)
+    chosen = select([Contender(SOUND, 1), Contender(DAMAGED[0], 1)], cases, assess=race_on_itself(NOISE))
+    assert 0 < chosen.near_tie < 0.5 * 0.05
+
+
+def test_one_that_fails_in_a_race_on_the_images_is_left_out_with_its_reason():
+    def refuse(pixels):
+        raise UnusableResult("expected luck, found none; try again")
+
+    cases = repeat_cases(images(), NOISE, np.random.default_rng(1), SIDE)
+    methods = (
+        SOUND,
+        Filter("broken", refuse),
+        Filter("infinite", lambda pixels: np.full_like(pixels, np.nan)),
+    )
+    chosen = select([Contender(each, 1) for each in methods], cases, assess=race_on_itself(NOISE))
+    assert "try again" in chosen.excluded["broken@1"]
+    assert "finite" in chosen.excluded["infinite@1"]

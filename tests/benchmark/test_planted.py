@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from benchmark.cases import Labels, Truth
@@ -23,6 +24,7 @@ from benchmark.planted.records import (
 )
 from benchmark.planted.trial import Trial, try_domain
 from benchmark.selection import Contender
+from model_library.wire.methods import ClassicalRef
 from model_library.zoo.recipe import read_recipe, recipe_path
 
 TASKS = ("denoise", "segment")
@@ -73,17 +75,35 @@ def test_a_specialist_is_trained_once_as_its_recipe_says(tmp_path):
     assert len(told) == 2
 
 
+class Blurring:
+    """A Gaussian filter as a method."""
+
+    scale = 1
+
+    def __init__(self, sigma):
+        self.ref = ClassicalRef(id=f"blur-{sigma}", version="1", parameters={"sigma": sigma})
+        self.sigma = sigma
+
+    def __call__(self, pixels):
+        return gaussian_filter(pixels, self.sigma)
+
+
+BLURS = (0.4, 1.0, 2.5, 6.0)
+
+
 @pytest.fixture(scope="module")
 def records():
     networks = prepare(SHIPPED["denoise"], (), None)
     contenders = [Contender(as_method(each), each.card.facts.flops_per_pixel) for each in networks]
+    # Networks that ship are good at all of this; blurring too little or too much is not.
+    contenders += [Contender(Blurring(sigma), 1) for sigma in BLURS]
     trial = Trial(networks[0].card.task, contenders, seed=1, side_px=96)
     return [try_domain(trial, domain, number) for number, domain in enumerate(DOMAINS["denoise"][:2])]
 
 
 def test_a_short_run_decides_on_one_two_and_three_images_by_every_measure(records):
     for record in records:
-        assert len(record.standings) == len(SHIPPED["denoise"])
+        assert len(record.standings) == len(SHIPPED["denoise"]) + len(BLURS)
         truths = [each.truth for each in record.standings]
         assert truths == sorted(truths, reverse=True)
         by = {metric: [each.images for each in record.decisions if each.by is metric] for metric in Metric}
@@ -92,6 +112,7 @@ def test_a_short_run_decides_on_one_two_and_three_images_by_every_measure(record
         for each in record.decisions:
             standing = {one.network: one.truth for one in record.standings}
             assert each.best == record.standings[0].network
+            assert not (each.told_apart and each.winner == each.best)
             assert each.regret == pytest.approx(standing[each.best] - standing[each.winner])
 
 
@@ -101,10 +122,17 @@ def test_the_measure_that_ranks_follows_the_truth(records):
     assert by_self.median_regret < 1.0
 
 
-def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE):
+def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE, *, told_apart=None):
     winner = "good" if regret == 0 else "other"
     return Decision(
-        by=by, images=1, winner=winner, best="good", regret=regret, spearman=spearman, seconds=seconds
+        by=by,
+        images=1,
+        winner=winner,
+        best="good",
+        regret=regret,
+        told_apart=regret > 0 if told_apart is None else told_apart,
+        spearman=spearman,
+        seconds=seconds,
     )
 
 
@@ -132,15 +160,18 @@ def test_bars_are_met_and_missed_one_by_one():
         bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE)
         return tuple(bars.values())
 
-    assert met(decision(0), decision(0)) == (True, True, True, True, True)
-    assert met(decision(0), decision(0.004)) == (False, True, True, True, True)
-    assert met(decision(0.02), decision(0.02)) == (False, False, False, True, True)
-    assert met(decision(0, spearman=0.5)) == (True, True, True, False, True)
-    assert met(decision(0, seconds=61)) == (True, True, True, True, False)
+    assert met(decision(0), decision(0)) == (True, True, True, True, True, True)
+    assert met(decision(0), decision(0.004)) == (False, False, True, True, True, True)
+    assert met(decision(0), decision(0.02, told_apart=False)) == (False, True, False, True, True, True)
+    assert met(decision(0.02), decision(0.02)) == (False, False, False, False, True, True)
+    assert met(decision(0, spearman=0.5)) == (True, True, True, True, False, True)
+    assert met(decision(0, seconds=61)) == (True, True, True, True, True, False)
 
 
-def test_a_near_tie_counts_as_good_but_not_as_best():
-    (summary,) = planted(decision(0), decision(0.004), decision(0.3, spearman=-0.2)).summaries
+def test_what_the_truth_cannot_tell_apart_and_a_near_tie_count_as_good_but_not_as_best():
+    made = (decision(0), decision(0.004, told_apart=False), decision(0.3, spearman=-0.2))
+    (summary,) = planted(*made).summaries
+    assert summary.indistinct_share == pytest.approx(2 / 3)
     assert summary.best_share == pytest.approx(1 / 3)
     assert summary.near_share == pytest.approx(2 / 3)
     assert (summary.median_regret, summary.worst_regret) == (0.004, 0.3)
@@ -154,7 +185,7 @@ def test_the_command_tells_every_figure_and_writes_it(tmp_path):
     assert result.exit_code == 0, result.output
     report = PlantedReport.model_validate_json(file.read_text())
     assert report.tasks[0].networks == 3
-    assert len(report.bars) == 5
+    assert len(report.bars) == 6
     for words, met in report.bars.items():
         assert f"{'met' if met else 'MISSED'}" in result.output
         assert words in result.output

@@ -37,7 +37,7 @@ def label_free(task: Task, noise: NoiseModel | None = None, *, seed: int = 0) ->
     """
 
     def assess(methods: Sequence[Method], cases: Sequence[Case]) -> Scores:
-        images = [(case.field, _acquired(case)) for case in cases]
+        images = [(case.field, acquired(case)) for case in cases]
         scores = assess_label_free(methods, images, task, noise, seed=seed)
         return scores.model_copy(update={"names": tuple(case.name for case in cases)})
 
@@ -95,7 +95,7 @@ def assess_all_label_free(
         raise BenchmarkError("expected methods of different names, found the same id and version twice")
     known = noise or estimate_noise([pixels for _, pixels in images])
     judge = _judge_segmenting if isinstance(task, Segment) else _judge_restoring
-    columns = [judge(methods, image, known, _chance(image[1], seed), clock) for image in images]
+    columns = [judge(methods, image, known, chance(image[1], seed), clock) for image in images]
     rows = {key: [column[number] for column in columns] for number, key in enumerate(refs)}
     failures = {key: [each.failure for each in row if each.failure] for key, row in rows.items()}
     return {
@@ -166,10 +166,11 @@ def _judge_segmenting(
     return list(attempts.values())
 
 
-def _chance(pixels: Grey, seed: int) -> np.random.Generator:
+def chance(pixels: Grey, seed: int) -> np.random.Generator:
     """Take chance from the content: an image draws the same noise wherever it stands in the order."""
     return np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(pixels).tobytes())])
 
 
-def _acquired(case: Case) -> Grey:
+def acquired(case: Case) -> Grey:
+    """Take the image [Y, X] of a case as the instrument delivered it."""
     return case.reference.pair.acquired if isinstance(case.reference, Repeat) else case.input

@@ -1,20 +1,30 @@
 """From labels to a release: every stage of a campaign of an instrument that segments."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from coordinator.annotation.labels import ImportOptions, import_labels
+from coordinator.annotation.cvat import PREDICTED
+from coordinator.annotation.labels import ImportOptions, count, import_labels
+from coordinator.annotation.matching import exported_name
+from coordinator.annotation.preferring import export_predicted
+from coordinator.annotation_cli import app
 from coordinator.campaign import PLAN
+from coordinator.errors import CannotAssess
 from coordinator.founding import found
 from coordinator.records import Finding, Stage
 from coordinator.services import open_place
 from coordinator.settings import Tuning, read_settings
 from coordinator.store.database import Database
 from coordinator.store.values import Opening, Upload, UploadState
+from model_library.annotations.cvat import read_cvat
 from model_library.annotations.cvat_writing import write_cvat
+from model_library.annotations.maps import class_map
 from model_library.annotations.runs import pixel_mask
 from model_library.annotations.shapes import AnnotatedImage, Annotation
 from model_library.cards.card import NetworkCard
@@ -89,10 +99,14 @@ def send(place, instrument, sequence: int, content: bytes) -> None:
     place.images.accept(upload, f"stage:{sequence}", 4.0, NOW)
 
 
-def test_labels_carry_an_instrument_from_its_first_images_to_a_release(place, tmp_path):
+def enrol(place, task=TASK):
     secret = place.identities.new_enrol_token(NOW, 60)
-    request = EnrolRequest(token="x", site_name="tissue", task=TASK, public_key_pem="key")
-    instrument = place.identities.enrol(request, secret, NOW)
+    request = EnrolRequest(token="x", site_name="tissue", task=task, public_key_pem="key")
+    return place.identities.enrol(request, secret, NOW)
+
+
+def test_labels_carry_an_instrument_from_its_first_images_to_a_release(place, tmp_path):
+    instrument = enrol(place)
     drawn = []
     for sequence in range(1, IMAGES + 1):
         pixels, mask = specimen(sequence)
@@ -121,3 +135,61 @@ def test_labels_carry_an_instrument_from_its_first_images_to_a_release(place, tm
     assert len(card.lineage.tuned_fields) == 6
     assert card.pixel_size_nm == (4.0, 4.0)
     assert findings[Finding.PIXELS]["sizes_nm"] == [4.0]
+
+
+@pytest.fixture
+def unlabelled(place):
+    """An instrument that sent four images and has no labels."""
+    instrument = enrol(place)
+    for sequence in range(1, 5):
+        send(place, instrument, sequence, encode_acquisition(Frame(specimen(sequence)[0], pixel_size_nm=4.0)))
+    return instrument
+
+
+def test_what_the_preferred_network_finds_is_exported_to_be_corrected(place, unlabelled, tmp_path):
+    out = tmp_path / "task.zip"
+    exported, preferred = export_predicted(place, unlabelled, out, 3)
+    assert exported == 3
+    assert preferred.plausibility.keys() == {"tiny-0@1", "tiny-1@1"}
+    assert f"{preferred.ref.id}@1" == max(preferred.plausibility, key=preferred.plausibility.get)
+    with zipfile.ZipFile(out) as bundle:
+        drawn = read_cvat(bundle.read(PREDICTED), PREDICTED)
+    images = place.images.of(unlabelled.id)[:3]
+    assert [each.name for each in drawn] == [exported_name(image) for image in images]
+    for sequence, each in enumerate(drawn, 1):
+        found = preferred.method(specimen(sequence)[0].astype(np.float32))
+        np.testing.assert_array_equal(class_map(each, TASK.classes), found)
+        assert not each.searched
+
+
+def test_a_guess_does_not_pass_for_labels(place, unlabelled, tmp_path):
+    out = tmp_path / "task.zip"
+    export_predicted(place, unlabelled, out)
+    assert import_labels(place, unlabelled, out, NOW, ImportOptions()).images == 0
+    assert count(place, unlabelled.id) == 0
+
+
+def test_without_a_network_for_the_classes_nothing_is_guessed(place, tmp_path):
+    instrument = enrol(place, Segment(classes=("background", "pore")))
+    send(place, instrument, 1, encode_acquisition(Frame(specimen(1)[0], pixel_size_nm=4.0)))
+    with pytest.raises(CannotAssess, match=r"classes pore .* found none; export without --predict"):
+        export_predicted(place, instrument, tmp_path / "task.zip")
+    assert not (tmp_path / "task.zip").exists()
+
+
+def test_the_command_line_tells_which_network_is_preferred_and_why(place, unlabelled, tmp_path):
+    settings = place.settings.data / "settings.toml"
+    settings.write_text(f'library = "{place.settings.library}"\n{settings.read_text()}')
+    where = [
+        "--data",
+        str(place.settings.data),
+        "--instrument",
+        "tissue",
+        "--out",
+        str(tmp_path / "task.zip"),
+    ]
+    told = json.loads(CliRunner().invoke(app, ["export", *where, "--predict", "--json"]).stdout)
+    assert told["images"] == 4
+    assert told["network"] in {"tiny-0", "tiny-1"}
+    shown = CliRunner().invoke(app, ["export", *where, "--predict"]).stdout
+    assert f"What {told['network']} finds is in it as predictions.xml" in shown

@@ -1,0 +1,115 @@
+"""Which network the library's own measures prefer while nobody has labelled, and what it finds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.method import Method
+from benchmark.selection import Contender, select
+from benchmark.selection.folder import OBJECTS_PX
+from benchmark.selection.label_free import label_free
+from benchmark.selection.narrowing import InstrumentFacts, narrow
+from benchmark.selection.pairs import pair_cases
+from benchmark.served import served
+from coordinator.annotation.cvat import export_task, to_label
+from coordinator.annotation.labels import segmenting
+from coordinator.annotation.matching import exported_name
+from coordinator.errors import CannotAssess
+from coordinator.methods import method_of, networks_for, pixels_of
+from coordinator.store.values import Instrument, StoredImage
+from coordinator.stored_frames import read_stored
+from coordinator.workplace import Workplace
+from model_library.annotations.predictions import draw_classes
+from model_library.annotations.shapes import AnnotatedImage
+from model_library.degradation.noise import estimate_noise
+from model_library.wire.methods import NetworkRef
+
+RANKED_ON = 3
+"""Images, of as many fields of view as there are."""
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """The network that the library's own measures prefer; a guess to correct, not a release.
+
+    Attributes
+    ----------
+    plausibility
+        Network -> how plausible and steady what it finds is, in [0, 1], best first.
+    left_out
+        Network -> why it was not tried.
+    """
+
+    ref: NetworkRef
+    method: Method
+    plausibility: dict[str, float]
+    left_out: dict[str, str]
+
+
+def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImage]) -> Preferred:
+    """Rank the networks for an instrument's classes without labels (docs/decisions/0020).
+
+    Parameters
+    ----------
+    images
+        Of the instrument; the first `RANKED_ON` of different fields are ranked on.
+
+    Raises
+    ------
+    AnnotationError
+        The instrument does not segment.
+    CannotAssess
+        No network of the library fits.
+    """
+    task = segmenting(instrument)
+    size_nm = images[0].pixel_size_nm or instrument.pixel_size_nm
+    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
+    narrowed = narrow(networks_for(place, task), facts)
+    if not narrowed.eligible:
+        found = "; ".join(f"{key} {why}" for key, why in narrowed.left_out.items()) or "none"
+        raise CannotAssess(
+            f"expected a network for the classes {', '.join(task.classes[1:])} that fits {instrument.id},"
+            f" found {found}; export without --predict"
+        )
+    methods = {}
+    for each in narrowed.eligible:
+        card = each.card
+        ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+        methods[ref] = served(method_of(place, ref, task), size_nm)
+    costs = [each.card.facts.flops_per_pixel for each in narrowed.eligible]
+    shown = pixels_of(
+        place, tuple({each.field: each for each in reversed(images)}.values())[::-1][:RANKED_ON]
+    )
+    noise = estimate_noise([pixels for _, pixels in shown])
+    selection = select(
+        [Contender(method, cost) for method, cost in zip(methods.values(), costs, strict=True)],
+        pair_cases(shown, noise, place.rng("preferring"), crop_px=OBJECTS_PX),
+        seed=place.settings.seed,
+        assess=label_free(task, noise, seed=place.settings.seed),
+    )
+    chosen = next(ref for ref in methods if f"{ref.id}@{ref.version}" == selection.winner)
+    plausibility = {one.key: one.score for one in selection.ranking}
+    return Preferred(chosen, methods[chosen], plausibility, narrowed.left_out)
+
+
+def export_predicted(
+    place: Workplace, instrument: Instrument, out: Path, most: int | None = None
+) -> tuple[int, Preferred]:
+    """Write a CVAT task as `export_task` does, with what the preferred network finds on every image.
+
+    Returns
+    -------
+    How many images it holds, and which network was preferred.
+    """
+    classes = segmenting(instrument).classes
+    preferred = prefer(place, instrument, to_label(place, instrument, most))
+
+    def predict(image: StoredImage) -> AnnotatedImage:
+        found = preferred.method(read_stored(place.objects, image).grey)
+        drawn = draw_classes(exported_name(image), found.astype(np.uint8), classes, "polygon")
+        # A network looked for every class; whether the annotator did, the annotator tells.
+        return replace(drawn, searched=frozenset())
+
+    return export_task(place, instrument, out, most, predict), preferred
