@@ -119,7 +119,7 @@ def backends(module: nn.Module, graph: bytes, threads: int) -> Iterator[Backend]
         pass
 
 
-def _keep(final: Path, record: Prepared, graph: bytes, answer: np.ndarray) -> None:  # type: ignore[type-arg]
+def _keep(final: Path, record: Prepared, graph: bytes, answer: np.ndarray) -> None:
     incoming = final.with_name(f".{final.name}.{uuid4().hex}")
     incoming.mkdir(parents=True)
     if graph:
