@@ -20,6 +20,7 @@ import structlog.stdlib
 from model_library.cards.release import ReleaseManifest
 from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
+from site_client.allowance import ImageAllowance
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
@@ -113,7 +114,15 @@ class Daemon:
             memory.outbox,
             int(self.settings.spool_gb * 1e9),
         )
-        self._uploader = Uploader(self._client, memory.outbox, self._spool, time.time, pace=self._pace)
+        self._allowance = ImageAllowance(memory.journal, self.settings, time.time)
+        self._uploader = Uploader(
+            self._client,
+            memory.outbox,
+            self._spool,
+            time.time,
+            allowance=self._allowance,
+            pace=self._pace,
+        )
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
@@ -175,7 +184,10 @@ class Daemon:
         """Whether it was asked to end once nothing waits, and nothing does."""
         if not self._memory.controls.current().draining or not self._watcher.is_quiet():
             return False
-        queued = sum(counts.queued for counts in self._memory.outbox.counts().values())
+        never = self._allowance.never()
+        queued = sum(
+            counts.queued for purpose, counts in self._memory.outbox.counts().items() if purpose not in never
+        )
         return queued == 0 and self._memory.ledger.counts().waiting == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:

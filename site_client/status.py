@@ -1,5 +1,6 @@
 """The state of a site, read from its folder by any process, whether its daemon runs or not."""
 
+import time
 from pathlib import Path
 
 from model_library.wire.base import Message
@@ -9,6 +10,7 @@ from site_client.backlog import Backlog
 from site_client.control import Control
 from site_client.database import Database
 from site_client.errors import EnrolmentError
+from site_client.federation.account import PrivacyTold, UpdateAccount
 from site_client.federation.standing import Standing, read_standing
 from site_client.identity import read_identity
 from site_client.journal import BytesKind, Event, InService, InstalledRelease
@@ -61,6 +63,7 @@ class SiteStatus(Message):
     outbox_troubles: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
+    privacy: PrivacyTold
     control: Control = Control()
     page: str | None = None
     alarms: dict[str, str]
@@ -111,6 +114,7 @@ def read_status(folder: Path) -> SiteStatus:
                 for frame in ledger.frames(FrameState.SET_ASIDE)
             ),
             federation=read_standing(journal),
+            privacy=UpdateAccount(journal, settings, time.time).told(),
             control=memory.controls.current(),
             page=journal.fact(PAGE_FACT) if pid is not None else None,
             alarms=journal.alarms(),

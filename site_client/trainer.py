@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 import torch
 from safetensors import SafetensorError
@@ -25,6 +26,7 @@ from site_client.adapt import Material, TrainingFrame, adapt
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 from site_client.federation.kept import Kept, KeptArrays
+from site_client.federation.noising import privatise, silent
 
 _MOST_PIXELS = 64 << 20
 """Held at four bytes each."""
@@ -60,6 +62,7 @@ class Trainer:
         plan = AdaptationPlan.model_validate(question["plan"])
         room = KeptArrays(Path(question["kept"]), plan.federation_id)
         before = room.before(plan.number, weights)
+        came = dict(weights)
         weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
         update, report = adapt(
@@ -69,9 +72,16 @@ class Trainer:
             stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
             clock=time.monotonic,
         )
-        packed = pack({key: update[key] for key in plan.sends(weights)}, plan.encoding, before.residual)
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
-        room.keep(plan.number, Kept(packed.residual, own))
+        leaving = {key: weights[key] + update[key] - came[key] for key in plan.sends(weights)}
+        residual = before.residual if plan.kind == "update" else {}
+        if plan.privacy is not None:
+            # Seeded by the operating system. Rounding is paid back to no private update: what is added to
+            # it has to be noise, and rounding is far below that.
+            leaving, report = privatise(leaving, plan.privacy, np.random.default_rng()), silent(report)
+            residual = {}
+        packed = pack(leaving, plan.encoding, residual)
+        room.keep(plan.number, Kept({} if plan.privacy is not None else packed.residual, own))
         (exchange / UPDATE_FILE).write_bytes(packed.content)
         return {"report": report.model_dump(mode="json"), "update_bytes": len(packed.content)}
 
