@@ -73,7 +73,7 @@ class Trainer:
             clock=time.monotonic,
         )
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
-        leaving = {key: weights[key] + update[key] - came[key] for key in plan.sends(weights)}
+        leaving = {key: np.asarray(weights[key] + update[key] - came[key]) for key in plan.sends(weights)}
         residual = before.residual if plan.kind == "update" else {}
         if plan.privacy is not None:
             # Seeded by the operating system. Rounding is paid back to no private update: what is added to

@@ -189,13 +189,15 @@ class Checkpoint(Message):
 class FederationOutcome(Message):
     """How the rounds ended; a failed round, if any, is the last of `rounds`.
 
-    `weights` names the file of the final weights in the federation's folder.
+    `weights` names the file of the final weights in the federation's folder. `personal` tells who was
+    asked for its own version of the network, and who gave one (the keys of `fields`).
     """
 
     state: Literal["completed", "failed"]
     cause: str | None = None
     rounds: tuple[RoundRecord, ...] = ()
     weights: str | None = None
+    personal: RoundRecord | None = None
 
 
 def write_plan(folder: Path, plan: FederationPlan) -> None:

@@ -39,7 +39,7 @@ def privatise(update: Arrays, privacy: Privacy, rng: np.random.Generator) -> dic
     shrink = min(1.0, privacy.clip_norm / norm) if norm else 1.0
     deviation = privacy.noise_multiplier * privacy.clip_norm
     return {
-        key: (each * np.float64(shrink) + rng.normal(0.0, deviation, each.shape)).astype(np.float32)
+        key: np.asarray(each * np.float64(shrink) + rng.normal(0.0, deviation, each.shape), np.float32)
         for key, each in sorted(update.items())
     }
 
