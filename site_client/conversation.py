@@ -115,7 +115,7 @@ class Conversation:
 
     def _look_for_release(self, orders: Orders) -> None:
         service = self._journal.in_service()
-        in_service = None if service is None else service.release_id
+        in_service = None if service is None else service.released
         known = (None, in_service, self._refused, self._journal.declined())
         announced = orders.release_id not in known
         if not announced and self._installer.is_whole() and time.monotonic() < self._next_release:

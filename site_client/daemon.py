@@ -30,6 +30,7 @@ from site_client.federation.session import hold_file
 from site_client.hours import is_open
 from site_client.identity import read_identity
 from site_client.install import Installer
+from site_client.local_adaptation import LocalAdaptation
 from site_client.lock import FolderLock
 from site_client.loopback.desk import Desk
 from site_client.loopback.server import LoopbackServer
@@ -103,6 +104,7 @@ class Daemon:
         self._yielding = Yielding(hold_file(folder), memory.controls, self.settings.quiet_s, time.monotonic)
         self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
         self._participation = Participation(folder, self.settings, self._client, memory, targets)
+        self._local = LocalAdaptation(folder, self.settings, memory, idle=self._is_idle)
         self._conversation = Conversation(
             self.settings, self._client, memory, installer, wake=self._wake, invited=self._invited
         )
@@ -135,6 +137,7 @@ class Daemon:
             self._start("upload", self._upload),
             self._start("federate", self._participation.step),
             self._start("yield", self._yield),
+            self._start("adapt", self._local.step),
         ]
         page = self._open_page()
         while not self._stop.wait(1.0):
@@ -147,6 +150,7 @@ class Daemon:
         for wake in self._wakes.values():
             wake.set()
         self._participation.interrupt()
+        self._local.close()
         self._worker.stop()
         self._inspector.stop()
         self._views.close()
@@ -212,6 +216,8 @@ class Daemon:
 
     def _yield(self) -> float:
         self._yielding.look()
+        if self._memory.controls.current().paused:
+            self._local.give_way()
         return LOOK_S
 
     def _upload(self) -> float:
@@ -229,7 +235,12 @@ class Daemon:
         if wishes.paused or wishes.draining or not _now_in(self.settings.adaptation_hours):
             invitation = None
         if self._participation.invite(invitation):
+            if invitation is not None:
+                self._local.give_way()
             self._wake("federate")
+
+    def _is_idle(self) -> bool:
+        return not self._yielding.acquires() and _now_in(self.settings.adaptation_hours)
 
     def _start(self, name: str, step: Callable[[], float]) -> threading.Thread:
         self._wakes[name] = threading.Event()

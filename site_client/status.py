@@ -15,6 +15,7 @@ from site_client.federation.standing import Standing, read_standing
 from site_client.identity import read_identity
 from site_client.journal import BytesKind, Event, InService, InstalledRelease
 from site_client.ledger import FrameState
+from site_client.local_adaptation import LocalRecord, read_record
 from site_client.lock import running_daemon
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.objects import SegmentationSummary
@@ -64,6 +65,7 @@ class SiteStatus(Message):
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
     privacy: PrivacyTold
+    local_adaptation: LocalRecord = LocalRecord()
     control: Control = Control()
     page: str | None = None
     alarms: dict[str, str]
@@ -114,6 +116,7 @@ def read_status(folder: Path) -> SiteStatus:
                 for frame in ledger.frames(FrameState.SET_ASIDE)
             ),
             federation=read_standing(journal),
+            local_adaptation=read_record(journal),
             privacy=UpdateAccount(journal, settings, time.time).told(),
             control=memory.controls.current(),
             page=journal.fact(PAGE_FACT) if pid is not None else None,

@@ -22,6 +22,7 @@ from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.delta_coding import pack
+from model_library.wire.methods import NetworkRef
 from site_client.adapt import Material, TrainingFrame, adapt
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
@@ -35,7 +36,7 @@ _LOG = structlog.get_logger("trainer")
 
 
 class Trainer:
-    """Answers the questions `prepare` and `adapt`; keeps the last frames in memory."""
+    """Answers `prepare`, `adapt` and `adapt_locally`; keeps the last frames of a federation in memory."""
 
     def __init__(self) -> None:
         self._prepared: tuple[str, Material] | None = None
@@ -49,6 +50,8 @@ class Trainer:
                 return {"frames": frames}
             case "adapt":
                 return self._adapt(question)
+            case "adapt_locally":
+                return _adapt_locally(question)
             case other:
                 raise ValueError(f"unknown question {other!r}")
 
@@ -93,6 +96,27 @@ class Trainer:
         return self._prepared[1]
 
 
+def _adapt_locally(question: dict[str, Any]) -> dict[str, Any]:
+    # What checks networks is not needed in a federation.
+    from site_client.local_training import LocalTask, adapt_locally
+
+    task = LocalTask(
+        ref=NetworkRef.model_validate(question["ref"]),
+        folder=Path(question["folder"]),
+        networks=Path(question["networks"]),
+        steps=question["steps"],
+        seed=question["seed"],
+        look=question["look"],
+    )
+    result = adapt_locally(
+        task,
+        read_frames(question["frames"], question["most_pixels"]),
+        stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
+        clock=time.monotonic,
+    )
+    return {**result.model_dump(mode="json"), "told": result.told()}
+
+
 def wait_while_held(hold: Path, until: float) -> bool:
     """Wait until a file is gone: the microscope acquires while it is there.
 
@@ -135,12 +159,12 @@ def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS
             if sha256_file(path) != file["sha256"]:
                 _LOG.info("frame-changed", path=str(path))
                 continue
-            grey = read_grey_frame(path).grey
+            frame = read_grey_frame(path)
         except (OSError, ImageError) as error:
             _LOG.info("frame-left-out", path=str(path), reason=str(error))
             continue
-        frames.append(TrainingFrame(grey, file["field"]))
-        pixels += grey.size
+        frames.append(TrainingFrame(frame.grey, file["field"], frame.pixel_size_nm))
+        pixels += frame.grey.size
         if pixels >= most_pixels:
             break
     if not frames:

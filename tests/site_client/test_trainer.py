@@ -117,10 +117,10 @@ def test_training_waits_while_the_microscope_acquires(question, tmp_path) -> Non
     done = threading.Thread(target=Trainer().answer, args=(question,))
     done.start()
     time.sleep(0.3)
-    assert not (tmp_path / "update.safetensors").exists()
+    assert not (tmp_path / UPDATE_FILE).exists()
     release.start()
     done.join(timeout=60)
-    assert (tmp_path / "update.safetensors").exists()
+    assert (tmp_path / UPDATE_FILE).exists()
 
 
 def test_a_round_whose_whole_time_the_microscope_acquires_is_refused(question, tmp_path) -> None:
