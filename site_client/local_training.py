@@ -112,9 +112,8 @@ def adapt_locally(
         The network does not load.
     """
     card = _own_card(task)
-    fitting = [
-        frame for frame in frames if fit_pixels(frame.pixel_size_nm, card.pixel_size_nm).action == "as_is"
-    ]
+    made_for = card.pixel_size_nm
+    fitting = [each for each in frames if fit_pixels(each.pixel_size_nm, made_for).action == "as_is"]
     if not fitting:
         raise AdaptationRefused(
             f"expected frames whose pixels {card.id} was made for, found none among {len(frames)}: noise that"

@@ -47,7 +47,7 @@ def plan_of(place: Workplace, federation_id: str, start: Start) -> FederationPla
             fraction=wanted.fraction,
             quarantine_after=wanted.quarantine_after,
             privacy=wanted.privacy,
-            personal_steps=wanted.personal_steps,
+            personal_steps=start.personal_steps,
         )
     except ValidationError as error:
         told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))

@@ -62,10 +62,11 @@ class Start(Message):
     rounds: int = Field(ge=1)
     assemble_s: float = Field(gt=0)
     round_s: float = Field(gt=0)
+    personal_steps: int = Field(default=0, ge=0)
 
     @property
     def longest_s(self) -> float:
         """How long the rounds may last: a round has two attempts, each of which may wait for members."""
         rounds_s = 2 * self.rounds * (self.assemble_s + self.round_s)
-        # The round after the last is that of the own versions.
-        return self.assemble_s + rounds_s + self.round_s + _MARGIN_S
+        versions_s = self.round_s if self.personal_steps else 0.0
+        return self.assemble_s + rounds_s + versions_s + _MARGIN_S

@@ -148,9 +148,7 @@ def test_a_refused_network_changes_nothing(adaptation_of, ready) -> None:
         (ChildDied("killed"), "ended before its time: killed"),
     ],
 )
-def test_a_try_that_fails_is_told_and_not_repeated_at_once(
-    adaptation_of, ready, clock, failure, told
-) -> None:
+def test_a_try_that_fails_is_told_and_not_repeated_soon(adaptation_of, ready, clock, failure, told) -> None:
     adaptation, trainer = adaptation_of(failure, BETTER)
     adaptation.step()
     adaptation.step()
@@ -263,7 +261,8 @@ def test_rolled_back_it_stays_out_until_the_next_release(adaptation_of, ready, c
 
 def test_the_heartbeat_tells_of_it_and_the_channel_is_not_installed_over_it(adaptation_of, ready) -> None:
     class Client:
-        beats: list = []
+        def __init__(self) -> None:
+            self.beats = []
 
         def heartbeat(self, report):
             self.beats.append(report)
@@ -278,14 +277,14 @@ def test_the_heartbeat_tells_of_it_and_the_channel_is_not_installed_over_it(adap
         def refresh(self) -> None:
             self.looked += 1
 
-    installer = Installer()
+    installer, client = Installer(), Client()
     adaptation_of(BETTER)[0].step()
     conversation = Conversation(
-        ready.settings, Client(), ready.memory, installer, wake=lambda _: None, invited=lambda _: None
+        ready.settings, client, ready.memory, installer, wake=lambda _: None, invited=lambda _: None
     )
     conversation._next_release = float("inf")
     conversation.step()
-    [beat] = Client.beats
+    [beat] = client.beats
     assert (beat.release_id, beat.method) == ("r-1-local", ADAPTED)
     assert installer.looked == 0
 
