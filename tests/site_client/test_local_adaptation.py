@@ -2,22 +2,33 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
+from model_library.cards.card import NetworkCard
 from model_library.cards.release import ReleaseManifest
-from model_library.errors import ChildDied, ChildRefused
+from model_library.errors import ChildDied, ChildRefused, SynopticError
+from model_library.images.frame import Frame
+from model_library.images.writers import encode_acquisition
+from model_library.networks.build import build
+from model_library.networks.config import ResidualDenoiserConfig
+from model_library.networks.facts import facts
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.orders import Orders
 from model_library.wire.tasks import Denoise
+from model_library.zoo.store import save_network
 from site_client.conversation import Conversation
 from site_client.fallback import Fallback
 from site_client.federation.standing import Standing, keep_standing
 from site_client.ledger import Finished, Header, Stamp
 from site_client.local_adaptation import LocalAdaptation, read_buffer, read_record
+from site_client.reconstruct import load_method
 from site_client.settings import read_settings, write_settings
+from site_client.trainer import Trainer as RealTrainer
 
 FRAMES = 14
+CONFIG = ResidualDenoiserConfig(depth=3, width=8)
 RELEASED = NetworkRef(id="net", version="1", weights_sha256=f"{1:064x}")
 ADAPTED = NetworkRef(id="net", version="1+local.00000002", weights_sha256=f"{2:064x}")
 BETTER = {"network": ADAPTED.model_dump(mode="json"), "told": "is better: +0.2 dB"}
@@ -50,11 +61,11 @@ class Clock:
         return self.now
 
 
-def accept(site, number: int, field: str | None = None) -> None:
-    path = site.acquire(number)
+def accept(site, number: int, content: bytes | None = None) -> None:
+    path = site.acquire(number, content)
     stamp = Stamp(path.stat().st_size, path.stat().st_mtime_ns)
     site.ledger.accept(
-        path.name, stamp, Header(sha256_file(path), 4, 4.0, field), now=0, exists=lambda _: True
+        path.name, stamp, Header(sha256_file(path), 4, 4.0, None), now=0, exists=lambda _: True
     )
     frame = site.ledger.next_waiting("in-order")
     finished = Finished(method=RELEASED, release_id="r-1", result="x", busy_s=0.1)
@@ -293,3 +304,62 @@ def test_nothing_of_it_is_queued_to_leave(adaptation_of, ready) -> None:
     adaptation_of(BETTER)[0].step()
     assert sum(counts.queued for counts in ready.outbox.counts().values()) == 0
     assert sum(ready.journal.bytes_out().values()) == 0
+
+
+class InProcess(Trainer):
+    """The trainer's own code, without its process."""
+
+    def ask(self, question, deadline_s):
+        self.asked.append(question)
+        try:
+            return RealTrainer().answer(question)
+        except SynopticError as refusal:
+            raise ChildRefused(type(refusal).__name__, str(refusal)) from refusal
+
+
+def test_frames_of_a_microscope_make_its_network_better_and_the_site_serves_it(site, clock) -> None:
+    module = build(CONFIG)
+    rng = np.random.default_rng(7)
+    for key, tensor in module.state_dict().items():
+        scale = 0.4 if key == "noise.4.weight" else 0.0 if key.startswith("noise.4") else 0.3
+        tensor.copy_(tensor.new_tensor(scale * rng.standard_normal(tuple(tensor.shape))))
+    card = NetworkCard(
+        id="tiny-8",
+        version="3",
+        purpose="Tests.",
+        task=Denoise(),
+        config=CONFIG,
+        facts=facts(CONFIG),
+        weights_sha256="0" * 64,
+    )
+    saved = save_network(site.folder / "draft", module, card)
+    (site.folder / "networks").mkdir()
+    (site.folder / "draft").rename(site.folder / "networks" / saved.weights_sha256)
+    ref = NetworkRef(id=saved.id, version=saved.version, weights_sha256=saved.weights_sha256)
+    install(site, 1, ref)
+    for number in range(24):
+        accept(site, number, content=squares(number))
+    settings = site.settings.model_copy(
+        update={"adapt_locally": True, "least_free_gb": 0.0, "local_steps": 60}
+    )
+    trainer = InProcess()
+    adaptation = LocalAdaptation(
+        site.folder, settings, site.memory, idle=lambda: True, clock=clock, trainer=trainer
+    )
+    adaptation.step()
+    told = read_record(site.journal).told
+    assert "is better after 60 steps" in told
+    service = site.journal.in_service()
+    assert service.release_id == "r-1-local"
+    folder = site.folder / "networks" / service.method.weights_sha256
+    method = load_method(service.method, Denoise(), folder, threads=1)
+    assert method.ref == service.method
+
+
+def squares(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    clean = np.full((96, 96), 60.0)
+    for _ in range(8):
+        y, x = rng.integers(0, 76, 2)
+        clean[y : y + 20, x : x + 20] = rng.uniform(100, 400)
+    return encode_acquisition(Frame(rng.poisson(clean).astype(np.uint16), pixel_size_nm=4.0))

@@ -18,6 +18,7 @@ from coordinator.federation.overview import federations_told
 from coordinator.federation.personal import version_file
 from coordinator.federation.plan import FederationOutcome, read_plan
 from coordinator.federation.runs import RunState
+from coordinator.status_lines import quality_lines
 from coordinator.store.values import Instrument, ReleasePurpose
 from coordinator.workplace import Workplace
 from model_library.cards.adaptation import AdaptationPlan
@@ -252,7 +253,13 @@ def test_an_own_version_descends_from_the_common_network_and_is_given_to_nobody_
 def test_the_matrix_scores_every_network_on_the_images_of_every_site(
     place: Workplace, cohort: dict[str, Instrument]
 ) -> None:
-    told = perform(place, weights_of(BAD / 2), {"ashby": weights_of(0.0)})["matrix"]
+    federation = perform(place, weights_of(BAD / 2), {"ashby": weights_of(0.0)})
+    told, lines = federation["matrix"], quality_lines(federation)
+    assert sum("personal" in line for line in lines) == 1
+    assert sum("psnr_repeat on the images of" in line for line in lines) == 1
+    assert len(lines) == len([each for each in federation["gates"] if each["quality"]]) + 1 + len(
+        told["values"]
+    )
     assert told["metric"] == "psnr_repeat"
     assert sorted(told["images_of"]) == sorted((*MEMBERS, "archive"))
     rows = {
