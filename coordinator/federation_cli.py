@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from coordinator.operator_client import ask, send
-from coordinator.status_lines import cohort_line, federation_line, quarantine_line, round_line
+from coordinator.status_lines import cohort_line, federation_line, quality_lines, quarantine_line, round_line
 
 app = typer.Typer(help="Let the instruments of a cohort learn together.", no_args_is_help=True)
 
@@ -51,6 +51,7 @@ def status(
     for each in found["federations"]:
         lines.append(federation_line(each))
         lines += [f"  {round_line(record, len(each['start']['members']))}" for record in each["rounds"]]
+        lines += [f"  {line}" for line in quality_lines(each)]
     lines += map(quarantine_line, found["quarantine"])
     _tell(json_file, found, lines)
 

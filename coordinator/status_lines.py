@@ -43,6 +43,25 @@ def round_line(record: Told, members: int) -> str:
     return f"{told}, {record['bytes_up'] / 1e6:.2f} MB up{missing}"
 
 
+def quality_lines(federation: Told) -> list[str]:
+    """Say per instrument how the kinds of networks did at the gate, and which site's network suits which."""
+    lines = []
+    for gate in federation["gates"]:
+        scores = {kind: value for kind, value in (gate.get("quality") or {}).items() if value is not None}
+        if scores:
+            told = ", ".join(f"{kind.replace('_', ' ')} {value:.2f}" for kind, value in scores.items())
+            lines.append(f"{gate['site']}: {told} ({gate['metric']})")
+    matrix = federation.get("matrix")
+    if matrix is None or not matrix["images_of"]:
+        return lines
+    lines.append(f"{matrix['metric']} on the images of {', '.join(matrix['images_of'])}:")
+    for network, row in zip(matrix["networks"], matrix["values"], strict=True):
+        values = "  ".join("    -" if value is None else f"{value:5.2f}" for value in row)
+        kind = network["kind"].replace("_", " ")
+        lines.append(f"  {values}  {kind if network['site'] is None else network['site'] + ', ' + kind}")
+    return lines
+
+
 def cohort_line(cohort: Told) -> str:
     """Say in one line who is in a cohort, and what keeps some from taking part."""
     sites = (

@@ -103,7 +103,7 @@ class CohortSite(Message):
 
 
 class FederationOutcome(Message):
-    """The latest federation of a cohort."""
+    """The latest federation of a cohort; `matrix`: every site's network on every site's benchmark images."""
 
     id: str
     state: str
@@ -112,6 +112,7 @@ class FederationOutcome(Message):
     start: dict[str, Any] | None
     rounds: int
     took_no_part: tuple[str, ...]
+    matrix: dict[str, Any] | None = None
 
 
 class CohortOutcome(Message):
@@ -240,6 +241,7 @@ def _federation(seen: FederationSeen) -> FederationOutcome:
         start=seen.start,
         rounds=len(seen.rounds),
         took_no_part=seen.took_no_part,
+        matrix=seen.matrix,
     )
 
 

@@ -174,6 +174,7 @@ class FederationSeen(_Seen):
     gates: tuple[dict[str, Any], ...] = ()
     releases: tuple[ReleaseSeen, ...] = ()
     took_no_part: tuple[str, ...] = ()
+    matrix: dict[str, Any] | None = None
 
     @field_validator("releases", mode="before")
     @classmethod

@@ -77,6 +77,8 @@ def _cohort(cohort: CohortOutcome) -> list[Html]:
         "the gate's first reason",
     )
     blocks = [text(told), table(header, rows, caption="Held-out report frames, against the truth")]
+    if federation.matrix is not None and federation.matrix["images_of"]:
+        blocks.append(_matrix(federation.matrix))
     if federation.failure:
         blocks.append(text(f"It failed: {federation.failure}"))
     drawn = [
@@ -88,6 +90,19 @@ def _cohort(cohort: CohortOutcome) -> list[Html]:
         caption = "Federated network minus the one released at the site before; 95 % interval over fields."
         blocks.append(picture(interval_plot(drawn, "difference in dB"), caption))
     return blocks
+
+
+def _matrix(matrix: Mapping[str, Any]) -> Html:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            network["site"] or "all",
+            network["kind"].replace("_", " "),
+            *("-" if value is None else f"{value:.2f}" for value in row),
+        )
+        for network, row in zip(matrix["networks"], matrix["values"], strict=True)
+    ]
+    caption = f"Every site's network on every site's benchmark images: {matrix['metric']}, dB"
+    return table(("network of", "kind", *matrix["images_of"]), rows, caption=caption)
 
 
 def drift_section(outcome: Outcome, closed: Sequence[Closed]) -> Html:

@@ -79,5 +79,6 @@ def _open(place: Workplace, cohort: Cohort) -> str | None:
         rounds=wanted.rounds,
         assemble_s=wanted.assemble_s,
         round_s=wanted.round_s,
+        personal_steps=wanted.personal_steps,
     )
     return place.federations.open(cohort.id, start.model_dump_json(), Stage.ASSEMBLING, place.clock())

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from coordinator.verdicts import FEDERATED_GATES
+from coordinator.verdicts import FEDERATED_GATES, PERSONAL_GATES
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
 from model_library.wire.methods import NetworkRef
@@ -34,7 +34,10 @@ class Finding(StrEnum):
     NETWORK = "network"
     FAILURE = "failure"
     GATES = FEDERATED_GATES
+    PERSONAL_GATES = PERSONAL_GATES
     NOT_JUDGED = "not_judged"
+    PERSONAL = "personal"
+    MATRIX = "matrix"
     RELEASES = "releases"
     STOPPED = "stopped"
 
@@ -59,8 +62,11 @@ class Start(Message):
     rounds: int = Field(ge=1)
     assemble_s: float = Field(gt=0)
     round_s: float = Field(gt=0)
+    personal_steps: int = Field(default=0, ge=0)
 
     @property
     def longest_s(self) -> float:
         """How long the rounds may last: a round has two attempts, each of which may wait for members."""
-        return self.assemble_s + 2 * self.rounds * (self.assemble_s + self.round_s) + _MARGIN_S
+        rounds_s = 2 * self.rounds * (self.assemble_s + self.round_s)
+        versions_s = self.round_s if self.personal_steps else 0.0
+        return self.assemble_s + rounds_s + versions_s + _MARGIN_S

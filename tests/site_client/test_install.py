@@ -199,3 +199,20 @@ def test_a_release_that_another_instrument_of_the_site_has_is_not_downloaded_aga
         assert path.read_bytes() == weights, name
         client.close()
     assert len([url for url in fetched if url.endswith("safetensors")]) == 1
+
+
+def test_a_network_adapted_here_stays_in_the_place_of_its_release_while_it_is_whole(
+    enrolled, installer, coordinator, network
+) -> None:
+    card, weights = network
+    ref = ref_of(card)
+    coordinator.release("r-1", ref, card=card, weights=weights)
+    installer.refresh()
+    local = ref.model_copy(update={"version": "1+local.0", "weights_sha256": "0" * 64})
+    installer.network_folder(local).mkdir()
+    assert enrolled.journal.serve_locally(enrolled.journal.in_service(), local, "better")
+    assert installer.refresh() is None
+    assert enrolled.journal.in_service().method == local
+    installer.network_folder(local).rmdir()
+    assert installer.refresh().release_id == "r-1"
+    assert enrolled.journal.in_service().method == ref

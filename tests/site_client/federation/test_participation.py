@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.splits import field_key
+from model_library.cards.privacy import Privacy
 from model_library.signing.digests import sha256_file
 from model_library.wire.tasks import SuperResolve
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import AdaptationRefused
+from site_client.federation.account import UpdateAccount
 from site_client.federation.participation import Participation, choose
 from site_client.federation.standing import read_standing
 from site_client.identity import read_identity
@@ -29,7 +31,7 @@ class StandIn:
 
     made: list["StandIn"]
 
-    def __init__(self, folder, settings, identity, invitation, files, *, answered) -> None:
+    def __init__(self, folder, settings, identity, invitation, files, *, account, answered) -> None:
         self.federation_id = invitation.federation_id
         self.files, self.answered = files, answered
         self.entities, self.is_open, self.died = None, False, None
@@ -411,3 +413,31 @@ def test_only_granted_frames_are_chosen_and_every_field_in_turn(found, most, sta
                 (sum(field_key(f.field, f.sha256) == each for f in chosen) for each in granted), default=0
             )
             assert other <= len(taken) + 1
+
+
+def test_a_site_whose_privacy_budget_is_used_up_takes_no_part(
+    participation_of, sessions, coordinator, invitation_of, enrolled
+) -> None:
+    bounds = {"least_noise_multiplier": 8.0, "most_epsilon": 1.2}
+    first = participation_of(**bounds)
+    assert first.invite(invitation_of())
+    first.step()
+    # The one update that the budget holds.
+    UpdateAccount(enrolled.journal, enrolled.settings, lambda: 0.0).spend(
+        Privacy(clip_norm=1.0, noise_multiplier=8.0)
+    )
+    later = participation_of(**bounds)
+    assert not later.invite(invitation_of(federation_id="fed-2"))
+    later.step()
+    assert len(sessions) == len(coordinator.claims) == 1
+    assert "used up" in enrolled.journal.alarms()["privacy"]
+
+
+@pytest.mark.parametrize("bounds", [{"federate": False}, {"most_updates_per_day": 0}])
+def test_an_owner_who_lets_no_update_out_is_not_moved_by_an_invitation(
+    participation_of, sessions, coordinator, invitation_of, bounds
+) -> None:
+    participation = participation_of(**bounds)
+    assert not participation.invite(invitation_of())
+    participation.step()
+    assert (sessions, coordinator.claims) == ([], [])

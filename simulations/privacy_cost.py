@@ -1,0 +1,151 @@
+"""What noise costs: quality against epsilon, for updates that sites really trained.
+
+`python -m simulations.privacy_cost --json privacy.json`
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.federation.aggregation import Contribution, aggregate
+from model_library.cards.adaptation import AdaptationPlan
+from model_library.cards.privacy import Privacy, epsilon
+from model_library.wire.tasks import Denoise
+from simulations.wire_cost import Site, quality_db, sites_of
+from site_client.federation.noising import privatise
+
+if TYPE_CHECKING:
+    from model_library.inference.weights import LoadedNetwork
+
+_MULTIPLIERS = (1.0, 4.0)
+_CROWDS = (1, 100)
+_LAYERS: Mapping[str, tuple[str, ...]] = {"all": (), "head": ("head",)}
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the rounds are run: which arrays travel (None: all), with what noise, among how many.
+
+    Each of the three sites stands for `crowd` that are like it: of the mean of so many updates with noise of
+    their own, 1 / sqrt(crowd) of the noise is left.
+    """
+
+    rounds: int
+    steps: int
+    travels: tuple[str, ...] | None
+    privacy: Privacy | None = None
+    crowd: int = 1
+
+
+def trained(
+    start: "LoadedNetwork", sites: Sequence[Site], course: Course, seed: int
+) -> tuple[Arrays, list[float]]:
+    """Run rounds of federated averaging; returns the network and the norms of the updates as trained."""
+    from site_client.adapt import adapt
+
+    weights: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
+    norms = []
+    for number in range(1, course.rounds + 1):
+        plan = AdaptationPlan(
+            federation_id="privacy-cost",
+            number=number,
+            rounds=course.rounds,
+            task=Denoise(),
+            config=start.card.config,
+            steps=course.steps,
+            learning_rate=3e-4,
+            seed=number,
+            deadline_s=1e9,
+            travels=course.travels,
+            privacy=course.privacy,
+        )
+        contributions = {}
+        for place, site in enumerate(sites):
+            update, report = adapt(site.material, weights, plan, stop=lambda: False, clock=lambda: 0.0)
+            norms.append(float(np.sqrt(sum(np.square(each).sum() for each in update.values()))))
+            if course.privacy is not None:
+                update = _crowded(update, course, np.random.default_rng([seed, number, place]))
+            contributions[str(place)] = Contribution(report.examples, partial(dict, update))
+        weights = aggregate(weights, contributions).network
+    return weights, norms
+
+
+def _crowded(update: Arrays, course: Course, rng: np.random.Generator) -> Arrays:
+    assert course.privacy is not None
+    noise = course.privacy.noise_multiplier / course.crowd**0.5
+    return privatise(update, course.privacy.model_copy(update={"noise_multiplier": noise}), rng)
+
+
+def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
+    """Run the rounds without noise, and with noise for all arrays and for the last layer alone."""
+    import torch
+
+    from model_library.networks.parts import keys_under
+    from model_library.zoo.registry import Library
+
+    torch.set_num_threads(1)
+    start = Library().load("unet-denoise-sem")
+    before: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
+    sites = tuple(replace(each, held_out=each.held_out[:1]) for each in sites_of(seed))
+    told: dict[str, Any] = {
+        "network": start.card.id,
+        "rounds": rounds,
+        "steps": steps,
+        "psnr_db_before": quality_db(start, before, sites),
+        "courses": [],
+    }
+
+    def run(name: str, course: Course) -> list[float]:
+        start.module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in before.items()})
+        weights, norms = trained(start, sites, course, seed)
+        found = {
+            "layers": name,
+            "parameters": sum(a.size for key, a in before.items() if key in (course.travels or before)),
+            "sites": len(sites) * course.crowd,
+            **({} if course.privacy is None else course.privacy.model_dump()),
+            "epsilon": None if course.privacy is None else epsilon({course.privacy.noise_multiplier: rounds}),
+            "psnr_db": quality_db(start, weights, sites),
+        }
+        told["courses"].append(found)
+        print(json.dumps(found), file=sys.stderr, flush=True)
+        return norms
+
+    for name, layers in _LAYERS.items():
+        travels = keys_under(start.card.config, layers) if layers else None
+        # What updates usually have: of less, the noise would be less, and so would what is learned.
+        clip_norm = float(np.median(run(name, Course(rounds, steps, travels))))
+        for multiplier in _MULTIPLIERS:
+            for crowd in _CROWDS:
+                privacy = Privacy(clip_norm=clip_norm, noise_multiplier=multiplier)
+                run(name, Course(rounds, steps, travels, privacy, crowd))
+    return told
+
+
+def main() -> None:
+    """Measure, print the figures, and write them as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--seed", type=int, default=0, help="of specimens and noise")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=5, help="of training per site and round")
+    asked = parser.parse_args()
+    text = json.dumps(measure(asked.seed, asked.rounds, asked.steps), indent=1)
+    if asked.json is not None:
+        asked.json.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
