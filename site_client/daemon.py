@@ -19,6 +19,7 @@ import structlog.stdlib
 
 from model_library.cards.release import ReleaseManifest
 from model_library.processes.child import Child
+from model_library.processes.operating_system import never_preempt
 from model_library.wire.federation import Invitation
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
@@ -288,6 +289,7 @@ def run_daemon(folder: Path) -> None:
     read_settings(folder)
     lock = FolderLock(folder)
     lock.acquire()
+    never_preempt()
     try:
         with _logging_to(folder / "log" / "daemon.log"):
             daemon = Daemon(folder)
