@@ -1,5 +1,7 @@
 """A child that answers questions, and ends when it is told to."""
 
+import os
+import subprocess
 import sys
 import threading
 import time
