@@ -20,6 +20,7 @@ import structlog.stdlib
 from model_library.cards.release import ReleaseManifest
 from model_library.inference.precision import PrecisionPolicy
 from model_library.processes.child import Child
+from model_library.processes.operating_system import never_preempt
 from model_library.wire.federation import Invitation
 from model_library.zoo.serving.child import prepare_in_child
 from model_library.zoo.serving.places import usable_cache, user_cache
@@ -319,6 +320,7 @@ def run_daemon(folder: Path) -> None:
     read_settings(folder)
     lock = FolderLock(folder)
     lock.acquire()
+    never_preempt()
     try:
         with _logging_to(folder / "log" / "daemon.log"):
             daemon = Daemon(folder)

@@ -13,8 +13,10 @@ from coordinator.releases.publishing import release_assigned
 from coordinator.requests import requests_of
 from coordinator.store.values import Instrument, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
-from model_library.wire.methods import ClassicalRef
+from model_library.wire.compute import ComputeFacts, FamilyThroughput
+from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.orders import FrameCounts, Heartbeat
+from model_library.zoo.registry import Library
 
 from .places import NOW, enrolled, measured, workplace
 
@@ -22,9 +24,18 @@ COUNTS = FrameCounts(acquired=120, reconstructed=60, waiting=60, set_aside=0, re
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Workplace]:
-    with workplace(tmp_path) as place:
+def place(tmp_path: Path, library: Path) -> Iterator[Workplace]:
+    with workplace(tmp_path, library=library) as place:
         yield place
+
+
+def calibrated(library: Path, mpix_per_s: float) -> ComputeFacts:
+    """What a site measured whose computer does so much with the smallest network of the library."""
+    smallest = Library(library).card("tiny-4")
+    measured = FamilyThroughput(
+        family=smallest.config.kind, flops_per_pixel=smallest.facts.flops_per_pixel, mpix_per_s=mpix_per_s
+    )
+    return ComputeFacts(threads=1, memory_bytes=1 << 30, engine="torch", families=(measured,))
 
 
 @pytest.fixture
@@ -46,6 +57,7 @@ def release(place: Workplace, instrument: Instrument, method: str) -> str:
 def complaint(place: Workplace, instrument: Instrument, **changes: object) -> Heartbeat:
     current = place.releases.current(instrument.id)
     assert current is not None
+    assert place.library is not None
     told = Heartbeat(
         frames=COUNTS,
         release_id=current.id,
@@ -53,6 +65,7 @@ def complaint(place: Workplace, instrument: Instrument, **changes: object) -> He
         throughput_mpix_per_s=0.8,
         acquisition_mpix_per_s=2.5,
         wants_faster=True,
+        compute=calibrated(place.library, 3.0),
     )
     return told.model_copy(update=changes)
 
@@ -88,6 +101,16 @@ def test_whoever_keeps_up_or_serves_something_else_gets_none(
     place: Workplace, instrument: Instrument, changes: dict[str, object]
 ) -> None:
     assert pacing.answer(place, instrument, complaint(place, instrument, **changes)) is None
+
+
+def test_where_no_network_is_known_to_keep_up_a_campaign_would_find_none(
+    place: Workplace, instrument: Instrument, library: Path
+) -> None:
+    for compute in (None, calibrated(library, 2.4)):
+        assert pacing.answer(place, instrument, complaint(place, instrument, compute=compute)) is None
+    smallest = Library(library).card("tiny-4")
+    served = NetworkRef(id=smallest.id, version=smallest.version, weights_sha256=smallest.weights_sha256)
+    assert pacing.answer(place, instrument, complaint(place, instrument, method=served)) is None
 
 
 def test_while_a_campaign_is_under_way_none_is_opened_beside_it(

@@ -62,6 +62,8 @@ def test_the_whole_way_of_a_site(enrolled, coordinator, start_daemon, gaussian, 
     assert [release.release_id for release in status.releases] == ["r-1", "r-2"]
     assert status.throughput_mpix_per_s > 0
     assert status.backlog_max >= 4
+    # The program that writes the frames is never interrupted by whoever wakes because of them.
+    assert os.sched_getscheduler(process.pid) == os.SCHED_BATCH
     mapped = Path(f"/proc/{process.pid}/maps").read_text()
     assert "/cryptography/" in mapped
     assert "/torch/" not in mapped

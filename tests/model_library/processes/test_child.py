@@ -1,5 +1,7 @@
 """A child that answers questions, and ends when it is told to."""
 
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -78,3 +80,15 @@ def test_one_that_was_retired_answers_nobody_not_even_who_waits(child: Child) ->
     assert child.pid is None
     with pytest.raises(ChildDied, match="for good"):
         child.ask({"s": 0}, 30)
+
+
+def test_what_a_batch_process_starts_is_one_too() -> None:
+    child = "import os; print(os.sched_getscheduler(0))"
+    program = (
+        "import subprocess, sys\n"
+        "from model_library.processes.operating_system import never_preempt\n"
+        "never_preempt()\n"
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == os.SCHED_BATCH
