@@ -1,15 +1,12 @@
-"""The benchmarks of the gate and of drift: the bars hold on few seeds, and a broken test would show."""
+"""The benchmark of the gate: its bars hold on few seeds, and a broken test would show."""
 
 import json
 
 import numpy as np
-import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmark import drift_error, gate_error
-from benchmark.drift import DriftPolicy, Feature
-from benchmark.drift_error import drawn_sources, measure
+from benchmark import gate_error
 from benchmark.gate_error import drawn, retrained, sharpened
 
 
@@ -49,31 +46,3 @@ def test_the_command_writes_a_row_for_every_candidate_and_fails_where_a_bar_is_m
     assert all(row["holds"] for row in rows)
     monkeypatch.setattr(gate_error, "sharpened", lambda restore, seeds, trusting: seeds)
     assert CliRunner().invoke(app, words).exit_code == 1
-
-
-@pytest.mark.parametrize("feature", list(Feature))
-def test_drift_rows_hold_what_the_record_says(feature):
-    policy = DriftPolicy()
-    source = next(each for each in drawn_sources(policy) if each.feature is feature)
-    row = measure(source, 30, 0, policy)
-    assert row.false_alarms_per_10000 <= 1.7
-    assert row.missed == 0
-    assert row.within_3 >= (0.9 if feature is Feature.NOISE else 0.25)
-
-
-def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
-    still = DriftPolicy(learned_after=10**6)
-    source = next(each for each in drawn_sources(still) if each.feature is Feature.SCORE)
-    learning = measure(source, 150, 3, DriftPolicy())
-    assert measure(source, 150, 3, still).false_alarms_per_10000 > learning.false_alarms_per_10000
-
-
-def test_simulated_images_give_sources_of_every_feature():
-    from model_library.specimens import SpecimenKind
-
-    sources = drift_error.simulated_sources(SpecimenKind.CELLS, 28, 5, DriftPolicy())
-    assert [source.feature for source in sources] == [Feature.NOISE, Feature.BRIGHTNESS, Feature.SCORE]
-    rng = np.random.default_rng(0)
-    noise, dark, _ = (source.changed(rng, 200).mean() / source.calm(rng, 200).mean() for source in sources)
-    assert noise == pytest.approx(10 ** (1 / 20), rel=0.04)
-    assert dark == pytest.approx(0.5, rel=0.15)
