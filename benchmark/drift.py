@@ -98,7 +98,7 @@ class DriftPolicy(Message):
     noise_floor: float = Field(default=0.03, gt=0)
     brightness_floor: float = Field(default=0.07, gt=0)
     score_floor_db: float = Field(default=0.2, gt=0)
-    lead_floor_db: float = Field(default=0.05, gt=0)
+    lead_floor_db: float = Field(default=0.1, gt=0)
     score_floor: float = Field(default=0.02, gt=0)
 
     def sum_of(self, feature: Feature) -> Sum:
