@@ -91,7 +91,7 @@ class DriftPolicy(Message):
     threshold: float = Field(default=5.0, gt=0)
     most: float = Field(default=4.5, gt=0)
     specimen_allowance: float = Field(default=0.5, ge=0)
-    specimen_threshold: float = Field(default=0.64, gt=0)
+    specimen_threshold: float = Field(default=0.68, gt=0)
     specimen_most: float = Field(default=3.0, gt=0)
     learned_after: int = Field(default=3, ge=0)
     fewest: int = Field(default=8, ge=3)

@@ -21,7 +21,7 @@ from model_library.degradation.recipe import Recipe
 from model_library.degradation.recorruption import added_noise
 from model_library.errors import SynopticError
 from model_library.images.frame import Grey
-from model_library.images.readers import read_frame
+from model_library.images.readers import read_micrograph
 from model_library.specimens import SpecimenKind, render
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Denoise
@@ -201,7 +201,7 @@ def _crops(path: Path) -> list[NDArray[np.float32]]:
     if not path.is_file():
         return []
     try:
-        pixels = read_frame(path).grey
+        pixels = read_micrograph(path).grey
     except SynopticError:
         return []
     rows, columns = (min(3, length // _REAL_PX) for length in pixels.shape)

@@ -6,8 +6,8 @@ import numpy as np
 import typer
 from typer.testing import CliRunner
 
-from benchmark import gate_error
-from benchmark.gate_error import drawn, retrained, sharpened
+from benchmark.gate_error import __main__ as command
+from benchmark.gate_error.candidates import drawn, retrained, sharpened, sharpens
 
 
 def test_equal_networks_are_seldom_promoted_and_better_ones_mostly():
@@ -32,17 +32,17 @@ def test_trainings_of_equal_means_are_seldom_promoted_over_each_other():
 
 
 def test_a_network_that_sharpens_noise_is_never_promoted():
-    assert sharpened(gate_error._sharpens, seeds=4, trusting=False) == 0
-    assert sharpened(gate_error._sharpens, seeds=4, trusting=True) == 0
+    assert sharpened(sharpens, seeds=4, trusting=False) == 0
+    assert sharpened(sharpens, seeds=4, trusting=True) == 0
 
 
 def test_the_command_writes_a_row_for_every_candidate_and_fails_where_a_bar_is_missed(tmp_path, monkeypatch):
     app = typer.Typer()
-    app.command()(gate_error.main)
+    app.command()(command.main)
     words = ["--seeds", "5", "--looks", "2", "--json", str(tmp_path / "g.json")]
     assert CliRunner().invoke(app, words).exit_code == 0
     rows = json.loads((tmp_path / "g.json").read_text())["rows"]
     assert len(rows) == 9
     assert all(row["holds"] for row in rows)
-    monkeypatch.setattr(gate_error, "sharpened", lambda restore, seeds, trusting: seeds)
+    monkeypatch.setattr(command, "sharpened", lambda restore, seeds, trusting: seeds)
     assert CliRunner().invoke(app, words).exit_code == 1
