@@ -88,7 +88,8 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
         first, second = scores.values()
         rows = site_rows(first, second, read.sites, seed=run.asked.seed)
         if report is not None:
-            from benchmark.report_page import compare_section, whole_page
+            from benchmark.report_page import whole_page
+            from benchmark.report_sections import compare_section
 
             shown = example(scored[0], {labels[name]: method for name, method in methods.items()})
             write_page(report, whole_page([compare_section(_content(run, labels, rows, scores), [shown])]))
@@ -162,6 +163,7 @@ def _content(
         "b": labels[run.b],
         "named": {"a": run.a, "b": run.b},
         "images": str(run.asked.images),
+        "asked": run.asked.told,
         "rows": [row.model_dump(mode="json") for row in rows],
         "methods": {
             label: next(iter(found.refs.values())).model_dump(mode="json") for label, found in scores.items()

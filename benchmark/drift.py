@@ -1,11 +1,11 @@
 """Whether an instrument still does what it did when its campaign measured it: a pure decision on series.
 
-Every returned image gives an observation. Three features of it are each watched by a cumulative sum
-(Page, "Continuous inspection schemes", Biometrika 1954) against the same feature of the campaign's first
-images: noise and brightness from the first returned image on, the score of the method in service where
-there is one. The baseline learns: returned images join it a little later, so that its own error, which a few
-first images leave large, fades away (self-starting sums: Hawkins, "Self-starting CUSUM charts for location
-and scale", The Statistician 1987).
+Every returned image gives an observation. Its features are each watched by a cumulative sum (Page,
+"Continuous inspection schemes", Biometrika 1954) against the same feature of the first images: noise and
+brightness from the first returned image on, and where a method is in service its score, alone and next to
+that of a classical algorithm. The baseline learns: returned images join it a little later, so that its own
+error, which a few first images leave large, fades away (self-starting sums: Hawkins, "Self-starting CUSUM
+charts for location and scale", The Statistician 1987).
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,21 @@ class Feature(StrEnum):
     """What is watched.
 
     `NOISE` is the standard deviation of a pixel over what the campaign's noise model gives at the same
-    grey values; the specimen plays no part in it. `BRIGHTNESS` is the mean grey value above that of no
-    electrons, in counts: where the detector's gain is fixed, a lower dose darkens the image. `SCORE`
-    is that of the method in service.
+    grey values; the specimen plays no part in it. `BRIGHTNESS` is a weighted mean of the grey values above
+    that of no electrons, in counts, see `observation.brightness`: where the detector's gain is fixed, a
+    lower dose darkens the image. `SCORE` is that of the method in service. `LEAD` is that score minus the
+    one of a classical algorithm on the same image, in which most of what the specimen does to both cancels.
     """
 
     NOISE = "noise"
     BRIGHTNESS = "brightness"
     SCORE = "score"
+    LEAD = "lead"
 
     @property
     def logarithmic(self) -> bool:
         """Whether changes count as ratios."""
-        return self is not Feature.SCORE
+        return self in (Feature.NOISE, Feature.BRIGHTNESS)
 
     @property
     def specimen_moves(self) -> bool:
@@ -48,7 +50,15 @@ class Feature(StrEnum):
     @property
     def sides(self) -> tuple[int, ...]:
         """Directions that count as a drift: a better score does not."""
-        return (-1,) if self is Feature.SCORE else (1, -1)
+        return (1, -1) if self.logarithmic else (-1,)
+
+
+class Sum(Message):
+    """A cumulative sum: what an image has to exceed, how far it counts, and the sum that is a drift."""
+
+    allowance: float
+    most: float
+    threshold: float
 
 
 class DriftPolicy(Message):
@@ -60,35 +70,58 @@ class DriftPolicy(Message):
         Standard deviations by which an image may be off without adding to the sum.
     threshold
         Sum, in standard deviations, that is called a drift.
-    specimen_margin
-        What features that the specimen moves are asked for above the threshold.
-    learned_after
-        A returned image joins the baseline once so many later ones have come: a drift must not be
-        learned before it is told.
     most
         An image counts with at most so many standard deviations. Less `allowance` it is below
         `threshold`, so that one odd image never makes a drift; two may.
+    specimen_allowance, specimen_threshold, specimen_most
+        For features that the specimen moves, whose tails are heavier: added to the allowance, times the
+        threshold, and instead of `most`. At least three images in a row make a drift then, each
+        of which counts with little; the same false alarms are so bought with fewer images that are missed.
+    learned_after
+        A returned image joins the baseline once so many later ones have come: a drift must not be
+        learned before it is told.
     fewest
         Values without which a baseline says nothing.
-    noise_floor, brightness_floor, score_floor_db, score_floor
+    noise_floor, brightness_floor, score_floor_db, lead_floor_db, score_floor
         Least standard deviation that a baseline is credited with, as a ratio, in dB or in units of the
         score: smaller changes matter to nobody.
     """
 
     allowance: float = Field(default=1.0, ge=0)
     threshold: float = Field(default=5.0, gt=0)
-    specimen_margin: float = Field(default=1.0, ge=0)
-    learned_after: int = Field(default=3, ge=0)
     most: float = Field(default=4.5, gt=0)
+    specimen_allowance: float = Field(default=0.5, ge=0)
+    specimen_threshold: float = Field(default=0.68, gt=0)
+    specimen_most: float = Field(default=3.0, gt=0)
+    learned_after: int = Field(default=3, ge=0)
     fewest: int = Field(default=8, ge=3)
     noise_floor: float = Field(default=0.03, gt=0)
-    brightness_floor: float = Field(default=0.15, gt=0)
+    brightness_floor: float = Field(default=0.07, gt=0)
     score_floor_db: float = Field(default=0.2, gt=0)
+    lead_floor_db: float = Field(default=0.1, gt=0)
     score_floor: float = Field(default=0.02, gt=0)
 
-    def limit(self, feature: Feature) -> float:
-        """Sum at which a feature is called drifting."""
-        return self.threshold + (self.specimen_margin if feature.specimen_moves else 0.0)
+    def sum_of(self, feature: Feature) -> Sum:
+        """Tell how a feature is summed."""
+        if not feature.specimen_moves:
+            return Sum(allowance=self.allowance, most=self.most, threshold=self.threshold)
+        return Sum(
+            allowance=self.allowance + self.specimen_allowance,
+            most=self.specimen_most,
+            threshold=self.threshold * self.specimen_threshold,
+        )
+
+    def floor(self, feature: Feature, unit: str = "dB") -> float:
+        """Least standard deviation of a feature, of scores in this unit."""
+        match feature:
+            case Feature.NOISE:
+                return self.noise_floor
+            case Feature.BRIGHTNESS:
+                return self.brightness_floor
+            case Feature.SCORE:
+                return self.score_floor_db if unit == "dB" else self.score_floor
+            case Feature.LEAD:
+                return self.lead_floor_db if unit == "dB" else self.score_floor
 
 
 @dataclass(frozen=True)
@@ -105,12 +138,18 @@ class Series:
         (sequence number of the frame, value), in the order of acquisition.
     floor
         Least standard deviation of the baseline: a ratio where changes count as ratios.
+    against
+        The classical algorithm of a lead.
+    unit
+        Of a score or lead.
     """
 
     feature: Feature
     baseline: tuple[float, ...]
     observed: _Observed
     floor: float
+    against: str = ""
+    unit: str = ""
 
 
 class Drift(Message):
@@ -128,6 +167,8 @@ class Drift(Message):
         Mean of the feature in the baseline, and from onset to detection.
     statistic, threshold
         The cumulative sum and its limit, in standard deviations.
+    against, unit
+        See `Series`.
     """
 
     feature: Feature
@@ -137,6 +178,19 @@ class Drift(Message):
     after: float
     statistic: float
     threshold: float
+    against: str = ""
+    unit: str = ""
+
+    @property
+    def told(self) -> str:
+        """What changed, as in "score against tv fell by 1.1 dB (0.42 -> -0.68)"."""
+        change = f"{self.before:.4g} -> {self.after:.4g}"
+        verb = "rose" if self.after > self.before else "fell"
+        if self.feature.logarithmic:
+            return f"{self.feature} {verb} by {abs(self.after / self.before - 1):.0%} ({change})"
+        what = f"{Feature.SCORE} against {self.against}" if self.against else str(self.feature)
+        by = f"{abs(self.after - self.before):.2g} {self.unit}".rstrip()
+        return f"{what} {verb} by {by} ({change})"
 
 
 def detect(series: Sequence[Series], policy: DriftPolicy | None = None) -> Drift | None:
@@ -155,17 +209,20 @@ def deviations(series: Series, policy: DriftPolicy) -> _Observed:
     baseline, watched = _learned(series, policy)
     if len(baseline) < policy.fewest:
         return ()
+    most = policy.sum_of(series.feature).most
     values = np.array([_scaled(series.feature, value) for _, value in watched], dtype=np.float64)
-    found = []
-    for place, (sequence, _) in enumerate(watched):
-        known = np.concatenate([baseline, values[: max(0, place - policy.learned_after)]])
-        count = len(known)
-        spread = max(float(known.std(ddof=1)), series.floor) * np.sqrt(1 + 1 / count)
-        quotient = (values[place] - float(known.mean())) / spread
-        # The lower tail keeps its digits where the upper one rounds to 1.
-        size = -float(ndtri(stdtr(count - 1, -abs(quotient))))
-        found.append((sequence, float(np.copysign(min(size, policy.most), quotient))))
-    return tuple(found)
+    first, middle = len(baseline), float(baseline.mean())
+    count = first + np.maximum(0, np.arange(len(values)) - policy.learned_after)
+    known = np.concatenate([baseline, values]) - middle
+    mean = np.cumsum(known)[count - 1] / count
+    # About the baseline's mean, the two sums do not cancel.
+    variance = (np.cumsum(known**2)[count - 1] - count * mean**2) / (count - 1)
+    spread = np.maximum(np.sqrt(np.maximum(variance, 0)), series.floor) * np.sqrt(1 + 1 / count)
+    quotients = (values - middle - mean) / spread
+    # The lower tail keeps its digits where the upper one rounds to 1.
+    sizes = np.minimum(-ndtri(stdtr(count - 1, -np.abs(quotients))), most)
+    sizes = np.copysign(sizes, quotients)
+    return tuple((sequence, float(size)) for (sequence, _), size in zip(watched, sizes, strict=True))
 
 
 def _learned(series: Series, policy: DriftPolicy) -> tuple[NDArray[np.float64], _Observed]:
@@ -183,16 +240,17 @@ def _scaled(feature: Feature, value: float) -> float:
 def _first_drift(series: Series, policy: DriftPolicy) -> Drift | None:
     sums: dict[int, float] = dict.fromkeys(series.feature.sides, 0.0)
     onsets: dict[int, int] = {}
+    rule = policy.sum_of(series.feature)
     for sequence, deviation in deviations(series, policy):
         for side in sums:
-            grown = sums[side] + side * deviation - policy.allowance
+            grown = sums[side] + side * deviation - rule.allowance
             if grown <= 0:
                 sums[side] = 0.0
                 onsets.pop(side, None)
                 continue
             onsets.setdefault(side, sequence)
             sums[side] = grown
-            if grown >= policy.limit(series.feature):
+            if grown >= rule.threshold:
                 return _told(series, policy, (onsets[side], sequence), grown)
     return None
 
@@ -209,5 +267,7 @@ def _told(series: Series, policy: DriftPolicy, span: tuple[int, int], statistic:
         before=float(np.exp(before)) if series.feature.logarithmic else before,
         after=float(np.exp(after)) if series.feature.logarithmic else after,
         statistic=statistic,
-        threshold=policy.limit(series.feature),
+        threshold=policy.sum_of(series.feature).threshold,
+        against=series.against,
+        unit=series.unit,
     )

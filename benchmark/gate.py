@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.compare import Comparison, compare, mean_interval, paired_differences
 from benchmark.errors import BenchmarkError
+from benchmark.gate_words import Words, is_ahead
 from benchmark.site_losses import SiteDifference, site_differences
 from benchmark.trust.findings import failed
 from benchmark.verdict import Entrant, GatePolicy, Judged, Role, Verdict
-
-_SMALL, _FINER_PLACES = 0.05, 2
 
 __all__ = ["Entrant", "GatePolicy", "Judged", "Role", "Verdict", "judge"]
 
@@ -77,6 +76,7 @@ class _Hearing:
         self.candidate, self.rivals, self.look, self.policy = candidate, tuple(rivals), look, policy
         self.in_service = in_service[0] if in_service else None
         self.level = policy.level(look)
+        self._words = Words(candidate.key, policy, look)
         self.fields = sorted({field for entrant in (candidate, *rivals) for field in entrant.scores})
         self.sites: dict[str, str] = {}
 
@@ -120,43 +120,26 @@ class _Hearing:
         best_classical = self._best([rival for rival in self.rivals if rival.is_classical])
         assert best_classical is not None
         sites = self._sites(self.in_service or best_classical)
-        failures = self._mistrust()
+        failures = self._words.mistrust(failed(self.candidate.trust))
         successes: list[str] = []
         for rival, one in zip(self.rivals, judged, strict=True):
             if rival.role is Role.SECOND:
-                (failures if one.interval[1] < 0 else successes).append(self._sentence(one))
+                (failures if one.interval[1] < 0 else successes).append(self._words.compared(one))
             elif rival is best_classical or rival.role is Role.IN_SERVICE:
                 tie = self._tie(rival, best_classical)
-                ahead = self._ahead(one, tie)
-                (successes if ahead else failures).append(self._sentence(one, tie))
-        failures += self._losses(sites, self.in_service or best_classical)
+                ahead = is_ahead(one, tie)
+                (successes if ahead else failures).append(self._words.compared(one, tie))
+        failures += self._words.losses(sites, (self.in_service or best_classical).key)
         if not failures:
             return self._verdict(self.candidate, tuple(successes), judged, best_classical, sites)
         candidate_ahead = judged[self.rivals.index(best_classical)].interval[0] > 0
         keep, why = self._fallback(best_classical, candidate_ahead)
         return self._verdict(keep, (*failures, why, *successes), judged, best_classical, sites)
 
-    def _mistrust(self) -> list[str]:
-        return [
-            f"{self.candidate.key} cannot be trusted, {one.check}: {one.told}, {one.limit} is allowed"
-            for one in failed(self.candidate.trust)
-        ]
-
     def _sites(self, rival: Entrant) -> tuple[SiteDifference, ...]:
         if not self.sites:
             return ()
         return site_differences(self.candidate.finite, rival.finite, self.sites, level=self.level)
-
-    def _losses(self, sites: Sequence[SiteDifference], rival: Entrant) -> list[str]:
-        margin, unit = self.policy.margin, self.policy.metric.unit
-        places = self.policy.metric.decimals
-        return [
-            f"{self.candidate.key} may lose at {each.site} against {rival.key}: {each.difference:+.{places}f}"
-            f" {unit}, at least {each.at_least:+.{places}f} {unit} ({each.fields} fields), where a site"
-            f" may lose {margin:g} {unit}".replace("  ", " ")
-            for each in sites
-            if each.at_least < -margin
-        ]
 
     def _fallback(self, best_classical: Entrant, candidate_ahead: bool) -> tuple[Entrant, str]:
         """Name what to use when the candidate is refused.
@@ -178,7 +161,10 @@ class _Hearing:
             spared = entrant is self.in_service and candidate_ahead and gain.ci95[1] >= 0
             if gain.ci95[0] > 0 or spared:
                 stays = "stays in service" if entrant is self.in_service else "is assigned"
-                return entrant, f"{entrant.key} {stays}: {self._figures(gain)} over {best_classical.key}"
+                return (
+                    entrant,
+                    f"{entrant.key} {stays}: {self._words.figures(gain)} over {best_classical.key}",
+                )
         return best_classical, f"{best_classical.key} is assigned: no network is better, and it costs less"
 
     def _against(self, rival: Entrant) -> Judged:
@@ -195,34 +181,6 @@ class _Hearing:
         if rival.role is not Role.IN_SERVICE or rival.is_classical:
             return 0.0
         return self.policy.tie_share * max(0.0, _mean(rival.finite) - _mean(best_classical.finite))
-
-    @staticmethod
-    def _ahead(judged: Judged, tie: float) -> bool:
-        return judged.interval[0] > -tie and judged.comparison.difference > 0
-
-    def _sentence(self, judged: Judged, tie: float = 0.0) -> str:
-        low, high = judged.interval
-        relation = (
-            "is better than" if low > 0 else "is worse than" if high < 0 else "is not shown better than"
-        )
-        if low <= 0 and tie and self._ahead(judged, tie):
-            share = f"{self.policy.tie_share:.0%} of its lead over classical algorithms"
-            relation = f"is better on average and at most {share} worse than"
-        figures = self._span(judged.comparison.difference, judged.interval)
-        return (
-            f"{self.candidate.key} {relation} {judged.rival} ({judged.role}): {figures}"
-            f" ({self.level:.1%} interval, {judged.comparison.fields} fields, look {self.look})"
-        )
-
-    def _figures(self, comparison: Comparison) -> str:
-        return f"{self._span(comparison.difference, comparison.ci95)} (95 % interval)"
-
-    def _span(self, difference: float, interval: tuple[float, float]) -> str:
-        places, unit = self.policy.metric.decimals, self.policy.metric.unit
-        low, high = interval
-        # Small differences are told with their first digits.
-        places += _FINER_PLACES if max(map(abs, (difference, low, high))) < _SMALL else 0
-        return f"{difference:+.{places}f} {unit} [{low:+.{places}f}, {high:+.{places}f}]".replace("  ", " ")
 
     def _whole(self, entrant: Entrant) -> bool:
         return bool(self.fields) and len(entrant.finite) == len(self.fields)

@@ -11,11 +11,13 @@ import typer
 
 from benchmark.assessment import classical_rivals
 from benchmark.cases import Case
+from benchmark.comparing import example
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.gate import judge
 from benchmark.method import Method
 from benchmark.named import cast, labels_of
+from benchmark.report import write_page
 from benchmark.scores import Scores, method_key
 from benchmark.sites import Asked, SiteCases, read_sites
 from benchmark.trust.findings import Finding
@@ -38,7 +40,7 @@ class GateRun:
     site_margin: float | None = None
 
 
-def run_gate(run: GateRun, json_file: Path | None) -> Verdict:
+def run_gate(run: GateRun, json_file: Path | None, report: Path | None = None) -> Verdict:
     """Score, check, judge, print the verdict, and write what was asked for.
 
     Raises
@@ -69,12 +71,25 @@ def run_gate(run: GateRun, json_file: Path | None) -> Verdict:
         scores = {label: evaluate([method], scored) for label, (method, _) in entered.items()}
         typer.echo("trust checks", err=True)
         trust = trust_of(methods[run.candidate], read, scored, found.task, run.asked.seed)
-    verdict = _verdict(run, entered, scores, trust, read)
-    if json_file is not None:
+        verdict = _verdict(run, entered, scores, trust, read)
         content = _content(run, verdict, scores, read)
+        if report is not None:
+            rival = verdict.best_classical if run.incumbent is None else labels[run.incumbent]
+            shown = [labels[run.candidate], *([] if rival is None else [rival])]
+            _write_report(report, content, scored[0], {label: entered[label][0] for label in shown})
+    if json_file is not None:
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     echo_verdict(verdict)
     return verdict
+
+
+def _write_report(report: Path, content: dict[str, Any], case: Case, shown: Mapping[str, Method]) -> None:
+    """Write the page, with the candidate and what it was held against on the first scored image."""
+    from benchmark.report_page import whole_page
+    from benchmark.report_sections import gate_section
+
+    drawn = [example(case, shown)] if len(shown) == 2 else []
+    write_page(report, whole_page([gate_section(content, drawn)]))
 
 
 def trust_of(
@@ -121,6 +136,7 @@ def _content(run: GateRun, verdict: Verdict, scores: Mapping[str, Scores], read:
         "candidate": run.candidate,
         "incumbent": run.incumbent,
         "images": str(run.asked.images),
+        "asked": run.asked.told,
         "passed": verdict.passed,
         "verdict": verdict.model_dump(mode="json"),
         "methods": {label: _only(found).model_dump(mode="json") for label, found in scores.items()},

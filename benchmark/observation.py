@@ -1,5 +1,6 @@
 """What one image shows of its instrument: how noisy it is, and how bright."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ _LEVELS = (5, 15, 25, 35, 45, 55, 65, 75, 85, 95)
 """Percentiles of the smoothed image that stand for its grey values."""
 _SMOOTHING_PX = 2.0
 _MOST_PX = 1024
+_FEWEST = 8
 _QUANTISATION = 1 / 12
 """Variance that rounding to whole counts adds, in counts^2; keeps ratios finite where there is no noise."""
 
@@ -55,13 +57,51 @@ def relative_noise(seen: Observation, reference: "NoiseModel") -> float:
     return float(np.sqrt(found / _mean_variance(reference.gain, reference.read_variance, levels)))
 
 
-def brightness(seen: Observation, reference: "NoiseModel") -> float:
-    """Mean grey value above that at which a model has no noise, in counts, at least 1.
+def brightness_weights(baseline: Sequence[Observation], reference: "NoiseModel") -> tuple[float, ...]:
+    """Find the mean of an instrument's grey values that its specimens move least.
 
-    Without electrons there is no shot noise; so the model's zero is about the detector's offset.
+    A change of the beam shifts the logarithm of every grey value alike, another specimen shifts some more
+    than others: where particles come and go, the background stays. Of all weights that are not negative and
+    sum to 1, those are taken whose mean logarithm scatters least over the baseline.
+
+    Parameters
+    ----------
+    baseline
+        Images of the instrument while all was well; of fewer than eight every grey value counts alike.
+    reference
+        Tells the grey value of no electrons.
+
+    Returns
+    -------
+    One weight per grey value of an observation.
     """
+    from scipy.optimize import nnls
+
+    count = min((len(each.levels) for each in baseline), default=len(_LEVELS))
+    if len(baseline) < _FEWEST:
+        return (1 / count,) * count
+    logs = np.array([_log_levels(each, reference)[:count] for each in baseline])
+    spread = (logs - logs.mean(axis=0)) / np.sqrt(len(logs))
+    # Lowers the weights of equal grey values alike where nothing else decides.
+    ridge = (1e-3 * float(np.sqrt(np.square(spread).sum(axis=0).mean())) + 1e-9) * np.eye(count)
+    heavy = 1e3 * max(float(np.abs(spread).max()), float(ridge[0, 0]))
+    rows = np.vstack([spread, ridge, np.full((1, count), heavy)])
+    found, _ = nnls(rows, np.append(np.zeros(len(rows) - 1), heavy))
+    return tuple(float(weight) for weight in found / found.sum())
+
+
+def brightness(seen: Observation, reference: "NoiseModel", weights: Sequence[float]) -> float:
+    """Weighted geometric mean of the grey values above that at which a model has no noise, in counts.
+
+    Without electrons there is no shot noise; so the model's zero is about the detector's offset. At least 1.
+    """
+    return float(np.exp(np.dot(weights, _log_levels(seen, reference)[: len(weights)])))
+
+
+def _log_levels(seen: Observation, reference: "NoiseModel") -> "np.typing.NDArray[np.float64]":
     dark = -reference.read_variance / reference.gain if reference.gain > 0 else 0.0
-    return max(float(np.mean(seen.levels)) - min(max(dark, 0.0), min(seen.levels)), 1.0)
+    levels = np.asarray(seen.levels, dtype=np.float64)
+    return np.log(np.maximum(levels - min(max(dark, 0.0), float(levels.min())), 1.0))
 
 
 def _mean_variance(gain: float, read_variance: float, levels: "np.typing.NDArray[np.float64]") -> float:

@@ -39,6 +39,18 @@ class Asked:
     at_most: int | None = None
     seed: int = 0
 
+    @property
+    def told(self) -> dict[str, str | float | None]:
+        """As JSON, from which the same cases can be asked for again."""
+        return {
+            "truth": None if self.how.truth is None else str(self.how.truth),
+            "noise_sigma": self.how.noise_sigma,
+            "labels": None if self.labels is None else str(self.labels),
+            "crop_px": self.crop_px,
+            "at_most": self.at_most,
+            "seed": self.seed,
+        }
+
 
 @dataclass(frozen=True)
 class SiteCases:

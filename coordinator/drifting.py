@@ -1,11 +1,18 @@
 """Watching returned images for drift, and opening the campaign that answers it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark.observation import brightness, observe, relative_noise
+from benchmark.observation import (
+    Observation,
+    brightness,
+    brightness_weights,
+    observe,
+    relative_noise,
+)
 from coordinator.methods import latest_campaign, measured_campaign, noise_of, pixels_of
 from coordinator.records import ENDED, Finding, Stage
+from coordinator.score_series import score_series
 from coordinator.store.values import (
     Campaign,
     Event,
@@ -21,7 +28,6 @@ from model_library.wire.images import ImagePurpose
 
 if TYPE_CHECKING:
     from benchmark.drift import Drift, DriftPolicy, Series
-    from benchmark.metrics import Metric
 
 
 def look_at(place: Workplace, image: StoredImage) -> None:
@@ -92,14 +98,16 @@ def observed_told(place: Workplace, campaign: Campaign) -> list[dict[str, Any]]:
     if Finding.NOISE not in campaign.findings:
         return []
     noise = noise_of(campaign)
+    seen, first = place.observations.of(campaign.instrument_id), {*campaign.findings[Finding.IMAGES]}
+    weights = brightness_weights([each.seen for each in seen if each.image_id in first], noise)
     return [
         {
             "sequence": each.sequence,
             "purpose": str(each.purpose),
             "noise": relative_noise(each.seen, noise),
-            "brightness": brightness(each.seen, noise),
+            "brightness": brightness(each.seen, noise, weights),
         }
-        for each in place.observations.of(campaign.instrument_id)
+        for each in seen
     ]
 
 
@@ -111,7 +119,7 @@ def policy_of(place: Workplace) -> "DriftPolicy":
 
 
 def series_of(place: Workplace, latest: Campaign) -> "tuple[Series, ...]":
-    """Collect what is watched since an instrument's latest campaign: noise, brightness, score.
+    """Collect what is watched since an instrument's latest campaign: noise, brightness, scores.
 
     The baseline is what the last campaign that measured the noise saw; its own first images, and
     those of a later one that failed, are not held against it.
@@ -126,20 +134,21 @@ def series_of(place: Workplace, latest: Campaign) -> "tuple[Series, ...]":
     first = {*measured.findings[Finding.IMAGES]}
     before = [each for each in seen if each.image_id in first]
     after = _since(place, latest, seen)
-    pair = (
-        (Feature.NOISE, relative_noise, policy.noise_floor),
-        (Feature.BRIGHTNESS, brightness, policy.brightness_floor),
-    )
-    watched = [
-        Series(
+    weights = brightness_weights([each.seen for each in before], noise)
+
+    def series(feature: Feature, measure: Callable[[Observation], float]) -> Series:
+        return Series(
             feature,
-            tuple(measure(each.seen, noise) for each in before),
-            tuple((each.sequence, measure(each.seen, noise)) for each in after),
-            floor,
+            tuple(measure(each.seen) for each in before),
+            tuple((each.sequence, measure(each.seen)) for each in after),
+            policy.floor(feature),
         )
-        for feature, measure, floor in pair
-    ]
-    return (*watched, *_scores(place, measured, {each.sequence for each in after}))
+
+    return (
+        series(Feature.NOISE, lambda seen: relative_noise(seen, noise)),
+        series(Feature.BRIGHTNESS, lambda seen: brightness(seen, noise, weights)),
+        *score_series(place, measured, {each.sequence for each in after}, policy),
+    )
 
 
 def _since(place: Workplace, latest: Campaign, seen: Sequence[StoredObservation]) -> list[StoredObservation]:
@@ -148,51 +157,8 @@ def _since(place: Workplace, latest: Campaign, seen: Sequence[StoredObservation]
     return [each for each in seen if each.purpose is ImagePurpose.BENCHMARK and each.sequence > last]
 
 
-def _scores(place: Workplace, measured: Campaign, sequences: set[int]) -> "tuple[Series, ...]":
-    """Scores of the method in service now, against those it had at the gate."""
-    from benchmark.drift import Feature, Series
-    from benchmark.metrics import Metric
-
-    current = place.releases.current(measured.instrument_id)
-    scores = [
-        each
-        for each in place.scores.of(measured.instrument_id)
-        if each.sequence in sequences
-        and current is not None
-        and each.release_id == current.id
-        and each.score is not None
-    ]
-    if current is None or not scores:
-        return ()
-    metric, policy = Metric(scores[0].metric), policy_of(place)
-    return (
-        Series(
-            Feature.SCORE,
-            _gate_scores(measured, current.manifest.method.model_dump(mode="json"), metric),
-            tuple((each.sequence, each.score) for each in scores if each.score is not None),
-            policy.score_floor_db if metric.unit == "dB" else policy.score_floor,
-        ),
-    )
-
-
-def _gate_scores(measured: Campaign, method: dict[str, Any], metric: "Metric") -> tuple[float, ...]:
-    """Scores per field that a method had at the campaign's latest sitting; none if it was not there."""
-    for gate in (Finding.FINAL_GATE, Finding.FIRST_GATE):
-        record = measured.findings.get(gate)
-        if record is None or record["scores"]["metric"] != metric:
-            continue
-        from benchmark.scores import Scores
-
-        scores = Scores.model_validate(record["scores"])
-        for name, ref in record["scores"]["refs"].items():
-            if ref == method:
-                return tuple((scores.complete(name) or {}).values())
-    return ()
-
-
 def _told(drift: "Drift") -> str:
-    change = f"{drift.before:.4g} -> {drift.after:.4g}"
     return (
-        f"drift: {drift.feature} {change} from frame {drift.onset_sequence} on, told from chance at frame"
+        f"drift: {drift.told} from frame {drift.onset_sequence} on, told from chance at frame"
         f" {drift.detected_sequence} (sum {drift.statistic:.1f}, limit {drift.threshold:.1f})"
     )

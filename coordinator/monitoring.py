@@ -1,5 +1,7 @@
 """Observing each returned image, and scoring the method in service on it: durable workflows per image."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -8,13 +10,14 @@ from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 from coordinator import drifting
 from coordinator.errors import CannotAssess
 from coordinator.methods import instrument_of, measured_campaign, method_of, noise_of, restoring_cases
+from coordinator.score_series import reference_of
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, MonitoringScore, Release, StoredImage
 from coordinator.workplace import Workplace
 from model_library.cards.card import tuned_field
 from model_library.errors import SynopticError
 from model_library.wire.images import ImagePurpose
-from model_library.wire.methods import ClassicalRef
+from model_library.wire.methods import ClassicalRef, MethodRef
 from model_library.wire.tasks import Segment
 
 if TYPE_CHECKING:
@@ -97,9 +100,22 @@ def _assess(place: Workplace, image: StoredImage, release: Release, campaign: Ca
         why = f"its field of view {image.field} was tuned on by the method in service"
         return _result(place, image, release, None, why)
     try:
-        return _result(place, image, release, _measure(place, image, release, campaign), None)
+        cases = _cases(place, image, campaign)
+        score = _measure(place, release.manifest.method, cases, campaign)
     except SynopticError as refusal:
         return _result(place, image, release, None, str(refusal))
+    scored = _result(place, image, release, score, None)
+    reference = reference_of(campaign, release.manifest.method)
+    if reference is None:
+        return scored
+    try:
+        return replace(
+            scored, reference=reference, reference_score=_measure(place, reference, cases, campaign)
+        )
+    except SynopticError as refusal:
+        # The method's own score stands without one to hold it against.
+        _log.warning("classical algorithm not scored", image=image.id, reason=str(refusal))
+        return scored
 
 
 def _tuned_on(place: Workplace, release: Release, campaign: Campaign) -> frozenset[str]:
@@ -111,15 +127,12 @@ def _tuned_on(place: Workplace, release: Release, campaign: Campaign) -> frozens
     return frozenset() if card is None or card.lineage is None else frozenset(card.lineage.tuned_fields)
 
 
-def _measure(place: Workplace, image: StoredImage, release: Release, campaign: Campaign) -> float:
+def _measure(place: Workplace, ref: MethodRef, cases: "Sequence[Case]", campaign: Campaign) -> float:
     from benchmark.evaluate import evaluate
     from benchmark.scores import method_key
 
-    task = instrument_of(place, campaign).task
-    cases = _cases(place, image, campaign)
-    method = method_of(place, release.manifest.method, task)
-    scores = evaluate([method], cases)
-    key = method_key(method.ref)
+    scores = evaluate([method_of(place, ref, instrument_of(place, campaign).task)], cases)
+    key = method_key(ref)
     mean = scores.mean(key)
     if mean is None:
         message = f"expected a finite score, found none: {scores.failures.get(key, 'no reason given')}"

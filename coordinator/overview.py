@@ -137,6 +137,8 @@ def _score(score: MonitoringScore) -> dict[str, Any]:
         "method": None if score.method is None else score.method.model_dump(mode="json"),
         "metric": score.metric,
         "score": score.score,
+        "reference": None if score.reference is None else score.reference.model_dump(mode="json"),
+        "reference_score": score.reference_score,
         "reason": score.reason,
         "at": iso(score.at),
     }

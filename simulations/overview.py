@@ -50,12 +50,16 @@ class ImageSeen(_Seen):
 
 
 class ScoreSeen(_Seen):
-    """The score of the method in service on a returned image, or why there is none."""
+    """The score of the method in service on a returned image, or why there is none.
+
+    `reference_score` is that of the classical algorithm that it is held against.
+    """
 
     sequence: int
     score: float | None
     reason: str | None
     metric: str | None = None
+    reference_score: float | None = None
 
 
 class DriftSeen(_Seen):

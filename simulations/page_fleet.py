@@ -146,6 +146,7 @@ _UNITS = {
     "noise": "noise / as measured at first",
     "brightness": "brightness, counts",
     "score": "score without truth, dB",
+    "lead": "score without truth minus that of a classical algorithm, dB",
 }
 
 
@@ -153,6 +154,12 @@ def _watched(drift: DriftOutcome, seen: SiteLook) -> list[tuple[float, float]]:
     """Collect (frame, value) of the returned images, as the campaign before the drift measures them."""
     if drift.feature == "score":
         return [(float(one.sequence), one.score) for one in seen.monitoring if one.score is not None]
+    if drift.feature == "lead":
+        return [
+            (float(one.sequence), one.score - one.reference_score)
+            for one in seen.monitoring
+            if one.score is not None and one.reference_score is not None
+        ]
     earlier = [each for each in seen.campaigns if each.observed]
     return sorted(
         (float(one.sequence), one.noise if drift.feature == "noise" else one.brightness)

@@ -11,7 +11,13 @@ from benchmark.method import Method
 from benchmark.trust.contradiction import Spot, contradictions
 from benchmark.trust.findings import Check, Finding, TrustLimits
 from benchmark.trust.forward import residual
-from benchmark.trust.invention import Invention, invention, noise_only
+from benchmark.trust.invention import (
+    CONTRAST_MARGIN_PX,
+    Invention,
+    blank_field,
+    invention,
+    noise_only,
+)
 from benchmark.trust.planting import kept
 from model_library.degradation.noise import NoiseModel
 from model_library.images.frame import Grey
@@ -62,8 +68,8 @@ def check(
     Parameters
     ----------
     method
-        Restores or segments; a segmenting one is only given noise alone, since no acquisition tells
-        which labels are right.
+        Restores or segments; a segmenting one is only given noise alone, at the contrast of the images, since
+        no acquisition tells which labels are right.
     specimen
         One image at least.
     seed
@@ -80,9 +86,12 @@ def check(
     level = float(np.median([np.median(image) for image in specimen.images]))
     given = noise_only(level, specimen.noise, NOISE_SIDE_PX, rng)
     if isinstance(specimen.task, Segment):
-        classes = np.bincount(method(given).astype(np.int64).ravel())
-        share = float(1 - classes.max() / classes.sum())
-        told = f"of an image of noise alone {share:.2%} is told apart from the rest"
+        field = blank_field(specimen.images, specimen.noise, NOISE_SIDE_PX, rng)
+        share, stretched = _told_apart(method(field)[:, CONTRAST_MARGIN_PX:]), _told_apart(method(given))
+        told = (
+            f"of a field of noise alone, within an image of this contrast, {share:.2%} is told apart from the"
+            f" rest; of nothing but noise, stretched to the full scale, {stretched:.2%}"
+        )
         return Checked((_at_most(Check.INVENTION, share, limits.invention, told, clock() - start),))
     made = invention(method, given, specimen.noise)
     told = f"noise alone becomes structure on {made.share:.2%} of the area"
@@ -90,6 +99,12 @@ def check(
     results, spots, found = _against_acquisitions(method, specimen, limits, clock)
     planted = _planted(method, specimen, limits, rng, clock)
     return Checked((*found, invented, planted), Seen(results, spots, made))
+
+
+def _told_apart(classes: Grey) -> float:
+    """Share of the pixels that are not of the most frequent class."""
+    counts = np.bincount(classes.astype(np.int64).ravel())
+    return float(1 - counts.max() / counts.sum())
 
 
 def _against_acquisitions(

@@ -24,9 +24,10 @@ TaskOption = Annotated[
     TaskName | None, typer.Option(help="Only where no network is named; else it is the network's.")
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")]
-ReportOption = Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")]
+PageOption = Annotated[Path | None, typer.Option("--report", help="Write a page with plots and pictures.")]
 MostOption = Annotated[int | None, typer.Option(min=1, help="Read only the first files (of each site).")]
 CropOption = Annotated[int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 unless the answer is yes.")]
 SeedOption = Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")]
 
 
@@ -37,7 +38,7 @@ def register(app: typer.Typer) -> None:
     )(trust)
     app.command(
         epilog="Example: synoptic benchmark gate --candidate tuned/ --incumbent unet-denoise-shot"
-        " --images scans/ --json gate.json"
+        " --images scans/ --json gate.json --report gate.html --strict"
     )(gate)
     app.command(epilog="Example: synoptic benchmark compare unet-denoise-shot package.zip --images scans/")(
         compare
@@ -61,16 +62,20 @@ def trust(
     at_most: MostOption = None,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
-    report_file: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures.")] = None,
+    report_file: PageOption = None,
+    strict: StrictOption = False,
 ) -> None:
     """Check whether a method can be trusted on images of one instrument; each check has a stated limit.
 
-    Exit code 0 whatever the checks say (the JSON's `holds` tells), 1 if network or images are refused.
+    Exit code 0 whatever the checks say (the JSON's `holds` tells), with `--strict` 1 if one fails;
+    1 if network or images are refused.
     """
     from benchmark.trust.command import TrustRun, run_trust
 
     chosen = None if task is None else task.task
-    run_trust(TrustRun(network, images, library, truth, chosen, maps, at_most, seed), json_file, report_file)
+    asked = TrustRun(network, images, library, truth, chosen, maps, at_most, seed)
+    if not run_trust(asked, json_file, report_file) and strict:
+        raise typer.Exit(1)
 
 
 def gate(
@@ -92,10 +97,13 @@ def gate(
     at_most: MostOption = None,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
+    report_file: PageOption = None,
+    strict: StrictOption = False,
 ) -> None:
     """Judge a candidate against what is in service and the best tuned classical algorithm.
 
-    Exit code 0 whatever the verdict (the JSON's `passed` tells), 1 if a method or the images are refused.
+    Exit code 0 whatever the verdict (the JSON's `passed` tells), with `--strict` 1 if it is not passed;
+    1 if a method or the images are refused.
     """
     from benchmark.gate_run import GateRun, run_gate
     from benchmark.micrographs import Degrading
@@ -103,7 +111,9 @@ def gate(
 
     asked = Asked(images, Degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
     chosen = None if task is None else task.task
-    run_gate(GateRun(candidate, incumbent, asked, library, chosen, look, site_margin), json_file)
+    run = GateRun(candidate, incumbent, asked, library, chosen, look, site_margin)
+    if not run_gate(run, json_file, report_file).passed and strict:
+        raise typer.Exit(1)
 
 
 def compare(
@@ -119,7 +129,7 @@ def compare(
     at_most: MostOption = None,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
-    report_file: Annotated[Path | None, typer.Option("--report", help="Write a page with pictures.")] = None,
+    report_file: PageOption = None,
 ) -> None:
     """Compare two methods by a paired bootstrap over fields of view, at every site and pooled.
 
@@ -142,6 +152,10 @@ def report(
     images: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="Draw pictures from these images.")
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Their truth, if it moved since."),
+    ] = None,
     library: LibraryOption = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -150,8 +164,9 @@ def report(
     Exit code 1 if a file is none of theirs.
     """
     from benchmark.report_page import ReportRun, run_report
+    from benchmark.report_pictures import Sought
 
-    run_report(ReportRun(tuple(files), images, library), out, json_file)
+    run_report(ReportRun(tuple(files), Sought(images, truth, library)), out, json_file)
     typer.echo(f"{len(files)} results written to {out}")
 
 

@@ -63,8 +63,8 @@ class _Uncertainty:
     shares: tuple[float, ...]
 
 
-def run_trust(asked: TrustRun, json_file: Path | None, report: Path | None) -> None:
-    """Check, print one line per finding, and write what was asked for.
+def run_trust(asked: TrustRun, json_file: Path | None, report: Path | None) -> bool:
+    """Check, print one line per finding, and write what was asked for; tells whether every check holds.
 
     Raises
     ------
@@ -101,6 +101,7 @@ def run_trust(asked: TrustRun, json_file: Path | None, report: Path | None) -> N
         }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _echo(method_key(method.ref), findings)
+    return not failed(findings)
 
 
 def _method(found: Cast, asked: TrustRun) -> Method:

@@ -1,5 +1,6 @@
 """What a method makes of noise alone: whatever structure it shows there, it has invented."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ _LONE_SIGMA, _LONE_TIMES = 2.0, 6.0
 """Less contrast is structure as well where it stands out from what else the result shows."""
 _MAD_TO_SIGMA = 0.6744897501960817
 _QUANTISATION = 1 / 12
+CONTRAST_MARGIN_PX = 80
+_BAR_PX = 8
 _MANY_ELECTRONS = 1e4
 """Above so many per pixel, shot noise is normal."""
 
@@ -58,6 +61,25 @@ def noise_only(level: float, noise: NoiseModel, side_px: int, rng: np.random.Gen
         return np.asarray(flat + normal, dtype=np.float32)
     acquired: Grey = flat + added_noise(flat, noise, 1.0, rng)
     return acquired
+
+
+def blank_field(images: Sequence[Grey], noise: NoiseModel, side_px: int, rng: np.random.Generator) -> Grey:
+    """Acquire a field without specimen as one part of an image of the instrument's own contrast.
+
+    A segmentation puts grey values on a scale that a whole image's percentiles span. An image of nothing but
+    noise stretches that noise over the whole scale, which on images with a specimen it never fills.
+    Here two bars, as dark and as bright as the specimens are, keep the scale.
+
+    Returns
+    -------
+    float32 [side, `CONTRAST_MARGIN_PX` + side] in counts: the bars are in the first columns, far enough
+    away from the last `side` ones.
+    """
+    level = float(np.median([np.median(image) for image in images]))
+    dark, bright = np.median([np.percentile(image, (1, 99)) for image in images], axis=0)
+    whole = noise_only(level, noise, side_px + CONTRAST_MARGIN_PX, rng)[:side_px].copy()
+    whole[:, :_BAR_PX], whole[:, _BAR_PX : 2 * _BAR_PX] = dark, bright
+    return whole
 
 
 def invention(method: Method, given: Grey, noise: NoiseModel) -> Invention:

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 from sqlmodel import col, func, select, update
 
 from coordinator.store.database import Database
-from coordinator.store.tables import ReleaseRow, ScoreRow
+from coordinator.store.tables import ReferenceScoreRow, ReleaseRow, ScoreRow
 from coordinator.store.values import MonitoringScore, Release, ReleasePurpose
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.methods import MethodRef
@@ -120,11 +120,24 @@ class Scores:
         )
         with self._database.write() as session:
             session.merge(row)
+            if score.reference is not None and score.reference_score is not None:
+                session.merge(
+                    ReferenceScoreRow(
+                        image_id=score.image_id,
+                        instrument_id=score.instrument_id,
+                        method=score.reference.model_dump_json(),
+                        score=score.reference_score,
+                    )
+                )
 
     def of(self, instrument_id: str) -> tuple[MonitoringScore, ...]:
         """Scores of an instrument, in the order of acquisition."""
         query = select(ScoreRow).where(ScoreRow.instrument_id == instrument_id)
+        held = select(ReferenceScoreRow).where(ReferenceScoreRow.instrument_id == instrument_id)
         with self._database.read() as session:
+            references = {
+                row.image_id: (_METHOD.validate_json(row.method), row.score) for row in session.exec(held)
+            }
             return tuple(
                 MonitoringScore(
                     image_id=row.image_id,
@@ -136,6 +149,8 @@ class Scores:
                     score=row.score,
                     reason=row.reason,
                     at=row.at,
+                    reference=references.get(row.image_id, (None, None))[0],
+                    reference_score=references.get(row.image_id, (None, None))[1],
                 )
                 for row in session.exec(query.order_by(col(ScoreRow.sequence)))
             )

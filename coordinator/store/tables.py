@@ -184,6 +184,15 @@ class ScoreRow(SQLModel, table=True):
     at: float
 
 
+class ReferenceScoreRow(SQLModel, table=True):
+    """How a classical algorithm did on a returned image, which the method in service is held against."""
+
+    image_id: int = Field(primary_key=True)
+    instrument_id: str = Field(index=True)
+    method: str
+    score: float
+
+
 class ObservationRow(SQLModel, table=True):
     """What drift is told from on one image, as JSON."""
 

@@ -162,7 +162,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringScore:
-    """How the method in service did on one returned image; without a score, `reason` says why."""
+    """How the method in service did on one returned image; without a score, `reason` says why.
+
+    `reference` is the classical algorithm that it is held against on the same image, where there is one.
+    """
 
     image_id: int
     instrument_id: str
@@ -173,6 +176,8 @@ class MonitoringScore:
     score: float | None
     reason: str | None
     at: float
+    reference: MethodRef | None = None
+    reference_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.drift import Drift, DriftPolicy, Feature, Series, detect, deviations
-from benchmark.observation import Observation, brightness, observe, relative_noise
+from benchmark.observation import (
+    Observation,
+    brightness,
+    brightness_weights,
+    observe,
+    relative_noise,
+)
 from model_library.degradation.noise import NoiseModel
 from model_library.degradation.operators import Digitise, ReadNoise, ShotNoise
 from model_library.degradation.recipe import Recipe
@@ -19,6 +25,7 @@ from model_library.specimens import SpecimenKind, render
 
 POLICY = DriftPolicy()
 FIRST = 28
+EVERY_LEVEL = (0.1,) * 10
 DETECTOR = Digitise(bits=16, gain=30000, offset=4000)
 
 
@@ -148,7 +155,10 @@ def test_half_the_dose_at_the_same_grey_values_is_root_two_times_the_noise(refer
 def test_half_the_dose_at_a_fixed_gain_is_half_the_brightness(reference: NoiseModel):
     full, half = (
         np.mean(
-            [brightness(observe(each), reference) for each in acquisitions(SpecimenKind.CELLS, r, range(12))]
+            [
+                brightness(observe(each), reference, EVERY_LEVEL)
+                for each in acquisitions(SpecimenKind.CELLS, r, range(12))
+            ]
         )
         for r in (at_dose(20), at_dose(10, gain=0.5))
     )
@@ -159,7 +169,7 @@ def test_an_empty_image_and_a_noiseless_model_give_finite_figures():
     seen = observe(np.full((64, 64), 7.0, np.float32))
     for model in (NoiseModel(gain=0.0, read_variance=0.0), NoiseModel(gain=2.0, read_variance=5.0)):
         assert np.isfinite(relative_noise(seen, model))
-        assert brightness(seen, model) >= 1
+        assert brightness(seen, model, EVERY_LEVEL) >= 1
 
 
 def test_grey_values_are_told_in_ascending_order():
@@ -212,3 +222,72 @@ def test_forty_percent_more_noise_is_told_within_two_returned_images():
         drift = detect([series(Feature.NOISE, noise[:FIRST], noise[FIRST:])])
         delays.append(returned_until(drift, 20))
     assert np.mean(np.array(delays) == 2) >= 0.99
+
+
+def grey_values(rng: np.random.Generator, images: int) -> list[Observation]:
+    """A background that stays, and particles of which now more, now fewer are in the field of view."""
+    return [
+        Observation(
+            gain=1.0,
+            read_variance=0.0,
+            levels=(
+                1000 * np.exp(rng.normal(0, 0.01)),
+                1100 * np.exp(rng.normal(0, 0.3)),
+                2000.0 + 800 * rng.random(),
+            ),
+        )
+        for _ in range(images)
+    ]
+
+
+def test_brightness_is_read_where_the_specimen_moves_it_least():
+    rng = np.random.default_rng(7)
+    reference = NoiseModel(gain=1.0, read_variance=0.0)
+    weights = brightness_weights(grey_values(rng, FIRST), reference)
+    assert sum(weights) == pytest.approx(1)
+    assert min(weights) >= 0
+    assert weights[0] > 0.9
+    plain = (1 / 3,) * 3
+    others = grey_values(rng, 40)
+    spread, before = (
+        np.std([np.log(brightness(each, reference, chosen)) for each in others])
+        for chosen in (weights, plain)
+    )
+    assert spread < 0.2 * before
+
+
+@given(st.floats(0.1, 10), st.integers(0, 50))
+def test_a_change_of_the_beam_moves_brightness_by_its_own_ratio(factor: float, seed: int):
+    rng = np.random.default_rng(seed)
+    reference = NoiseModel(gain=1.0, read_variance=0.0)
+    weights = brightness_weights(grey_values(rng, FIRST), reference)
+    [seen] = grey_values(rng, 1)
+    changed = seen.model_copy(update={"levels": tuple(factor * level for level in seen.levels)})
+    ratio = brightness(changed, reference, weights) / brightness(seen, reference, weights)
+    assert ratio == pytest.approx(factor)
+
+
+def test_a_few_images_do_not_choose_among_grey_values():
+    rng = np.random.default_rng(8)
+    few = grey_values(rng, 7)
+    assert brightness_weights(few, NoiseModel(gain=1.0, read_variance=0.0)) == (1 / 3,) * 3
+
+
+def test_a_drift_says_what_changed_by_how_much_and_next_to_what():
+    lead = Series(
+        Feature.LEAD, (0.4,) * 8, tuple((n, -0.7) for n in range(1, 5)), 0.1, against="tv", unit="dB"
+    )
+    drift = detect([lead])
+    assert drift is not None
+    assert drift.detected_sequence == 3
+    assert drift.told == "score against tv fell by 1.1 dB (0.4 -> -0.7)"
+    noise = detect([series(Feature.NOISE, np.ones(FIRST), np.full(3, 1.5))])
+    assert noise is not None
+    assert noise.told == "noise rose by 50% (1 -> 1.5)"
+
+
+def test_of_features_that_the_specimen_moves_two_odd_images_are_no_drift():
+    calm = np.ones(FIRST)
+    odd = np.array([1, 1, 9, 9, 1, 1, 1, 9, 9, 1, 1.0])
+    assert detect([series(Feature.BRIGHTNESS, calm, odd)]) is None
+    assert detect([series(Feature.BRIGHTNESS, calm, np.full(3, 9.0))]) is not None

@@ -1,16 +1,13 @@
-"""The benchmarks of the gate and of drift: the bars hold on few seeds, and a broken test would show."""
+"""The benchmark of the gate: its bars hold on few seeds, and a broken test would show."""
 
 import json
 
 import numpy as np
-import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmark import drift_error, gate_error
-from benchmark.drift import DriftPolicy, Feature
-from benchmark.drift_error import drawn_sources, measure
-from benchmark.gate_error import drawn, retrained, sharpened
+from benchmark.gate_error import __main__ as command
+from benchmark.gate_error.candidates import drawn, retrained, sharpened, sharpens
 
 
 def test_equal_networks_are_seldom_promoted_and_better_ones_mostly():
@@ -35,45 +32,17 @@ def test_trainings_of_equal_means_are_seldom_promoted_over_each_other():
 
 
 def test_a_network_that_sharpens_noise_is_never_promoted():
-    assert sharpened(gate_error._sharpens, seeds=4, trusting=False) == 0
-    assert sharpened(gate_error._sharpens, seeds=4, trusting=True) == 0
+    assert sharpened(sharpens, seeds=4, trusting=False) == 0
+    assert sharpened(sharpens, seeds=4, trusting=True) == 0
 
 
 def test_the_command_writes_a_row_for_every_candidate_and_fails_where_a_bar_is_missed(tmp_path, monkeypatch):
     app = typer.Typer()
-    app.command()(gate_error.main)
+    app.command()(command.main)
     words = ["--seeds", "5", "--looks", "2", "--json", str(tmp_path / "g.json")]
     assert CliRunner().invoke(app, words).exit_code == 0
     rows = json.loads((tmp_path / "g.json").read_text())["rows"]
     assert len(rows) == 9
     assert all(row["holds"] for row in rows)
-    monkeypatch.setattr(gate_error, "sharpened", lambda restore, seeds, trusting: seeds)
+    monkeypatch.setattr(command, "sharpened", lambda restore, seeds, trusting: seeds)
     assert CliRunner().invoke(app, words).exit_code == 1
-
-
-@pytest.mark.parametrize("feature", list(Feature))
-def test_drift_rows_hold_what_the_record_says(feature):
-    policy = DriftPolicy()
-    source = next(each for each in drawn_sources(policy) if each.feature is feature)
-    row = measure(source, 30, 0, policy)
-    assert row.false_alarms_per_10000 <= 1.7
-    assert row.missed == 0
-    assert row.within_3 >= (0.9 if feature is Feature.NOISE else 0.25)
-
-
-def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
-    still = DriftPolicy(learned_after=10**6)
-    source = next(each for each in drawn_sources(still) if each.feature is Feature.SCORE)
-    learning = measure(source, 150, 3, DriftPolicy())
-    assert measure(source, 150, 3, still).false_alarms_per_10000 > learning.false_alarms_per_10000
-
-
-def test_simulated_images_give_sources_of_every_feature():
-    from model_library.specimens import SpecimenKind
-
-    sources = drift_error.simulated_sources(SpecimenKind.CELLS, 28, 5, DriftPolicy())
-    assert [source.feature for source in sources] == [Feature.NOISE, Feature.BRIGHTNESS, Feature.SCORE]
-    rng = np.random.default_rng(0)
-    noise, dark, _ = (source.changed(rng, 200).mean() / source.calm(rng, 200).mean() for source in sources)
-    assert noise == pytest.approx(10 ** (1 / 20), rel=0.04)
-    assert dark == pytest.approx(0.5, rel=0.15)

@@ -15,7 +15,7 @@ from benchmark.trust.checks import Specimen, check
 from benchmark.trust.contradiction import contradictions
 from benchmark.trust.findings import Check, TrustLimits, failed
 from benchmark.trust.forward import residual
-from benchmark.trust.invention import invention, noise_only
+from benchmark.trust.invention import CONTRAST_MARGIN_PX, blank_field, invention, noise_only
 from benchmark.trust.of_cases import check_cases
 from benchmark.trust.planting import kept
 from model_library.degradation.noise import NoiseModel
@@ -188,6 +188,33 @@ def test_of_a_segmentation_only_what_it_makes_of_noise_is_asked():
     assert failing(wild, specimen) == {Check.INVENTION}
     everything = Method(lambda pixels: np.ones_like(pixels))
     assert failing(everything, specimen) == set()
+
+
+def on_the_scale_of_the_image(pixels):
+    low, high = np.percentile(pixels, (1, 99))
+    return (pixels - low) / (high - low)
+
+
+def test_a_segmentation_is_asked_at_the_contrast_of_the_instrument():
+    specimen = Specimen(IMAGES, NOISE, SEGMENT)
+    # Marks what stands out by a third of the scale: as much as the specimens do, and far more than noise.
+    reads = Method(lambda pixels: gaussian_filter(on_the_scale_of_the_image(pixels), 1) > 0.8)
+    [finding] = check(reads, specimen).findings
+    assert finding.holds
+    assert finding.value < 0.001
+    # Marks the noise itself at any contrast.
+    invents = Method(lambda pixels: pixels - gaussian_filter(pixels, 2) > 10)
+    assert failing(invents, specimen) == {Check.INVENTION}
+
+
+def test_a_blank_field_keeps_the_scale_of_the_images_and_is_blank_away_from_the_bars():
+    field = blank_field(IMAGES, NOISE, 128, np.random.default_rng(0))
+    assert field.shape == (128, 128 + CONTRAST_MARGIN_PX)
+    wanted, found = (np.percentile(image, (1, 99)) for image in (IMAGES[0], field))
+    assert found == pytest.approx(wanted, abs=0.2 * np.ptp(wanted))
+    blank = field[:, CONTRAST_MARGIN_PX:]
+    assert blank.std() == pytest.approx(15, rel=0.05)
+    assert blank.mean() == pytest.approx(np.median(IMAGES), abs=10)
 
 
 def test_images_too_small_to_plant_in_fail_nobody():

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from benchmark import gate_run
-from benchmark.assessment import tune_all
+from benchmark.assessment import classical_rivals
 from benchmark.cli import app
 from benchmark.comparing import POOLED, site_rows
 from benchmark.errors import BenchmarkError
@@ -63,9 +63,9 @@ def scans(tmp_path_factory):
 @pytest.fixture
 def two_rivals(monkeypatch):
     def tune_two(task, tuning, metric=None):
-        return tune_all(task, tuning, metric)[:2]
+        return classical_rivals(task, tuning, metric)[:2]
 
-    monkeypatch.setattr(gate_run, "tune_all", tune_two)
+    monkeypatch.setattr(gate_run, "classical_rivals", tune_two)
 
 
 def run(*words):
@@ -121,6 +121,8 @@ def test_gate_gives_a_verdict_with_reasons_sites_and_trust(scans, tmp_path, two_
         scans / "truth-sites",
         "--json",
         tmp_path / "g.json",
+        "--report",
+        tmp_path / "g.html",
     ]
     done = run("gate", "--candidate", SHIPPED, "--incumbent", "gaussian", *words)
     content = json.loads((tmp_path / "g.json").read_text())
@@ -131,6 +133,51 @@ def test_gate_gives_a_verdict_with_reasons_sites_and_trust(scans, tmp_path, two_
     assert verdict["metric"] == "psnr"
     assert set(content["scores"]) == {"unet-denoise-shot@1.0.0", "gaussian", "median"}
     assert verdict["reasons"][0] in done.output
+    assert (tmp_path / "g.html").read_text().count("data:image/png") == 2
+    moved = [
+        "--images",
+        scans / "noisy-sites",
+        "--truth",
+        scans / "truth-sites",
+        "--out",
+        tmp_path / "r.html",
+    ]
+    run("report", tmp_path / "g.json", *moved)
+    pictures = [
+        page.read_text().count("data:image/png") for page in (tmp_path / "g.html", tmp_path / "r.html")
+    ]
+    assert pictures == [2, 2]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_a_strict_gate_ends_with_one_unless_it_is_passed(scans, monkeypatch, passed):
+    class Answer:
+        def __init__(self):
+            self.passed = passed
+
+    monkeypatch.setattr(gate_run, "run_gate", lambda *asked: Answer())
+    words = ["gate", "--candidate", SHIPPED, "--images", str(scans / "noisy")]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert CliRunner().invoke(app, [*words, "--strict"]).exit_code == (0 if passed else 1)
+
+
+def test_a_strict_check_ends_with_one_if_a_network_cannot_be_trusted(scans, tmp_path, small_library):
+    small_library("untrained")
+    words = [
+        "trust",
+        "--network",
+        "untrained",
+        "--library",
+        tmp_path / "library",
+        "--images",
+        scans / "noisy",
+    ]
+    words += ["--json", tmp_path / "t.json"]
+    run(*words)
+    holds = json.loads((tmp_path / "t.json").read_text())["holds"]
+    assert CliRunner().invoke(app, [str(word) for word in (*words, "--strict")]).exit_code == (
+        0 if holds else 1
+    )
 
 
 def test_compare_takes_a_library_network_and_a_package_of_the_same_name(scans, tmp_path):

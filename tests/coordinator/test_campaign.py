@@ -247,6 +247,9 @@ def test_returned_images_score_the_method_in_service_unless_it_was_tuned_on_them
     assert "no release was in service" in seen[100]["reason"]
     assert seen[101]["score"] > 0
     assert seen[101]["release_id"] == release_id
+    assert seen[101]["reference"]["kind"] == "classical"
+    assert seen[101]["reference"] != seen[101]["method"]
+    assert seen[101]["reference_score"] > 0
     if seen[tuned]["method"]["kind"] == "classical" or run.ended["gates"][1]["passed"]:
         assert "tuned on" in seen[tuned]["reason"]
     [installed] = [each for each in campaign(run.coordinator)["releases"] if each["release_id"] == release_id]

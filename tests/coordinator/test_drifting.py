@@ -4,18 +4,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmark.metrics import Metric
+from benchmark.scores import Scores
 from coordinator import drifting
 from coordinator.methods import latest_campaign, measured_campaign
 from coordinator.overview import overview_of
-from coordinator.records import Stage
+from coordinator.records import Finding, Stage
+from coordinator.releases.publishing import release_assigned
 from coordinator.requests import requests_of
+from coordinator.score_series import reference_of
 from coordinator.settings import DriftSettings
 from coordinator.status_lines import status_lines
-from coordinator.store.values import Instrument, Opening, Trigger
+from coordinator.store.values import Instrument, MonitoringScore, Opening, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
+from model_library.wire.methods import ClassicalRef
 from model_library.wire.orders import ImageRequest
 
 from .conftest import declaration
@@ -158,3 +164,66 @@ def test_each_campaign_asks_for_its_own_images_and_for_what_was_refused(
     told = place.uploads.declare(instrument.id, declaration(b"?", 31), NOW + 60)
     place.uploads.refuse(told.id, "no image")
     assert [each.count for each in requests_of(place, instrument)] == [asked, asked + 1]
+
+
+SERVED, HELD_AGAINST = ClassicalRef(id="median"), ClassicalRef(id="tv")
+
+
+def at_the_gate(place: Workplace, campaign_id: str, scores: dict[str, list[float]]) -> None:
+    """Keep a sitting of the gate at which these methods scored so on one field each."""
+    fields = [f"gate-{number}" for number in range(len(next(iter(scores.values()))))]
+    found = Scores(
+        metric=Metric.PSNR_REPEAT,
+        fields=tuple(fields),
+        names=tuple(fields),
+        refs={name: ClassicalRef(id=name) for name in scores},
+        values={name: tuple(each) for name, each in scores.items()},
+    )
+    record = {
+        "verdict": {"best_classical": "tv"},
+        "rivals": {"classical": [name for name in scores if name != "median"]},
+        "means": {name: found.mean(name) for name in scores},
+        "scores": found.model_dump(mode="json"),
+    }
+    place.campaigns.find_out(campaign_id, Finding.FIRST_GATE, record)
+
+
+def test_a_score_that_falls_next_to_a_classical_algorithm_is_a_drift_though_specimens_hide_it(
+    place: Workplace, instrument: Instrument
+):
+    rng = np.random.default_rng(0)
+    campaign_id = measured(place, instrument)
+    release = release_assigned(place, instrument, SERVED, ["best"], campaign_id, ReleasePurpose.FIRST)
+    specimens = 30 + 2 * rng.standard_normal(8)
+    at_the_gate(
+        place,
+        campaign_id,
+        {"median": [*specimens], "tv": [*(specimens - 0.4)], "gaussian": [*(specimens - 0.9)]},
+    )
+    campaign = latest_campaign(place, instrument.id)
+    assert reference_of(campaign, SERVED) == HELD_AGAINST
+    assert reference_of(campaign, HELD_AGAINST) == ClassicalRef(id="gaussian")
+    for sequence in range(30, 60, 5):
+        image = received(place, instrument.id, sequence)
+        place.observations.keep(image, showing())
+        score = 30 + 2 * float(rng.standard_normal())
+        place.scores.keep(
+            MonitoringScore(
+                image_id=image.id,
+                instrument_id=instrument.id,
+                sequence=sequence,
+                release_id=release.id,
+                method=SERVED,
+                metric="psnr_repeat",
+                score=score,
+                reason=None,
+                at=NOW,
+                reference=HELD_AGAINST,
+                reference_score=score - 0.4 if sequence < 45 else score + 0.7,
+            )
+        )
+    drifting.answer(place, instrument.id)
+    [drift] = drifting.drifts_of(place, instrument)
+    assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("lead", 45, 55)
+    [event] = latest_campaign(place, instrument.id).events
+    assert "score against tv fell by 1.1 dB (0.4 -> -0.7) from frame 45 on" in event.text

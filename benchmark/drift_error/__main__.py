@@ -1,0 +1,73 @@
+"""The command `python -m benchmark.drift_error`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.drift import DriftPolicy
+from benchmark.drift_error.acquired import real_sources, simulated_sources
+from benchmark.drift_error.rows import measure
+from benchmark.drift_error.sources import FIRST, Source, drawn_sources
+from model_library.specimens import SpecimenKind
+
+_KINDS = (
+    (SpecimenKind.CELLS, True),
+    (SpecimenKind.PARTICLES, True),
+    (SpecimenKind.PRECIPITATES, True),
+    (SpecimenKind.DISLOCATIONS, True),
+    (SpecimenKind.CRYO_EM, True),
+    (SpecimenKind.CELLS, False),
+    (SpecimenKind.PARTICLES, False),
+)
+
+
+def main(
+    campaigns: Annotated[int, typer.Option(min=1, help="Instruments watched, for every row.")] = 500,
+    images: Annotated[int, typer.Option(min=2 * FIRST, help="Images of each kind, calm.")] = 81,
+    threshold: Annotated[float, typer.Option(min=0.1, help="Limit of the sum.")] = DriftPolicy().threshold,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="SYNOPTIC_SHARED_DATA", exists=True, file_okay=False, help="Real micrographs as well."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Draws everything.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
+) -> None:
+    """Measure false alarms and delays of the drift test; one row per feature and scatter."""
+    policy = DriftPolicy(threshold=threshold)
+    rows = []
+    for source in _sources(images, data, seed, policy):
+        row = measure(source, campaigns, seed, policy)
+        rows.append(row)
+        delay = "-" if row.delay is None else f"{row.delay:.1f}"
+        typer.echo(
+            f"{row.feature:11} {row.scatter:40} {row.change:15}"
+            f" {row.false_alarms_per_10000:6.2f} false per 10,000  within 3: {row.within_3:6.1%}"
+            f"  mean {delay} images  missed {row.missed:.1%}"
+        )
+    if json_file is not None:
+        content = {
+            "policy": policy.model_dump(mode="json"),
+            "campaigns": campaigns,
+            "seed": seed,
+            "rows": [row.model_dump(mode="json") for row in rows],
+        }
+        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _sources(images: int, data: Path | None, seed: int, policy: DriftPolicy) -> Iterator[Source]:
+    yield from drawn_sources(policy)
+    for kind, one_specimen in _KINDS:
+        typer.echo(f"acquiring {kind}", err=True)
+        yield from simulated_sources(kind, images, seed + 100, policy, one_specimen=one_specimen)
+    if data is not None:
+        typer.echo("observing real series", err=True)
+        yield from real_sources(data, images, seed, policy)
+
+
+if __name__ == "__main__":
+    typer.run(main)

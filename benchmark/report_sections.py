@@ -1,0 +1,152 @@
+"""Sections of `synoptic benchmark report`, one for the JSON of each command."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmark.figures import IntervalRow, interval_plot, line_plot
+from benchmark.report import Html, bullets, figures_row, note, picture, section, table, text
+from benchmark.trust.findings import Finding
+from benchmark.trust.page import findings_table
+from benchmark.verdict import Verdict
+
+Content = Mapping[str, Any]
+"""What a command wrote as JSON."""
+
+
+def compare_section(content: Content, drawn: Sequence[bytes]) -> Html:
+    """Differences at every site, with their intervals."""
+    rows = content["rows"]
+    metric = rows[0]["metric"]
+    plotted = [
+        IntervalRow(row["site"], row["difference"], tuple(row["ci95"]), row["site"] == "pooled")
+        for row in rows
+        if row["difference"] is not None
+    ]
+    cells = [
+        (
+            row["site"],
+            *(_rounded(row[key]) for key in ("a", "b", "difference")),
+            _span(row["ci95"]),
+            _rounded(row["effect_size"], 2),
+            None if row["wins"] is None else f"{row['wins']:.0%}",
+            row["fields"],
+        )
+        for row in rows
+    ]
+    header = ("site", "a", "b", "a - b", "95 % interval", "effect size", "a better on", "fields")
+    plot = [picture(interval_plot(plotted, f"{metric}, a - b"), "The dashed line is no difference")]
+    return section(
+        f"{content['a']} against {content['b']}",
+        text(f"{metric}; paired over fields of view."),
+        *(plot if plotted else []),
+        table(header, cells),
+        *_drawn(drawn),
+    )
+
+
+def gate_section(content: Content, drawn: Sequence[bytes]) -> Html:
+    """Verdict, reasons, comparisons, sites and trust checks."""
+    verdict = Verdict.model_validate(content["verdict"])
+    answer = "passes" if verdict.passed else "does not pass"
+    tiles = [(answer, verdict.candidate), (verdict.assigned, "to be used"), (str(verdict.fields), "fields")]
+    plotted = [
+        IntervalRow(one.rival, one.comparison.difference, one.interval, one.role == "in service")
+        for one in verdict.comparisons
+    ]
+    label = f"{verdict.candidate} minus the other, {verdict.metric}"
+    blocks = [figures_row(tiles), bullets(verdict.reasons)]
+    if plotted:
+        caption = f"{verdict.level:.2%} intervals, look {verdict.look}"
+        blocks.append(picture(interval_plot(plotted, label), caption))
+    if verdict.sites:
+        cells = [(s.site, f"{s.difference:+.3f}", f"{s.at_least:+.3f}", s.fields) for s in verdict.sites]
+        blocks.append(table(("site", "difference", "at least", "fields"), cells))
+    if verdict.trust:
+        blocks.append(findings_table(verdict.trust))
+    return section(f"Gate: {verdict.candidate}", *blocks, *_drawn(drawn))
+
+
+def trust_section(content: Content, _: Sequence[bytes]) -> Html:
+    """Show what the trust checks found."""
+    findings = [Finding.model_validate(each) for each in content["findings"]]
+    title = f"Trust: {content['network']} on {len(content['images'])} images"
+    return section(title, findings_table(findings))
+
+
+def select_section(content: Content, _: Sequence[bytes]) -> Html:
+    """Ranking, and the front of quality against throughput."""
+    ranking = content["ranking"]
+    keys = [key for key in ranking[0] if not isinstance(ranking[0][key], dict)]
+    cells = [tuple(_plain(row.get(key)) for key in keys) for row in ranking]
+    blocks = [table([key.replace("_", " ") for key in keys], cells)]
+    speeds = [
+        (row["mpix_per_s"], row["score"])
+        for row in ranking
+        if row.get("mpix_per_s") and row.get("score") is not None
+    ]
+    if len(speeds) > 1:
+        x, y = zip(*sorted(speeds), strict=True)
+        series = [("networks", x, y)]
+        front = line_plot(
+            series, x_label="MPix/s", y_label=str(ranking[0].get("metric", "score")), points=True
+        )
+        blocks.append(picture(front, "Quality against throughput"))
+    reason = content.get("reason")
+    return section("Selection", *([text(str(reason))] if reason else []), *blocks)
+
+
+def run_section(content: Content, _: Sequence[bytes]) -> Html:
+    """Rows of `synoptic benchmark run`, of a folder or a suite."""
+    rows = content["rows"]
+    metric = rows[0]["metric"]
+    leading = [row for row in rows if row["metric"] == metric and row["value"] is not None]
+    several = len({row.get("case") for row in rows}) > 1
+    plotted = [
+        IntervalRow(
+            f"{row['case']}: {row['method']}" if several else row["method"],
+            row["value"],
+            tuple(row["ci95"] or (row["value"], row["value"])),
+            (row.get("kind") or row.get("ref", {}).get("kind")) == "network",
+        )
+        for row in leading[:40]
+    ]
+    cells = [
+        (
+            row.get("case"),
+            row["method"],
+            row["metric"],
+            _rounded(row["value"]),
+            _span(row["ci95"]),
+            row.get("n"),
+        )
+        for row in rows
+    ]
+    return section(
+        "Scores",
+        picture(interval_plot(plotted, metric, zero=False), "Means over fields with 95 % intervals"),
+        table(("case", "method", "metric", "value", "95 % interval", "fields"), cells),
+    )
+
+
+def _drawn(drawn: Sequence[bytes]) -> list[Html]:
+    if not drawn:
+        return [note("No picture: images or methods are not at hand (give --images).")]
+    return [picture(png, "First scored image, both results, and where they differ") for png in drawn]
+
+
+def _rounded(value: float | None, places: int = 3) -> str | None:
+    return None if value is None else f"{value:.{places}f}"
+
+
+def _span(interval: Sequence[float] | None) -> str | None:
+    return None if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _plain(value: object) -> str | float | int | bool | None:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return (
+            _span(value) if len(value) == 2 and all(isinstance(each, float) for each in value) else str(value)
+        )
+    return value if isinstance(value, str | int | bool) or value is None else str(value)

@@ -1,0 +1,72 @@
+"""The benchmark of drift: what the record says holds on few seeds, and a broken test would show."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.drift import DriftPolicy, Feature
+from benchmark.drift_error.acquired import real_sources, simulated_sources
+from benchmark.drift_error.rows import measure
+from benchmark.drift_error.sources import Source, drawn_sources
+from model_library.specimens import SpecimenKind
+
+POLICY = DriftPolicy()
+LEAST = {Feature.NOISE: 0.9, Feature.LEAD: 0.95, Feature.BRIGHTNESS: 0.6, Feature.SCORE: 0.5}
+
+
+@pytest.mark.parametrize("feature", list(Feature))
+def test_drawn_changes_are_told_within_three_images(feature: Feature):
+    source = next(each for each in drawn_sources(POLICY) if each.feature is feature)
+    row = measure(source, 40, 0, POLICY)
+    assert row.false_alarms_per_10000 <= 1.3
+    assert row.missed == 0
+    assert row.within_3 >= LEAST[feature]
+
+
+def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
+    still = DriftPolicy(learned_after=10**6)
+    source = next(each for each in drawn_sources(still) if each.feature is Feature.SCORE)
+    learning = measure(source, 150, 3, DriftPolicy())
+    assert measure(source, 150, 3, still).false_alarms_per_10000 > learning.false_alarms_per_10000
+
+
+@pytest.fixture(scope="module")
+def fields() -> dict[tuple[Feature, str], Source]:
+    sources = simulated_sources(SpecimenKind.PARTICLES, 56, 5, POLICY, one_specimen=True)
+    return {(each.feature, each.change): each for each in sources}
+
+
+def change_of(source: Source) -> tuple[float, float]:
+    """Mean change of the feature's mean, and its scatter, in the units that are watched."""
+    rng = np.random.default_rng(0)
+    series = source.campaign(rng, 200, 200)
+    values = np.array([value for _, value in series.observed])
+    values = np.log(values) if series.feature.logarithmic else values
+    return float(values[200:].mean() - values[:200].mean()), float(values[:200].std())
+
+
+def test_states_differ_by_what_was_done_to_the_instrument(fields: dict[tuple[Feature, str], Source]):
+    assert change_of(fields[Feature.NOISE, "noise +1 dB"])[0] == pytest.approx(
+        np.log(10 ** (1 / 20)), abs=0.04
+    )
+    assert change_of(fields[Feature.BRIGHTNESS, "half as bright"])[0] == pytest.approx(np.log(0.5), abs=0.1)
+    assert -0.5 < change_of(fields[Feature.LEAD, "error +1 dB"])[0] < 0
+
+
+def test_next_to_a_classical_algorithm_a_score_scatters_less_and_changes_as_much(
+    fields: dict[tuple[Feature, str], Source],
+):
+    alone, scatter = change_of(fields[Feature.SCORE, "score -1 dB"])
+    lead, lead_scatter = change_of(fields[Feature.LEAD, "score -1 dB"])
+    assert lead == pytest.approx(alone, abs=0.15)
+    assert lead_scatter < 0.5 * scatter
+
+
+def test_real_series_give_few_alarms_and_half_the_brightness_is_told(shared_data: Path):
+    sources = list(real_sources(shared_data, 60, 1, POLICY))
+    assert len({each.scatter for each in sources}) >= 2
+    halved = [each for each in sources if each.change == "half as bright"]
+    rows = [measure(each, 20, 1, POLICY) for each in halved]
+    assert np.mean([row.false_alarms_per_10000 for row in rows]) <= 5
+    assert np.mean([row.within_3 for row in rows]) >= 0.6
