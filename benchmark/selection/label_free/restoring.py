@@ -64,7 +64,7 @@ class Probe:
         filled = ndimage.convolve(pixels, _DONUT, mode="reflect")
         filled += added_noise(local_mean, noise, _REDRAWN, rng)
         blinded = []
-        rows, columns = np.indices(pixels.shape, sparse=True)
+        rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
         for row, column in _PHASES:
             hidden = (rows % 2 == row) & ((columns + rows // 2 * 2) % 4 == column)
             blinded.append((np.where(hidden, filled, pixels), hidden))
