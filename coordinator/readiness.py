@@ -50,9 +50,10 @@ def ask_for_labels(place: Workplace, campaign: Campaign, found: Readiness) -> No
 
 
 def _asked(place: Workplace, campaign: Campaign, found: Readiness) -> str:
-    command = "synoptic coordinator annotations import FILE"
+    command = "synoptic coordinator annotations"
     where = f"--data {place.settings.data} --instrument {campaign.instrument_id}"
     return (
         f"{found.labels} of at least {found.labels_needed} images with labels are there; import more with "
-        f"`{command} {where}`"
+        f"`{command} import FILE {where}`; `{command} export --predict --out task.zip {where}` gives "
+        "images to label, with what the library finds on them"
     )

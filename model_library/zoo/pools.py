@@ -17,7 +17,7 @@ from model_library.training.material import Demand, MaterialImage, refuse_unfit
 from model_library.zoo.recipe import MicrographSource, SpecimenPool
 
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.1, 99.9
-MOST_DRAWS = 20
+MOST_DRAWS = 60
 LEAST_CONTRAST = 0.05
 
 

@@ -104,6 +104,7 @@ def test_while_only_labels_are_missing_the_history_says_how_many_and_how_to_impo
     command = "synoptic coordinator annotations import FILE"
     for event in waiting.events:
         assert f"{command} --data {place.settings.data} --instrument {instrument.id}" in event.text
+        assert "synoptic coordinator annotations export --predict" in event.text
 
 
 def test_a_campaign_that_has_begun_is_not_sent_back_to_wait_for_labels(place: Workplace):
