@@ -73,9 +73,9 @@ def trained(
         for place, site in enumerate(sites):
             update, report = adapt(site.material, weights, plan, stop=lambda: False, clock=lambda: 0.0)
             norms.append(float(np.sqrt(sum(np.square(each).sum() for each in update.values()))))
-            if course.privacy is not None:
-                update = _crowded(update, course, np.random.default_rng([seed, number, place]))
-            contributions[str(place)] = Contribution(report.examples, partial(dict, update))
+            rng = np.random.default_rng([seed, number, place])
+            sent = update if course.privacy is None else _crowded(update, course, rng)
+            contributions[str(place)] = Contribution(report.examples, partial(dict, sent))
         weights = aggregate(weights, contributions).network
     return weights, norms
 

@@ -64,7 +64,7 @@ class SiteStatus(Message):
     outbox_troubles: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
-    privacy: PrivacyTold
+    privacy: PrivacyTold = PrivacyTold()
     local_adaptation: LocalRecord = LocalRecord()
     control: Control = Control()
     page: str | None = None

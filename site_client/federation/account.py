@@ -53,11 +53,11 @@ class UpdatesSent(Message):
 class PrivacyTold(Message):
     """What `site status`, `site sent` and the page say of updates; `most_epsilon` is the owner's budget."""
 
-    updates_with_noise: int
-    updates_without: int
-    epsilon: float
+    updates_with_noise: int = 0
+    updates_without: int = 0
+    epsilon: float = 0.0
     delta: float = DELTA
-    most_epsilon: float | None
+    most_epsilon: float | None = None
 
     def told(self) -> str:
         """Say it in a line."""
