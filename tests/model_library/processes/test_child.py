@@ -78,3 +78,23 @@ def test_one_that_was_retired_answers_nobody_not_even_who_waits(child: Child) ->
     assert child.pid is None
     with pytest.raises(ChildDied, match="for good"):
         child.ask({"s": 0}, 30)
+
+
+REPORTING = (
+    "from model_library.processes.answering import answer_questions\n"
+    "told = []\n"
+    "def answer(question):\n"
+    "    for _ in range(question['times']): told[0](0.25)\n"
+    "    return {'ok': True}\n"
+    "answer_questions(answer, ready=told.append)"
+)
+
+
+def test_progress_comes_before_the_answer(tmp_path: Path) -> None:
+    child = Child([sys.executable, "-c", REPORTING], log=tmp_path / "child.log")
+    shares: list[float] = []
+    assert child.ask({"times": 3}, 30, shares.append) == {"ok": True}
+    assert shares == [0.25] * 3
+    # Whoever does not listen gets the answer alone.
+    assert child.ask({"times": 2}, 30) == {"ok": True}
+    child.retire()
