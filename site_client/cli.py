@@ -135,13 +135,17 @@ def reconstruct(
         worker = worker_child(threads, 0, Path(logs) / "worker.log", cache=user_cache(), precision=precision)
         line = progress.add_task("Loading", total=len(pairs))
         try:
-            begun = lambda path: progress.update(line, description=path.name)  # noqa: E731
-            size = pixel_size_nm or None
             for result in reconstruct_files(
-                worker, network, pairs, begun=begun, pixel_size_nm=size, pixel_policy=pixels
+                worker,
+                network,
+                pairs,
+                told=lambda path, share: progress.update(line, description=path.name, advance=share),
+                pixel_size_nm=pixel_size_nm or None,
+                pixel_policy=pixels,
             ):
                 done.append(result)
-                progress.advance(line)
+                # Also where it was refused, or shares do not add up exactly.
+                progress.update(line, completed=len(done))
         finally:
             worker.stop()
     if as_json:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def reconstruct_files(
     network_id: str,
     pairs: list[tuple[Path, Path]],
     *,
-    begun: Callable[[Path], None],
+    told: Callable[[Path, float], None],
     pixel_size_nm: float | None = None,
     pixel_policy: PixelPolicy = "resample",
 ) -> Iterator[OfflineResult]:
@@ -68,8 +69,8 @@ def reconstruct_files(
     ----------
     pairs
         What `plan` gives.
-    begun
-        Told of each file before it is read.
+    told
+        Told of each file before it is read (0), and then what share of it is done more.
     pixel_size_nm
         Side of a pixel, for files that do not say it.
     pixel_policy
@@ -84,7 +85,7 @@ def reconstruct_files(
     method = {name: network[name] for name in ("method", "network_folder", "task")}
     _ask(worker, {"op": "check", **method})
     for source, result in pairs:
-        begun(source)
+        told(source, 0.0)
         question = {
             "op": "reconstruct",
             **method,
@@ -93,9 +94,11 @@ def reconstruct_files(
             "pixel_size_nm": pixel_size_nm,
             "pixel_policy": pixel_policy,
             "provenance": {"release_id": None},
+            "about": {"file_name": source.name, "sha256": None},
+            "progress": True,
         }
         try:
-            worker.ask(question | {"about": {"file_name": source.name, "sha256": None}}, _DEADLINE_S)
+            worker.ask(question, _DEADLINE_S, partial(told, source))
         except (ChildRefused, ChildDied) as refusal:
             yield OfflineResult(source=str(source), result=None, reason=str(refusal))
         else:

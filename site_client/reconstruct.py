@@ -1,6 +1,5 @@
 """One frame and one method -> a result that says where it comes from."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from model_library.images.frame import Frame
 from model_library.images.intensity import to_dtype
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
 from model_library.inference.precision import PrecisionPolicy
+from model_library.inference.prepared import gives_instances
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
 from model_library.zoo.serving.provenance import provenance
@@ -148,20 +148,11 @@ def load_method(
         case ClassicalRef():
             return classical(ref, task)
         case NetworkRef():
-            if cache is None or network_folder is None or finds_instances(network_folder):
+            if cache is None or network_folder is None or gives_instances(network_folder):
                 return _load_network_method(ref, task, network_folder, threads)
             from site_client.serving import serve
 
             return serve(ref, task, network_folder, cache, threads=threads, policy=precision)
-
-
-def finds_instances(network_folder: Path) -> bool:
-    """Whether a network gives instances, which only torch computes, in one piece."""
-    try:
-        card = json.loads((network_folder / "card.json").read_bytes())
-    except (OSError, ValueError):
-        return False
-    return bool(card.get("config", {}).get("kind") == "mask_rcnn")
 
 
 def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threads: int) -> Method:

@@ -23,7 +23,7 @@ from model_library.images.writers import write_result
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import CARD_FILE
 from model_library.measurement.objects import measure_classes
-from model_library.processes.answering import answer_questions
+from model_library.processes.answering import Tell, answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef, NetworkRef
@@ -60,6 +60,11 @@ class Worker:
     ) -> None:
         self._threads, self._cache, self._precision = threads, cache, precision
         self._loaded: tuple[str, Method] | None = None
+        self._tell: Tell = lambda _: None
+
+    def report_to(self, tell: Tell) -> None:
+        """Tell of progress from now on, where a question asks for it."""
+        self._tell = tell
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one question; refusals are raised."""
@@ -130,7 +135,8 @@ class Worker:
                 write_objects(result, statistics, size_nm, provenance)
                 measured.update(figures_of(statistics))
 
-        stream(Path(question["source"]), result, method.network, wishes, finished=measure)
+        told: Tell = self._tell if question.get("progress") else lambda _: None
+        stream(Path(question["source"]), result, method.network, wishes, told=told, finished=measure)
         return {"ok": True, "objects": measured or None}
 
     def _load(self, question: dict[str, Any]) -> Method:
@@ -186,7 +192,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=get_args(PrecisionPolicy), default="float32")
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
-    answer_questions(Worker(arguments.threads, arguments.cache, arguments.precision).answer)
+    worker = Worker(arguments.threads, arguments.cache, arguments.precision)
+    answer_questions(worker.answer, ready=worker.report_to)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ CONFIGS: dict[NetworkName, NetworkConfig] = {
 }
 _SEED = 0
 _WEIGHT_GAIN = 3.0
+_MONAI_WINDOWS = 4
 _BIOIMAGEIO_BLOCK_PX: dict[NetworkName, int] = {"unet": 608, "edsr-x2": 288}
 
 
@@ -96,8 +97,9 @@ def restored(network: ServedNetwork, image: Wide) -> NDArray[np.uint16]:
 def monai(module: nn.Module, *, tuned: bool) -> Contestant:
     """Give MONAI's sliding window by its defaults, or as well as it can be tuned by its parameters.
 
-    Tuned means weights in bfloat16, channels last, batch normalisation folded, windows of 512 that
-    overlap by an eighth.
+    By default windows overlap by a quarter. What has no default: windows of 256, four at once as in its
+    tutorials (whose windows of 96 waste more). Tuned means weights in bfloat16, channels last, batch
+    normalisation folded, windows of 512 that overlap by an eighth.
     """
     from monai.inferers.utils import sliding_window_inference
 
@@ -117,7 +119,7 @@ def monai(module: nn.Module, *, tuned: bool) -> Contestant:
         found: Any = (
             sliding_window_inference(tensor, 512, 1, predict, overlap=0.125)
             if tuned
-            else sliding_window_inference(tensor, 256, 1, predict)
+            else sliding_window_inference(tensor, 256, _MONAI_WINDOWS, predict)
         )
         return to_dtype(scaling.invert(found[0, 0].float().numpy()), np.uint16)
 

@@ -6,6 +6,7 @@ known image, and a record of how well every backend agrees with it and how fast 
 How fast depends on the architecture alone, and is measured once for all its weights.
 """
 
+import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -102,6 +103,15 @@ def this_machine(threads: int) -> Machine:
         except PackageNotFoundError:
             versions[name] = "none"
     return Machine(processor=_processor(), cores=os.cpu_count() or 1, threads=threads, versions=versions)
+
+
+def gives_instances(network_folder: Path) -> bool:
+    """Whether a network gives instances, which only torch computes, in one piece: it is not prepared."""
+    try:
+        card = json.loads((network_folder / CARD_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return bool(card.get("config", {}).get("kind") == "mask_rcnn")
 
 
 def place_of(network_folder: Path, cache: Path, threads: int) -> Path:

@@ -11,9 +11,17 @@ from typing import Any, NoReturn
 
 from model_library.errors import SynopticError
 
+Tell = Callable[[float], None]
+"""Told what share of the work is done more."""
 
-def answer_questions(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> NoReturn:
+
+def answer_questions(
+    answer: Callable[[dict[str, Any]], dict[str, Any]], *, ready: Callable[[Tell], None] = lambda _: None
+) -> NoReturn:
     """Answer each line of standard input with one line; end at once when the parent is gone.
+
+    Before the first question `ready` is given what tells the parent of progress; it is for questions that
+    ask for it.
 
     A `SynopticError` or `OSError` becomes a refusal, told by its class. Anything else is a defect:
     the process ends with a traceback, and its parent counts the death.
@@ -23,6 +31,11 @@ def answer_questions(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> NoRe
     os.dup2(2, 1)
     questions: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+
+    def tell(share: float) -> None:
+        answers.write(json.dumps({"progress": share}) + "\n")
+
+    ready(tell)
     answers.write('{"ready": true}\n')
     while True:
         question = json.loads(questions.get())

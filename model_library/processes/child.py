@@ -10,7 +10,7 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,19 @@ class Child:
         self._retired = False
         self._stops = 0
 
-    def ask(self, request: Mapping[str, Any], deadline_s: float) -> dict[str, Any]:
+    def ask(
+        self, request: Mapping[str, Any], deadline_s: float, told: Callable[[float], None] = lambda _: None
+    ) -> dict[str, Any]:
         """Ask, and wait for the answer; one question at a time.
+
+        Parameters
+        ----------
+        request
+            With `"progress": true` the child may tell how far it is.
+        deadline_s
+            For the answer, and anew after each time that it tells that.
+        told
+            Told what share of the work is done more.
 
         Raises
         ------
@@ -67,7 +78,8 @@ class Child:
                 process.stdin.flush()
             except OSError as error:
                 raise ChildDied(self._buried(process, "it ended before the question")) from error
-            answer = self._line(process, deadline_s)
+            while "progress" in (answer := self._line(process, deadline_s)):
+                told(answer["progress"])
         if "refused" in answer:
             raise ChildRefused(answer["refused"]["code"], answer["refused"]["message"])
         return answer

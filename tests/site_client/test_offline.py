@@ -1,6 +1,7 @@
 """Reconstruction without a coordinator: every file gets a result or a reason."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ from site_client.offline import plan, reconstruct_files
 
 
 class ScriptedWorker:
-    def ask(self, question: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+    def ask(
+        self, question: dict[str, Any], deadline_s: float, told: Callable[[float], None] = lambda _: None
+    ) -> dict[str, Any]:
         match question["op"]:
             case "library":
                 return {"method": {"id": "tiny"}, "network_folder": "/tiny", "task": {"kind": "denoise"}}
             case "reconstruct" if "bad" in question["source"]:
                 raise ChildRefused("NotAnImage", "no image")
+            case "reconstruct":
+                assert question["progress"]
+                told(0.5)
+                told(0.5)
         return {"busy_s": 0.1}
 
 
@@ -61,7 +68,14 @@ def test_nothing_to_reconstruct_is_a_refusal(tmp_path: Path) -> None:
 
 def test_a_file_that_is_refused_does_not_stop_the_others() -> None:
     pairs = [(Path(name), Path(f"{name}.out")) for name in ("a.tif", "bad.tif", "c.tif")]
-    found = list(reconstruct_files(ScriptedWorker(), "tiny", pairs, begun=lambda _: None))
+    heard: list[tuple[str, float]] = []
+    found = list(
+        reconstruct_files(
+            ScriptedWorker(), "tiny", pairs, told=lambda path, share: heard.append((path.stem, share))
+        )
+    )
+    whole = [0.0, 0.5, 0.5]
+    assert heard == [*(("a", share) for share in whole), ("bad", 0.0), *(("c", share) for share in whole)]
     assert [result.result for result in found] == ["a.tif.out", None, "c.tif.out"]
     assert found[1].reason == "no image"
 

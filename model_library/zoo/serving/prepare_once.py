@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from model_library.errors import SynopticError
-from model_library.inference.prepared import place_of, read_prepared
+from model_library.inference.prepared import gives_instances, place_of, read_prepared
 from model_library.processes.operating_system import lower_priority
 from model_library.processes.turns import turn
 
@@ -23,6 +23,8 @@ def prepare_once(folder: Path, cache: Path, threads: int) -> None:
     CardError, WeightsError
         The network is not whole, or does not answer as its card says.
     """
+    if gives_instances(folder):
+        return
     place = place_of(folder, cache, threads)
     with turn(cache / "turns" / place.name, LONGEST_TURN_S):
         if read_prepared(folder, cache, threads) is not None:

@@ -24,7 +24,6 @@ from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import CARD_FILE
 from model_library.inference.self_ensemble import SelfEnsemble
 from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
-from model_library.inference.windows import Told
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import NetworkRef
 from model_library.zoo.serving.opening import open_network
@@ -138,7 +137,7 @@ def reconstruct(
     network: ServedNetwork,
     wishes: Wishes | None = None,
     *,
-    told: Told = lambda _: None,
+    told: Callable[[float], None] = lambda _: None,
     finished: Finished = lambda *_: None,
 ) -> Reconstructed:
     """Reconstruct a file into an OME-TIFF.
@@ -152,7 +151,7 @@ def reconstruct(
     network
         See `opening.open_network`.
     told
-        Told how many pixels of the input are done more.
+        Told what share of the image, stack or series is done more.
     finished
         Sees the result before it has its name.
 
@@ -193,7 +192,10 @@ def reconstruct(
     target.parent.mkdir(parents=True, exist_ok=True)
     size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
     with ResultFile(target, shape, dtype, axes=acquired.axes, pixel_size=size, provenance=told_of) as file:
-        restore_recording(network, pixels, acquired.axes, file.pixels, told)
+        planes_px = pixels.size / (pixels.shape[-1] if acquired.axes.endswith("S") else 1)
+        restore_recording(
+            network, pixels, acquired.axes, file.pixels, lambda done_px: told(done_px / planes_px)
+        )
         finished(file.pixels, size_nm, told_of)
         file.finish()
     return Reconstructed(target, size_nm, told_of)

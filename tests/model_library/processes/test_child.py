@@ -92,3 +92,23 @@ def test_what_a_batch_process_starts_is_one_too() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(told.stdout) == os.SCHED_BATCH
+
+
+REPORTING = (
+    "from model_library.processes.answering import answer_questions\n"
+    "told = []\n"
+    "def answer(question):\n"
+    "    for _ in range(question['times']): told[0](0.25)\n"
+    "    return {'ok': True}\n"
+    "answer_questions(answer, ready=told.append)"
+)
+
+
+def test_progress_comes_before_the_answer(tmp_path: Path) -> None:
+    child = Child([sys.executable, "-c", REPORTING], log=tmp_path / "child.log")
+    shares: list[float] = []
+    assert child.ask({"times": 3}, 30, shares.append) == {"ok": True}
+    assert shares == [0.25] * 3
+    # Whoever does not listen gets the answer alone.
+    assert child.ask({"times": 2}, 30) == {"ok": True}
+    child.retire()
