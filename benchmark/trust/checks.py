@@ -86,10 +86,10 @@ def check(
     level = float(np.median([np.median(image) for image in specimen.images]))
     given = noise_only(level, specimen.noise, NOISE_SIDE_PX, rng)
     if isinstance(specimen.task, Segment):
-        share = _changed_by_noise(method, specimen, rng)
+        share, stretched = _changed_by_noise(method, specimen, rng), _told_apart(method(given))
         told = (
             f"noise alone, at the contrast of these images, changes the class of {share:.2%} of an even field;"
-            f" of nothing but noise, stretched to the full scale, {_told_apart(method(given)):.2%} is told apart"
+            f" of nothing but noise, stretched to the full scale, {stretched:.2%} is told apart"
         )
         return Checked((_at_most(Check.INVENTION, share, limits.invention, told, clock() - start),))
     made = invention(method, given, specimen.noise)
