@@ -88,8 +88,8 @@ def check(
     if isinstance(specimen.task, Segment):
         share, stretched = _changed_by_noise(method, specimen, rng), _told_apart(method(given))
         told = (
-            f"noise alone, at the contrast of these images, changes the class of {share:.2%} of an even field;"
-            f" of nothing but noise, stretched to the full scale, {stretched:.2%} is told apart"
+            f"noise alone, at the contrast of these images, changes the class of {share:.2%} of an even"
+            f" field; of nothing but noise, stretched to the full scale, {stretched:.2%} is told apart"
         )
         return Checked((_at_most(Check.INVENTION, share, limits.invention, told, clock() - start),))
     made = invention(method, given, specimen.noise)
