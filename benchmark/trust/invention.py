@@ -1,10 +1,10 @@
 """What a method makes of noise alone: whatever structure it shows there, it has invented."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from benchmark.method import Method
 from benchmark.trust.bands import SIZES_PX, contrast, noise_sigma
@@ -20,7 +20,7 @@ _LONE_SIGMA, _LONE_TIMES = 2.0, 6.0
 _MAD_TO_SIGMA = 0.6744897501960817
 _QUANTISATION = 1 / 12
 CONTRAST_MARGIN_PX = 80
-_BAR_PX = 8
+_BAR_PX, _BINS, _SMOOTHING_PX = 8, 64, 2.0
 _MANY_ELECTRONS = 1e4
 """Above so many per pixel, shot noise is normal."""
 
@@ -63,23 +63,29 @@ def noise_only(level: float, noise: NoiseModel, side_px: int, rng: np.random.Gen
     return acquired
 
 
-def blank_field(images: Sequence[Grey], noise: NoiseModel, side_px: int, rng: np.random.Generator) -> Grey:
+def blank_field(image: Grey, noise: NoiseModel, side_px: int, rng: np.random.Generator) -> tuple[Grey, Grey]:
     """Acquire a field without specimen as one part of an image of the instrument's own contrast.
 
     A segmentation puts grey values on a scale that a whole image's percentiles span. An image of nothing but
     noise stretches that noise over the whole scale, which on images with a specimen it never fills.
-    Here two bars, as dark and as bright as the specimens are, keep the scale.
+    Here two bars, as dark and as bright as the specimen is, keep the scale; and the field has the grey value
+    that is most frequent, that of a background or a phase, since between two phases any answer is right.
 
     Returns
     -------
-    float32 [side, `CONTRAST_MARGIN_PX` + side] in counts: the bars are in the first columns, far enough
-    away from the last `side` ones.
+    The field with noise and without, float32 [side, `CONTRAST_MARGIN_PX` + side] in counts: the bars are in
+    the first columns, far enough away from the last `side` ones.
     """
-    level = float(np.median([np.median(image) for image in images]))
-    dark, bright = np.median([np.percentile(image, (1, 99)) for image in images], axis=0)
-    whole = noise_only(level, noise, side_px + CONTRAST_MARGIN_PX, rng)[:side_px].copy()
-    whole[:, :_BAR_PX], whole[:, _BAR_PX : 2 * _BAR_PX] = dark, bright
-    return whole
+    dark, bright = (float(each) for each in np.percentile(image, (1, 99)))
+    smooth = ndimage.gaussian_filter(image, _SMOOTHING_PX)
+    counts, edges = np.histogram(smooth, _BINS, (dark, max(bright, dark + 1)))
+    most = int(np.argmax(ndimage.uniform_filter1d(counts.astype(np.float64), 5)))
+    level = float(edges[most] + edges[most + 1]) / 2
+    noisy = noise_only(level, noise, side_px + CONTRAST_MARGIN_PX, rng)[:side_px].copy()
+    fields = noisy, np.full_like(noisy, level)
+    for field in fields:
+        field[:, :_BAR_PX], field[:, _BAR_PX : 2 * _BAR_PX] = dark, bright
+    return fields
 
 
 def invention(method: Method, given: Grey, noise: NoiseModel) -> Invention:

@@ -1,5 +1,6 @@
 """The benchmark of drift: what the record says holds on few seeds, and a broken test would show."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,10 @@ def test_next_to_a_classical_algorithm_a_score_scatters_less_and_changes_as_much
     assert lead_scatter < 0.5 * scatter
 
 
-def test_real_series_give_few_alarms_and_half_the_brightness_is_told(shared_data: Path):
-    sources = list(real_sources(shared_data, 60, 1, POLICY))
-    assert len({each.scatter for each in sources}) >= 2
-    halved = [each for each in sources if each.change == "half as bright"]
-    rows = [measure(each, 20, 1, POLICY) for each in halved]
-    assert np.mean([row.false_alarms_per_10000 for row in rows]) <= 5
-    assert np.mean([row.within_3 for row in rows]) >= 0.6
+def test_of_a_real_series_half_the_brightness_is_told_and_hardly_ever_anything_else(shared_data: Path):
+    of_one_series = islice(real_sources(shared_data, 56, 1, POLICY), 6)
+    halved = next(each for each in of_one_series if each.change == "half as bright")
+    row = measure(halved, 20, 1, POLICY)
+    assert halved.scatter.startswith("real ")
+    assert row.false_alarms_per_10000 <= 5
+    assert row.within_3 >= 0.8
