@@ -10,7 +10,7 @@ from benchmark.method import Method
 from benchmark.selection import Contender, select
 from benchmark.selection.folder import OBJECTS_PX
 from benchmark.selection.label_free import label_free
-from benchmark.selection.narrowing import InstrumentFacts, narrow
+from benchmark.selection.narrowing import InstrumentFacts, Narrowed, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.served import served
 from coordinator.annotation.cvat import export_task, to_label
@@ -65,23 +65,17 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
     """
     task = segmenting(instrument)
     size_nm = images[0].pixel_size_nm or instrument.pixel_size_nm
-    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
-    narrowed = narrow(networks_for(place, task), facts)
-    if not narrowed.eligible:
-        found = "; ".join(f"{key} {why}" for key, why in narrowed.left_out.items()) or "none"
-        raise CannotAssess(
-            f"expected a network for the classes {', '.join(task.classes[1:])} that fits {instrument.id},"
-            f" found {found}; export without --predict"
-        )
+    narrowed = _narrowed(place, instrument, size_nm, images)
     methods = {}
     for each in narrowed.eligible:
         card = each.card
         ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
         methods[ref] = served(method_of(place, ref, task), size_nm)
     costs = [each.card.facts.flops_per_pixel for each in narrowed.eligible]
-    shown = pixels_of(
-        place, tuple({each.field: each for each in reversed(images)}.values())[::-1][:RANKED_ON]
-    )
+    of_fields: dict[str, StoredImage] = {}
+    for image in images:
+        of_fields.setdefault(image.field, image)
+    shown = pixels_of(place, tuple(of_fields.values())[:RANKED_ON])
     noise = estimate_noise([pixels for _, pixels in shown])
     selection = select(
         [Contender(method, cost) for method, cost in zip(methods.values(), costs, strict=True)],
@@ -92,6 +86,21 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
     chosen = next(ref for ref in methods if f"{ref.id}@{ref.version}" == selection.winner)
     plausibility = {one.key: one.score for one in selection.ranking}
     return Preferred(chosen, methods[chosen], plausibility, narrowed.left_out)
+
+
+def _narrowed(
+    place: Workplace, instrument: Instrument, size_nm: float | None, images: Sequence[StoredImage]
+) -> Narrowed:
+    task = segmenting(instrument)
+    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
+    narrowed = narrow(networks_for(place, task), facts)
+    if not narrowed.eligible:
+        found = "; ".join(f"{key} {why}" for key, why in narrowed.left_out.items()) or "none"
+        raise CannotAssess(
+            f"expected a network for the classes {', '.join(task.classes[1:])} that fits {instrument.id},"
+            f" found {found}; export without --predict"
+        )
+    return narrowed
 
 
 def export_predicted(
