@@ -107,7 +107,8 @@ rescan_s = {rescan_s}
 # in their order when there is time) or "every-k" (every every_k-th; the others are counted as skipped).
 order = {order}
 every_k = {every_k}
-# What the reconstruction may take from the microscope's computer.
+# What the reconstruction may take from the microscope's computer: threads, and how far daemon and
+# reconstruction stand back where others want the processor (0 not at all, 19 most).
 worker_threads = {worker_threads}
 nice = {nice}
 # true lets federations adapt networks to this site's own images, here: weight updates leave the site,
