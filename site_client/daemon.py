@@ -317,10 +317,10 @@ def run_daemon(folder: Path) -> None:
     SettingsError, EnrolmentError
         The folder is not that of an enrolled site.
     """
-    read_settings(folder)
+    nice = read_settings(folder).nice
     lock = FolderLock(folder)
     lock.acquire()
-    never_preempt()
+    never_preempt(nice)
     try:
         with _logging_to(folder / "log" / "daemon.log"):
             daemon = Daemon(folder)

@@ -121,7 +121,8 @@ rescan_s = {rescan_s}
 # in their order when there is time) or "every-k" (every every_k-th; the others are counted as skipped).
 order = {order}
 every_k = {every_k}
-# What the reconstruction may take from the microscope's computer.
+# What the reconstruction may take from the microscope's computer: threads, and how far daemon and
+# reconstruction stand back where others want the processor (0 not at all, 19 most).
 worker_threads = {worker_threads}
 nice = {nice}
 # In what networks compute: "float32", as the coordinator computed when it judged them, or "auto", which takes

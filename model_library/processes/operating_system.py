@@ -37,15 +37,21 @@ def lower_priority(nice: int) -> None:
         _idle_disk()
 
 
-def never_preempt() -> None:
+def never_preempt(nice: int) -> None:
     """Let whoever else wants a processor finish first, from now on; what this process starts does so too.
 
     A process that sleeps most of the time is given the processor at once when it wakes: a daemon that wakes
     because a file is written would interrupt the very program that writes it. As a batch process it waits
     for its turn, and has it at once where a core is free.
+
+    Parameters
+    ----------
+    nice
+        0 to 19 as POSIX counts: how small its share is where no core is free.
     """
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.nice(nice)
     elif sys.platform == "win32":
         import ctypes
 

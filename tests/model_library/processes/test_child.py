@@ -83,15 +83,15 @@ def test_one_that_was_retired_answers_nobody_not_even_who_waits(child: Child) ->
 
 
 def test_what_a_batch_process_starts_is_one_too() -> None:
-    child = "import os; print(os.sched_getscheduler(0))"
+    child = "import os; print(os.sched_getscheduler(0), os.nice(0))"
     program = (
         "import subprocess, sys\n"
         "from model_library.processes.operating_system import never_preempt\n"
-        "never_preempt()\n"
+        "never_preempt(3)\n"
         f"subprocess.run([sys.executable, '-c', {child!r}], check=True)\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert int(told.stdout) == os.SCHED_BATCH
+    assert [*map(int, told.stdout.split())] == [os.SCHED_BATCH, min(19, os.nice(0) + 3)]
 
 
 REPORTING = (
