@@ -99,8 +99,14 @@ def _backend(run: EngineRun) -> dict[str, dict[str, str | int | bool]]:
     }
 
 
-def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables under which the engine talks to nobody outside, and computes on one thread per process."""
+def environment(room: Path, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables under which the engine talks to nobody outside, and computes on one thread per process.
+
+    Parameters
+    ----------
+    room
+        Takes all temporary files, also those of the libraries.
+    """
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict.fromkeys(threads, "1") | {
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -108,4 +114,5 @@ def environment(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), "127.0.0.1,localhost"))),
+        "TMPDIR": str(room),
     }

@@ -187,7 +187,7 @@ class _Simulation:
             return EngineResult.model_validate(self._asked({"op": "run", "file": str(file)}))
 
     def _asked(self, question: dict[str, Any]) -> dict[str, Any]:
-        child = Child(_WORKER, log=self.limits.log, environment=environment())
+        child = Child(_WORKER, log=self.limits.log, environment=environment(self.room))
         try:
             return child.ask(question, _DEADLINE_S)
         finally:
