@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import Context
+from flwr.server.superlink.fleet.vce.backend.backend import BackendConfig
 from flwr.serverapp import Grid, ServerApp
 
 from coordinator.federation.grid_fleet import GridFleet
@@ -86,7 +87,7 @@ def run_engine(run: EngineRun) -> EngineResult:
     return EngineResult(outcome=outcome, server_mib=peak.own_mib, all_mib=peak.all_mib, virtual_s=passed[0])
 
 
-def _backend(run: EngineRun) -> dict[str, dict[str, str | int | bool]]:
+def _backend(run: EngineRun) -> BackendConfig:
     return {
         "init_args": {
             "num_cpus": run.cpus,

@@ -102,7 +102,7 @@ def write_frames(
         field = frame.field or path.stem
         trained.append(TrainedFrame(path=str(path), sha256=sha256_bytes(content), field=field))
     held_out = folder / "held-out.npz"
-    np.savez(held_out, **archive)
+    np.savez(held_out, allow_pickle=False, **archive)
     return SiteFiles(id=instrument.id, folder=folder, trained=tuple(reversed(trained)), held_out=held_out)
 
 
