@@ -213,4 +213,4 @@ def resolution(
     typer.echo(f"{found.period_px:.2f} px{metric} ({found.how})")
 
 
-own_frames_cli.register(app)
+app.add_typer(own_frames_cli.app)

@@ -85,7 +85,8 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
         methods = found.methods(tuning)
         labels = labels_of(methods)
         scores = {labels[name]: evaluate([method], scored) for name, method in methods.items()}
-        rows = site_rows(*scores.values(), read.sites, seed=run.asked.seed)
+        ours, theirs = scores.values()
+        rows = site_rows(ours, theirs, read.sites, seed=run.asked.seed)
         if report is not None:
             from benchmark.report_page import compare_section, whole_page
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmark.baselines import classical
@@ -84,9 +85,10 @@ def drawn(gains: Mapping[str, float], *, seeds: int, looks: int, per_site: int, 
         rng = np.random.default_rng([31, seed])
         content = 29 + _CONTENT_DB * rng.standard_normal(len(fields))
 
-        def own(gains: Mapping[str, float], rng: np.random.Generator = rng) -> list[float]:
+        def own(gains: Mapping[str, float], rng: np.random.Generator = rng) -> NDArray[np.float64]:
             tails = rng.standard_t(5, len(fields)) / np.sqrt(5 / 3)
-            return [gains[site] for site in fields.values()] + interaction_db / np.sqrt(2) * tails
+            found: NDArray[np.float64] = np.array([gains[site] for site in fields.values()])
+            return found + interaction_db / np.sqrt(2) * tails
 
         nothing = dict.fromkeys(gains, 0.0)
         in_service = _entrant("net@1", Role.IN_SERVICE, fields, content + own(nothing))
@@ -104,7 +106,7 @@ def drawn(gains: Mapping[str, float], *, seeds: int, looks: int, per_site: int, 
     return promoted
 
 
-def retrained(scores: "np.typing.NDArray[np.float64]", *, seeds: int, looks: int) -> int:
+def retrained(scores: NDArray[np.float64], *, seeds: int, looks: int) -> int:
     """Count the seeds in which one of several equally good trainings is promoted over another.
 
     Parameters
@@ -176,7 +178,7 @@ def _smooths_and_sharpens(pixels: Grey) -> Grey:
 
 
 def _entrant(
-    key: str, role: Role, fields: Sequence[str] | Mapping[str, str], scores: "np.typing.NDArray[np.float64]"
+    key: str, role: Role, fields: Sequence[str] | Mapping[str, str], scores: NDArray[np.float64]
 ) -> Entrant:
     return Entrant(key=key, role=role, scores=dict(zip(fields, map(float, scores), strict=True)))
 

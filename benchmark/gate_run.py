@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from benchmark.assessment import tune_all
+from benchmark.assessment import classical_rivals
 from benchmark.cases import Case
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
@@ -62,7 +62,7 @@ def run_gate(run: GateRun, json_file: Path | None) -> Verdict:
         if run.incumbent is not None:
             entered[labels[run.incumbent]] = (methods[run.incumbent], Role.IN_SERVICE)
         refs = [method.ref for method, _ in entered.values()]
-        for rival in tune_all(found.task, tuning):
+        for rival in classical_rivals(found.task, tuning):
             if rival.ref not in refs:
                 entered[method_key(rival.ref)] = (rival, Role.CLASSICAL)
         typer.echo(f"scoring {', '.join(entered)}", err=True)

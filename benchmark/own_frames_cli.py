@@ -6,16 +6,14 @@ from typing import Annotated
 
 import typer
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the group `benchmark`."""
-    app.command(
-        "own-frames",
-        epilog="Example: synoptic benchmark own-frames unet-denoise-micrographs-noise2void --images frames/"
-        " --library my-library --write",
-    )(own_frames)
+app = typer.Typer()
 
 
+@app.command(
+    "own-frames",
+    epilog="Example: synoptic benchmark own-frames unet-denoise-micrographs-noise2void --images frames/"
+    " --library my-library --write",
+)
 def own_frames(
     network_id: Annotated[str, typer.Argument(metavar="ID", help="Made by `synoptic library train`.")],
     images: Annotated[Path, typer.Option(help="The folder that it was trained on.")],

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from coordinator.errors import NotFounded, Unprocessable
 from coordinator.federation.algorithms import Algorithm, FedAvg, fewest_updates
 from coordinator.federation.schedule import Schedule
+from model_library.cards.privacy import Privacy
 from model_library.wire.federation import Encoding
 
 MIB = 1024 * 1024
@@ -108,6 +109,8 @@ class Federation(BaseModel):
     reconstruction are not invited. `layers`: beginnings of the names of the arrays that are trained and
     travel; empty: all. `fraction`: share of the members that is asked in each round.
     `quarantine_after`: rounds with an unusable update after which an instrument is asked no more.
+    `privacy`: noise that every update gets at its site. `personal_steps`: how many steps each member
+    takes from the common network to its own version, which it returns where its owner allows; 0: none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -131,6 +134,8 @@ class Federation(BaseModel):
     layers: tuple[str, ...] = ()
     fraction: float = Field(default=1.0, gt=0, le=1)
     quarantine_after: int = Field(default=3, ge=1)
+    privacy: Privacy | None = None
+    personal_steps: int = Field(default=0, ge=0)
     idle_only: bool = False
     schedule: Schedule = Schedule()
 

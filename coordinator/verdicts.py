@@ -31,6 +31,8 @@ SittingRecord = dict[str, Any]
 
 FEDERATED_GATES = "gates"
 """Finding in which a federation keeps its sittings: instrument -> record."""
+PERSONAL_GATES = "personal_gates"
+"""The same, of those on an instrument's own version of the network."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,10 @@ def looks_before(place: Workplace, instrument_id: str, apart_from: tuple[str, st
         if origin in own
     ]
     sat += [
-        (origin, FEDERATED_GATES)
-        for origin in place.campaigns.holders(FEDERATED_GATES)
-        if instrument_id in place.campaigns.finding(origin, FEDERATED_GATES)
+        (origin, gate)
+        for gate in (FEDERATED_GATES, PERSONAL_GATES)
+        for origin in place.campaigns.holders(gate)
+        if instrument_id in place.campaigns.finding(origin, gate)
     ]
     return sum(each != apart_from for each in sat)
 

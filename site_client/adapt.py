@@ -40,6 +40,7 @@ class TrainingFrame:
 
     pixels: Grey
     field: str
+    pixel_size_nm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,8 @@ def _described(status: "SiteStatus") -> str:
         f"throughput {_rate(status.throughput_mpix_per_s)},"
         f" acquisition {_rate(status.acquisition_mpix_per_s)}",
         f"federation: {_standing(status)}",
+        f"adapted here: {status.local_adaptation.told or 'never tried'}",
+        f"updates sent: {status.privacy.told()}",
         f"page: {status.page or 'none'}",
         "bytes out: " + ", ".join(f"{kind} {count}" for kind, count in status.bytes_out.items()),
     ]

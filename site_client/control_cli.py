@@ -113,6 +113,7 @@ def sent(
         )
     for event in found.updates[-last:]:
         typer.echo(f"{event.at:%Y-%m-%d %H:%M:%S}  weight update     {event.text}")
+    typer.echo(f"updates sent: {found.privacy.told()}")
     typer.echo("bytes: " + ", ".join(f"{kind} {count}" for kind, count in found.bytes_out.items()))
 
 

@@ -7,8 +7,10 @@ from pydantic import ValidationError
 
 from model_library.wire.federation import Invitation
 from model_library.wire.orders import Heartbeat, Orders
+from site_client.allowance import ImageAllowance
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, ReleaseRefused
+from site_client.federation.account import UpdateAccount
 from site_client.install import Installer
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
@@ -45,6 +47,8 @@ class Conversation:
         self._journal = memory.journal
         self._outbox = memory.outbox
         self._compute = memory.compute
+        self._allowance = ImageAllowance(memory.journal, settings, time.time)
+        self._account = UpdateAccount(memory.journal, settings, time.time)
         self._installer = installer
         self._wake = wake
         self._invited = invited
@@ -90,13 +94,13 @@ class Conversation:
             method=None if service is None else service.method,
             throughput_mpix_per_s=self._ledger.throughput_mpix_per_s(),
             acquisition_mpix_per_s=self._ledger.acquisition_mpix_per_s(),
-            federates=self._settings.federate,
+            federates=self._account.lets_out(),
             wants_faster=self._backlog().wants_faster,
             compute=self._compute(),
         )
 
     def _follow(self, orders: Orders) -> None:
-        if self._outbox.follow(orders, now=time.time()):
+        if self._outbox.follow(orders, now=time.time(), never=self._allowance.never()):
             self._wake("upload")
 
     def _absent(self, alarm: str, error: Exception) -> float:
@@ -111,7 +115,7 @@ class Conversation:
 
     def _look_for_release(self, orders: Orders) -> None:
         service = self._journal.in_service()
-        in_service = None if service is None else service.release_id
+        in_service = None if service is None else service.released
         known = (None, in_service, self._refused, self._journal.declined())
         announced = orders.release_id not in known
         if not announced and self._installer.is_whole() and time.monotonic() < self._next_release:

@@ -20,6 +20,7 @@ import structlog.stdlib
 from model_library.cards.release import ReleaseManifest
 from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
+from site_client.allowance import ImageAllowance
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
@@ -29,6 +30,7 @@ from site_client.federation.session import hold_file
 from site_client.hours import is_open
 from site_client.identity import read_identity
 from site_client.install import Installer
+from site_client.local_adaptation import LocalAdaptation
 from site_client.lock import FolderLock
 from site_client.loopback.desk import Desk
 from site_client.loopback.server import LoopbackServer
@@ -102,6 +104,7 @@ class Daemon:
         self._yielding = Yielding(hold_file(folder), memory.controls, self.settings.quiet_s, time.monotonic)
         self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
         self._participation = Participation(folder, self.settings, self._client, memory, targets)
+        self._local = LocalAdaptation(folder, self.settings, memory, idle=self._is_idle)
         self._conversation = Conversation(
             self.settings, self._client, memory, installer, wake=self._wake, invited=self._invited
         )
@@ -113,7 +116,15 @@ class Daemon:
             memory.outbox,
             int(self.settings.spool_gb * 1e9),
         )
-        self._uploader = Uploader(self._client, memory.outbox, self._spool, time.time, pace=self._pace)
+        self._allowance = ImageAllowance(memory.journal, self.settings, time.time)
+        self._uploader = Uploader(
+            self._client,
+            memory.outbox,
+            self._spool,
+            time.time,
+            allowance=self._allowance,
+            pace=self._pace,
+        )
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
@@ -126,6 +137,7 @@ class Daemon:
             self._start("upload", self._upload),
             self._start("federate", self._participation.step),
             self._start("yield", self._yield),
+            self._start("adapt", self._local.step),
         ]
         page = self._open_page()
         while not self._stop.wait(1.0):
@@ -138,6 +150,7 @@ class Daemon:
         for wake in self._wakes.values():
             wake.set()
         self._participation.interrupt()
+        self._local.close()
         self._worker.stop()
         self._inspector.stop()
         self._views.close()
@@ -175,7 +188,10 @@ class Daemon:
         """Whether it was asked to end once nothing waits, and nothing does."""
         if not self._memory.controls.current().draining or not self._watcher.is_quiet():
             return False
-        queued = sum(counts.queued for counts in self._memory.outbox.counts().values())
+        never = self._allowance.never()
+        queued = sum(
+            counts.queued for purpose, counts in self._memory.outbox.counts().items() if purpose not in never
+        )
         return queued == 0 and self._memory.ledger.counts().waiting == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
@@ -200,6 +216,8 @@ class Daemon:
 
     def _yield(self) -> float:
         self._yielding.look()
+        if self._memory.controls.current().paused:
+            self._local.give_way()
         return LOOK_S
 
     def _upload(self) -> float:
@@ -217,7 +235,12 @@ class Daemon:
         if wishes.paused or wishes.draining or not _now_in(self.settings.adaptation_hours):
             invitation = None
         if self._participation.invite(invitation):
+            if invitation is not None:
+                self._local.give_way()
             self._wake("federate")
+
+    def _is_idle(self) -> bool:
+        return not self._yielding.acquires() and _now_in(self.settings.adaptation_hours)
 
     def _start(self, name: str, step: Callable[[], float]) -> threading.Thread:
         self._wakes[name] = threading.Event()

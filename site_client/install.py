@@ -101,7 +101,7 @@ class Installer:
         manifest = ReleaseManifest.model_validate_json(channel.read_bytes())
         self._refuse_contradictions(manifest)
         service = self._journal.in_service()
-        if service is not None and service.release_id == manifest.release_id and self.is_whole():
+        if service is not None and service.released == manifest.release_id and self.is_whole():
             return None
         if manifest.release_id == self._journal.declined():
             return None

@@ -14,6 +14,9 @@ from site_client.database import Database
 
 _KEPT_EVENTS = 5000
 _DECLINED = "declined"
+_DECLINED_LOCAL = "declined_local"
+LOCAL_SUFFIX = "-local"
+"""Ends the id of what was adapted here from a release."""
 _LOG = structlog.get_logger("site")
 
 
@@ -31,6 +34,16 @@ class InService(Message):
 
     release_id: str
     method: MethodRef
+
+    @property
+    def released(self) -> str:
+        """Id of the release, also where a network that was adapted here serves in its place."""
+        return self.release_id.removesuffix(LOCAL_SUFFIX)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it was adapted here."""
+        return self.release_id.endswith(LOCAL_SUFFIX)
 
 
 class InstalledRelease(Message):
@@ -130,6 +143,7 @@ class Journal:
         with self._database.writing():
             self._serve(manifest.release_id, manifest.method, manifest.reasons)
             self.forget(_DECLINED)
+            self.forget(_DECLINED_LOCAL)
             self.clear_alarm("fallback")
             self.note("installed", f"{manifest.release_id}: {manifest.method.id} {manifest.method.version}")
 
@@ -145,13 +159,39 @@ class Journal:
         """
         with self._database.writing():
             self._serve(release.release_id, release.method, (f"returned to: {reason}",))
-            if declined is not None:
+            if declined is not None and declined.endswith(LOCAL_SUFFIX):
+                self.remember(_DECLINED_LOCAL, declined.removesuffix(LOCAL_SUFFIX))
+            elif declined is not None:
                 self.remember(_DECLINED, declined)
             self.raise_alarm("fallback", f"back to {release.release_id} ({release.method.id}): {reason}")
 
     def declined(self) -> str | None:
         """Recall the release that was given up here."""
         return self.fact(_DECLINED)
+
+    def serve_locally(self, present: InService, network: MethodRef, reason: str) -> bool:
+        """Put a network that was adapted here in service, as one change.
+
+        Parameters
+        ----------
+        present
+            What it was adapted from; where something else is in service by now, nothing happens.
+
+        Returns
+        -------
+        Whether it is in service.
+        """
+        with self._database.writing():
+            if self.in_service() != present:
+                return False
+            release_id = f"{present.released}{LOCAL_SUFFIX}"
+            self._serve(release_id, network, (reason,))
+            self.note("adapted-locally", f"{release_id}: {network.id} {network.version}, {reason}")
+            return True
+
+    def declined_local(self) -> str | None:
+        """Recall the release of which the network adapted here was given up."""
+        return self.fact(_DECLINED_LOCAL)
 
     def _serve(self, release_id: str, method: MethodRef, reasons: tuple[str, ...]) -> None:
         with self._database.writing() as connection:

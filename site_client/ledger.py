@@ -265,6 +265,18 @@ class Ledger:
         )
         return tuple(AcceptedFile(row["path"], row["sha256"], row["field"]) for row in rows)
 
+    def accepted_after(self, sequence: int, most: int) -> tuple[tuple[int, AcceptedFile, int], ...]:
+        """List the next accepted frames: number, file, bytes; those that were set aside are passed over."""
+        rows = self._database.rows(
+            "SELECT sequence, path, sha256, field, size FROM frames"
+            " WHERE sequence > ? AND state <> 'set_aside' ORDER BY sequence LIMIT ?",
+            (sequence, most),
+        )
+        return tuple(
+            (row["sequence"], AcceptedFile(row["path"], row["sha256"], row["field"]), row["size"])
+            for row in rows
+        )
+
     def counts(self) -> FrameCounts:
         """Frames by state, as the heartbeat and `site status` tell them, from one snapshot."""
         row = self._database.row(

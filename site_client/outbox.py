@@ -1,6 +1,7 @@
 """Images that are to leave the site: decided once, kept until the coordinator has them."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -41,8 +42,11 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def follow(self, orders: Orders, *, now: float) -> int:
-        """Queue what the orders ask for and is not queued yet; returns how many images that is."""
+    def follow(self, orders: Orders, *, now: float, never: frozenset[ImagePurpose] = frozenset()) -> int:
+        """Queue what the orders ask for and is not queued yet; returns how many images that is.
+
+        Nothing is queued for a purpose for which the site's owner `never` lets an image out.
+        """
         with self._database.writing() as connection:
             accepted = int(connection.execute("SELECT ifnull(max(sequence), 0) FROM frames").fetchone()[0])
             schedule = amended(self.schedule(), orders.every_n, accepted + 1)
@@ -59,7 +63,7 @@ class Outbox:
             connection.executemany(
                 "INSERT OR IGNORE INTO outbox (purpose, sequence, state, queued_at)"
                 " VALUES (?, ?, 'queued', ?)",
-                [(purpose, sequence, now) for purpose, sequence in wanted],
+                [(purpose, sequence, now) for purpose, sequence in wanted if purpose not in never],
             )
             queued = connection.total_changes - before
             facts = {
@@ -79,12 +83,26 @@ class Outbox:
         fact = self._fact("schedule")
         return () if fact is None else _SCHEDULE.validate_json(fact)
 
-    def next(self, now: float) -> OutboxItem | None:
-        """Choose the image to send now: first images first, since a campaign waits for them; then by age."""
+    def next(
+        self,
+        now: float,
+        *,
+        held: frozenset[ImagePurpose] = frozenset(),
+        besides: frozenset[int] = frozenset(),
+    ) -> OutboxItem | None:
+        """Choose the image to send now: first images first, since a campaign waits for them; then by age.
+
+        Parameters
+        ----------
+        held
+            Purposes whose images have to wait, except those of the ids in `besides`.
+        """
+        purposes, ids = sorted(held), sorted(besides)
         row = self._database.row(
             f"{_ITEMS} WHERE outbox.state = 'queued' AND not_before <= ?"
+            f" AND (purpose NOT IN ({_marks(purposes)}) OR outbox.id IN ({_marks(ids)}))"
             " ORDER BY purpose <> 'first_images', sequence LIMIT 1",
-            (now,),
+            (now, *purposes, *ids),
         )
         return None if row is None else _item(row)
 
@@ -146,6 +164,10 @@ class Outbox:
     def _fact(self, name: str) -> str | None:
         row = self._database.row("SELECT value FROM facts WHERE name = ?", (name,))
         return None if row is None else str(row["value"])
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _item(row: sqlite3.Row) -> OutboxItem:

@@ -7,8 +7,10 @@ from model_library.wire.base import Message
 from model_library.wire.images import ImagePurpose
 from site_client.database import Database
 from site_client.errors import EnrolmentError
+from site_client.federation.account import PrivacyTold, UpdateAccount
 from site_client.journal import BytesKind, Event, Journal
 from site_client.memory import LEDGER_FILE
+from site_client.settings import read_settings
 
 
 class SentImage(Message):
@@ -27,6 +29,7 @@ class Sent(Message):
 
     images: tuple[SentImage, ...]
     updates: tuple[Event, ...]
+    privacy: PrivacyTold
     bytes_out: dict[BytesKind, int]
 
 
@@ -35,8 +38,8 @@ def read_sent(folder: Path) -> Sent:
 
     Raises
     ------
-    EnrolmentError
-        Its daemon never ran.
+    SettingsError, EnrolmentError
+        The folder is not that of an enrolled site, or its daemon never ran.
     """
     if not (folder / LEDGER_FILE).exists():
         raise EnrolmentError(f"expected a ledger in {folder}, found none: nothing was ever sent from here")
@@ -60,6 +63,7 @@ def read_sent(folder: Path) -> Sent:
                 for row in rows
             ),
             updates=tuple(event for event in journal.events(5000) if event.kind == "federation-round"),
+            privacy=UpdateAccount(journal, read_settings(folder), lambda: 0.0).told(),
             bytes_out=journal.bytes_out(),
         )
     finally:

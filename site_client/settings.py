@@ -35,6 +35,17 @@ class SiteSettings(Message):
     worker_threads: int = Field(default=1, ge=1, le=256)
     nice: int = Field(default=10, ge=0, le=19)
     federate: bool = True
+    least_noise_multiplier: float | None = Field(default=None, gt=0)
+    most_epsilon: float | None = Field(default=None, gt=0)
+    share_personal: bool = False
+    most_first_images_per_day: int | None = Field(default=None, ge=0)
+    most_benchmark_images_per_day: int | None = Field(default=None, ge=0)
+    most_updates_per_day: int | None = Field(default=None, ge=0)
+    adapt_locally: bool = False
+    replay_frames: int = Field(default=64, ge=8, le=10_000)
+    replay_mb: float = Field(default=512.0, gt=0)
+    local_steps: int = Field(default=200, ge=1)
+    local_every_h: float = Field(default=24.0, ge=0)
     adaptation_threads: int = Field(default=1, ge=1, le=256)
     adaptation_nice: int = Field(default=15, ge=0, le=19)
     quiet_s: float = Field(default=3.0, ge=0)
@@ -107,6 +118,26 @@ nice = {nice}
 federate = {federate}
 adaptation_threads = {adaptation_threads}
 adaptation_nice = {adaptation_nice}
+# Noise that every update must have before it leaves, as a multiple of the norm that it is clipped to, and how
+# much all updates together may tell (epsilon, at delta 1e-5; docs/federation.md says what that means). A
+# federation that wants less noise is refused; when the budget is used up this site takes no further part.
+{least_noise_multiplier}
+{most_epsilon}
+# true gives the coordinator this site's own version of a federation's network too, for this site alone.
+share_personal = {share_personal}
+# How many may leave within 24 hours, whatever the coordinator asks for; 0 is none, without a figure there
+# is no limit. First images and every N-th image are images as they are, updates are those of federations.
+{most_first_images_per_day}
+{most_benchmark_images_per_day}
+{most_updates_per_day}
+# true adapts the network in service to this microscope's frames, here and without any federation, while
+# nothing is acquired and nothing waits: at most every local_every_h hours, local_steps steps. It looks at no
+# more than replay_frames frames and replay_mb megabytes of files, and serves only where it proves better.
+adapt_locally = {adapt_locally}
+replay_frames = {replay_frames}
+replay_mb = {replay_mb}
+local_steps = {local_steps}
+local_every_h = {local_every_h}
 # Adaptation waits while the microscope acquires: for so many seconds after each file that it writes (0: its
 # files do not tell), and while `synoptic site acquiring on` or its software says so.
 quiet_s = {quiet_s}
@@ -214,7 +245,11 @@ def parse_task(text: str) -> Task:
     )
 
 
-_OPTIONAL = ("pixel_size_nm", "proxy", "release_cache", "slowest_mpix_per_s", "upload_mbit_per_s")
+_OPTIONAL = (
+    *("least_noise_multiplier", "most_benchmark_images_per_day", "most_epsilon"),
+    *("most_first_images_per_day", "most_updates_per_day", "pixel_size_nm", "proxy", "release_cache"),
+    *("slowest_mpix_per_s", "upload_mbit_per_s"),
+)
 
 
 def _toml(value: object) -> str:

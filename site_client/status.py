@@ -1,5 +1,6 @@
 """The state of a site, read from its folder by any process, whether its daemon runs or not."""
 
+import time
 from pathlib import Path
 
 from model_library.wire.base import Message
@@ -9,10 +10,12 @@ from site_client.backlog import Backlog
 from site_client.control import Control
 from site_client.database import Database
 from site_client.errors import EnrolmentError
+from site_client.federation.account import PrivacyTold, UpdateAccount
 from site_client.federation.standing import Standing, read_standing
 from site_client.identity import read_identity
 from site_client.journal import BytesKind, Event, InService, InstalledRelease
 from site_client.ledger import FrameState
+from site_client.local_adaptation import LocalRecord, read_record
 from site_client.lock import running_daemon
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.objects import SegmentationSummary
@@ -61,6 +64,8 @@ class SiteStatus(Message):
     outbox_troubles: tuple[str, ...]
     set_aside: tuple[SetAside, ...]
     federation: Standing = Standing()
+    privacy: PrivacyTold
+    local_adaptation: LocalRecord = LocalRecord()
     control: Control = Control()
     page: str | None = None
     alarms: dict[str, str]
@@ -111,6 +116,8 @@ def read_status(folder: Path) -> SiteStatus:
                 for frame in ledger.frames(FrameState.SET_ASIDE)
             ),
             federation=read_standing(journal),
+            local_adaptation=read_record(journal),
+            privacy=UpdateAccount(journal, settings, time.time).told(),
             control=memory.controls.current(),
             page=journal.fact(PAGE_FACT) if pid is not None else None,
             alarms=journal.alarms(),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 import torch
 from safetensors import SafetensorError
@@ -21,10 +22,12 @@ from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.delta_coding import pack
+from model_library.wire.methods import NetworkRef
 from site_client.adapt import Material, TrainingFrame, adapt
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 from site_client.federation.kept import Kept, KeptArrays
+from site_client.federation.noising import privatise, silent
 
 _MOST_PIXELS = 64 << 20
 """Held at four bytes each."""
@@ -33,7 +36,7 @@ _LOG = structlog.get_logger("trainer")
 
 
 class Trainer:
-    """Answers the questions `prepare` and `adapt`; keeps the last frames in memory."""
+    """Answers `prepare`, `adapt` and `adapt_locally`; keeps the last frames of a federation in memory."""
 
     def __init__(self) -> None:
         self._prepared: tuple[str, Material] | None = None
@@ -47,6 +50,8 @@ class Trainer:
                 return {"frames": frames}
             case "adapt":
                 return self._adapt(question)
+            case "adapt_locally":
+                return _adapt_locally(question)
             case other:
                 raise ValueError(f"unknown question {other!r}")
 
@@ -60,6 +65,7 @@ class Trainer:
         plan = AdaptationPlan.model_validate(question["plan"])
         room = KeptArrays(Path(question["kept"]), plan.federation_id)
         before = room.before(plan.number, weights)
+        came = dict(weights)
         weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
         update, report = adapt(
@@ -69,9 +75,16 @@ class Trainer:
             stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
             clock=time.monotonic,
         )
-        packed = pack({key: update[key] for key in plan.sends(weights)}, plan.encoding, before.residual)
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
-        room.keep(plan.number, Kept(packed.residual, own))
+        leaving = {key: np.asarray(weights[key] + update[key] - came[key]) for key in plan.sends(weights)}
+        residual = before.residual if plan.kind == "update" else {}
+        if plan.privacy is not None:
+            # Seeded by the operating system. Rounding is paid back to no private update: what is added to
+            # it has to be noise, and rounding is far below that.
+            leaving, report = privatise(leaving, plan.privacy, np.random.default_rng()), silent(report)
+            residual = {}
+        packed = pack(leaving, plan.encoding, residual)
+        room.keep(plan.number, Kept({} if plan.privacy is not None else packed.residual, own))
         (exchange / UPDATE_FILE).write_bytes(packed.content)
         return {"report": report.model_dump(mode="json"), "update_bytes": len(packed.content)}
 
@@ -81,6 +94,27 @@ class Trainer:
             self._prepared = None
             self._prepared = key, Material.of(read_frames(files))
         return self._prepared[1]
+
+
+def _adapt_locally(question: dict[str, Any]) -> dict[str, Any]:
+    # What checks networks is not needed in a federation.
+    from site_client.local_training import LocalTask, adapt_locally
+
+    task = LocalTask(
+        ref=NetworkRef.model_validate(question["ref"]),
+        folder=Path(question["folder"]),
+        networks=Path(question["networks"]),
+        steps=question["steps"],
+        seed=question["seed"],
+        look=question["look"],
+    )
+    result = adapt_locally(
+        task,
+        read_frames(question["frames"], question["most_pixels"]),
+        stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
+        clock=time.monotonic,
+    )
+    return {**result.model_dump(mode="json"), "told": result.told()}
 
 
 def wait_while_held(hold: Path, until: float) -> bool:
@@ -125,12 +159,12 @@ def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS
             if sha256_file(path) != file["sha256"]:
                 _LOG.info("frame-changed", path=str(path))
                 continue
-            grey = read_grey_frame(path).grey
+            frame = read_grey_frame(path)
         except (OSError, ImageError) as error:
             _LOG.info("frame-left-out", path=str(path), reason=str(error))
             continue
-        frames.append(TrainingFrame(grey, file["field"]))
-        pixels += grey.size
+        frames.append(TrainingFrame(frame.grey, file["field"], frame.pixel_size_nm))
+        pixels += frame.grey.size
         if pixels >= most_pixels:
             break
     if not frames:

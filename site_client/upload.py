@@ -9,6 +9,7 @@ import httpx
 
 from model_library.signing.digests import sha256_file
 from model_library.wire.images import ImagePurpose
+from site_client.allowance import ImageAllowance
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused
 from site_client.journal import BytesKind
@@ -31,6 +32,8 @@ class Uploader:
         Tells where the images are.
     clock
         Seconds since the epoch.
+    allowance
+        The owner's limits; None where there are none.
     pace
         Called after every chunk with its bytes; it waits as long as the chunk should have taken.
     """
@@ -42,12 +45,14 @@ class Uploader:
         spool: Spool,
         clock: Callable[[], float],
         *,
+        allowance: ImageAllowance | None = None,
         pace: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._outbox = outbox
         self._spool = spool
         self._clock = clock
+        self._allowance = allowance
         self._pace = pace
 
     def send_next(self) -> bool:
@@ -58,7 +63,7 @@ class Uploader:
         CoordinatorUnreachable
             The image stays in the outbox; the next call resumes it.
         """
-        item = self._outbox.next(self._clock())
+        item = self._next()
         if item is None:
             return False
         path = self._spool.path(item)
@@ -71,11 +76,19 @@ class Uploader:
             self._outbox.lost(item, f"{item.path} has changed since it was accepted")
             self._spool.drop(item)
             return True
+        if self._allowance is not None:
+            self._allowance.begin(item.id, item.declaration.purpose)
         try:
             self._deliver(item, path)
         except CoordinatorRefused as refusal:
             self._give_way(item, refusal)
         return True
+
+    def _next(self) -> OutboxItem | None:
+        if self._allowance is None:
+            return self._outbox.next(self._clock())
+        held, begun = self._allowance.held(), self._allowance.resumable()
+        return self._outbox.next(self._clock(), held=held, besides=begun)
 
     def _give_way(self, item: OutboxItem, refusal: CoordinatorRefused) -> None:
         if refusal.status in _GONE and item.location is not None:

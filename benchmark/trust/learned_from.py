@@ -58,7 +58,9 @@ def statistics_of(
     for pixels in training_like(recipe, data, images):
         middle = tiles(pixels)
         values.append(tuple(round(float(each), _DIGITS) for each in features(middle[len(middle) // 2])))
-    real = ", ".join(source.folder for source in (*recipe.micrographs, *recipe.labelled))
+    real = ", ".join(
+        [*(each.folder for each in recipe.micrographs), *(each.folder for each in recipe.labelled)]
+    )
     real = real or (recipe.stack.folder if recipe.stack is not None else "")
     kinds = ", ".join(recipe.specimens.kinds) if recipe.specimens is not None else ""
     source = "; ".join(

@@ -70,6 +70,15 @@ class Asking:
         )
         self._give_up(gathering, self._waiting)
 
+    def ask_once(self, gathering: Gathering, online: frozenset[str]) -> None:
+        """Ask these members, however many are wanted, and wait until all answered or time is up."""
+        self.claim.check()
+        self._waiting.clear()
+        until = self.clock.monotonic() + self.plan.round_s
+        self._send(gathering, sorted(online - gathering.accepted.keys()), until)
+        self._collect(gathering, until, lambda: not self._waiting, lambda: ())
+        self._give_up(gathering, self._waiting)
+
     def _fill(self, gathering: Gathering, until: float) -> None:
         """Ask whoever has nothing to do, until the buffer is full."""
 

@@ -90,9 +90,14 @@ def _federation(place: Workplace, federation: Federation) -> dict[str, Any]:
         "rounds": rounds,
         "network": found.get(Finding.NETWORK),
         "gates": [
-            *({**_told(each), **gate_told(each)} for each in gates.values()),
+            *({**_told(each), **gate_told(each), "quality": each.get("quality")} for each in gates.values()),
             *({**_told(each), **_NO_SITTING, "reasons": each["reasons"]} for each in not_judged.values()),
         ],
+        "personal_gates": [
+            {**_told(each), **gate_told(each)} for each in found.get(Finding.PERSONAL_GATES, {}).values()
+        ],
+        "personal": found.get(Finding.PERSONAL),
+        "matrix": found.get(Finding.MATRIX),
         "releases": [_release(place, each) for each in found.get(Finding.RELEASES, {}).values()],
         "took_no_part": sorted(concerned - contributed),
     }

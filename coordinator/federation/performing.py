@@ -8,15 +8,18 @@ import structlog
 from coordinator.errors import CannotFederate
 from coordinator.federation import sittings
 from coordinator.federation.conducting import Conductor, RunsEngine, refuse_if_stopped
+from coordinator.federation.matrix import measure_matrix
 from coordinator.federation.network import keep_network, start_weights
-from coordinator.federation.plan import START_FILE, read_plan, write_plan
+from coordinator.federation.plan import START_FILE, RoundRecord, read_plan, write_plan
 from coordinator.federation.planning import plan_of
 from coordinator.federation.records import Finding, Stage, Start
+from coordinator.federation.versions import keep_versions
 from coordinator.store.values import Event, Federation
 from coordinator.workplace import Workplace
 from model_library.errors import SynopticError
 from model_library.images.durable import write_durably
 from model_library.signing.digests import sha256_bytes
+from model_library.wire.methods import NetworkRef
 
 _log = structlog.get_logger()
 
@@ -32,7 +35,7 @@ class Performer:
         self._stages: Mapping[Stage, Callable[[Federation], str]] = {
             Stage.ASSEMBLING: self._assemble,
             Stage.ROUNDS: self._perform_rounds,
-            Stage.GATES: lambda federation: sittings.judge_all(place, federation),
+            Stage.GATES: self._judge,
             Stage.RELEASES: lambda federation: sittings.release_all(place, federation),
             Stage.DONE: self._end,
         }
@@ -94,7 +97,23 @@ class Performer:
         weights = (self._folder(federation.id) / outcome.weights).read_bytes()
         network = keep_network(self._place, federation, weights, outcome.rounds)
         self._place.federations.find_out(federation.id, Finding.NETWORK, network.model_dump(mode="json"))
+        if outcome.personal is not None:
+            self._keep_versions(federation, network, outcome.personal)
         return f"{len(outcome.rounds)} rounds made {network.id} {network.version}"
+
+    def _judge(self, federation: Federation) -> str:
+        judged = sittings.judge_all(self._place, federation)
+        return f"{judged}; {measure_matrix(self._place, federation)}"
+
+    def _keep_versions(self, federation: Federation, common: NetworkRef, record: RoundRecord) -> None:
+        versions = keep_versions(self._place, federation, self._folder(federation.id), common, record)
+        told = {
+            "versions": {key: ref.model_dump(mode="json") for key, ref in versions.items()},
+            "record": record.model_dump(mode="json"),
+        }
+        self._place.federations.find_out(federation.id, Finding.PERSONAL, told)
+        causes = "".join(f"; {each.site}: {each.cause}" for each in (*record.refused, *record.absent))
+        self._note(federation.id, Stage.ROUNDS, "personal", f"{len(versions)} own versions came back{causes}")
 
     def _folder(self, federation_id: str) -> Path:
         return self._place.settings.federations / federation_id

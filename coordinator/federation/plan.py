@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 from coordinator.errors import CoordinatorError
 from coordinator.federation.algorithms import Algorithm, FedAvg, FedBuff, FedProx, fewest_updates
 from model_library.cards.adaptation import AdaptationPlan
+from model_library.cards.privacy import Privacy
 from model_library.images.durable import write_durably
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
@@ -41,9 +42,10 @@ class FederationPlan(Message):
 
     `assemble_s` bounds the wait for members, `round_s` one attempt at a round (a round has at most
     two). `most_examples` is the largest count that a site is believed. `clip_norm` bounds an update:
-    its Euclidean norm relative to that of the weights. `encoding`, `travels` and `keeps` are as in
-    `AdaptationPlan`. Of the members online, a `fraction` is asked in each round. Whoever has offended
-    `quarantine_after` times is asked no more.
+    its Euclidean norm relative to that of the weights. `encoding`, `travels`, `keeps` and `privacy` are
+    as in `AdaptationPlan`. Of the members online, a `fraction` is asked in each round. Whoever has
+    offended `quarantine_after` times is asked no more. With `personal_steps` every member is asked for
+    its own version of the network after the last round, so many steps from the common one; 0: none is.
     """
 
     federation_id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -68,6 +70,8 @@ class FederationPlan(Message):
     keeps: tuple[str, ...] = ()
     fraction: float = Field(default=1.0, gt=0, le=1)
     quarantine_after: int = Field(default=3, ge=1)
+    privacy: Privacy | None = None
+    personal_steps: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _members_suffice(self) -> Self:
@@ -97,14 +101,16 @@ class FederationPlan(Message):
         return next(member.site for member in self.members if member.instrument_id == instrument_id)
 
     def adaptation(self, number: int) -> AdaptationPlan:
-        """Plan a round, counted from 1, as the members are told of it."""
+        """Plan a round, counted from 1, as the members are told of it; after the last, the own versions."""
+        personal = number > self.rounds
         return AdaptationPlan(
             federation_id=self.federation_id,
             number=number,
             rounds=self.rounds,
+            kind="personal" if personal else "update",
             task=self.task,
             config=self.config,
-            steps=self.steps,
+            steps=self.personal_steps if personal else self.steps,
             batch=self.batch,
             patch_px=self.patch_px,
             learning_rate=self.learning_rate,
@@ -114,6 +120,7 @@ class FederationPlan(Message):
             encoding=self.encoding,
             travels=self.travels,
             keeps=self.keeps,
+            privacy=self.privacy,
             proximal=self.algorithm.mu if isinstance(self.algorithm, FedProx) else 0.0,
         )
 
@@ -182,13 +189,15 @@ class Checkpoint(Message):
 class FederationOutcome(Message):
     """How the rounds ended; a failed round, if any, is the last of `rounds`.
 
-    `weights` names the file of the final weights in the federation's folder.
+    `weights` names the file of the final weights in the federation's folder. `personal` tells who was
+    asked for its own version of the network, and who gave one (the keys of `fields`).
     """
 
     state: Literal["completed", "failed"]
     cause: str | None = None
     rounds: tuple[RoundRecord, ...] = ()
     weights: str | None = None
+    personal: RoundRecord | None = None
 
 
 def write_plan(folder: Path, plan: FederationPlan) -> None:

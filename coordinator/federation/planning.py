@@ -46,6 +46,8 @@ def plan_of(place: Workplace, federation_id: str, start: Start) -> FederationPla
             keeps=_keeps(start) if isinstance(wanted.algorithm, FedBN) else (),
             fraction=wanted.fraction,
             quarantine_after=wanted.quarantine_after,
+            privacy=wanted.privacy,
+            personal_steps=wanted.personal_steps,
         )
     except ValidationError as error:
         told = "; ".join(each["msg"] for each in error.errors(include_url=False, include_input=False))

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from coordinator.verdicts import FEDERATED_GATES
+from coordinator.verdicts import FEDERATED_GATES, PERSONAL_GATES
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
 from model_library.wire.methods import NetworkRef
@@ -34,7 +34,10 @@ class Finding(StrEnum):
     NETWORK = "network"
     FAILURE = "failure"
     GATES = FEDERATED_GATES
+    PERSONAL_GATES = PERSONAL_GATES
     NOT_JUDGED = "not_judged"
+    PERSONAL = "personal"
+    MATRIX = "matrix"
     RELEASES = "releases"
     STOPPED = "stopped"
 
@@ -63,4 +66,6 @@ class Start(Message):
     @property
     def longest_s(self) -> float:
         """How long the rounds may last: a round has two attempts, each of which may wait for members."""
-        return self.assemble_s + 2 * self.rounds * (self.assemble_s + self.round_s) + _MARGIN_S
+        rounds_s = 2 * self.rounds * (self.assemble_s + self.round_s)
+        # The round after the last is that of the own versions.
+        return self.assemble_s + rounds_s + self.round_s + _MARGIN_S

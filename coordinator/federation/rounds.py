@@ -22,6 +22,7 @@ from coordinator.federation.clock import Clock
 from coordinator.federation.fleet import Fleet, Weights
 from coordinator.federation.gathering import Gathering
 from coordinator.federation.offences import quarantined
+from coordinator.federation.personal import gather_versions
 from coordinator.federation.plan import (
     FederationFileError,
     FederationOutcome,
@@ -109,8 +110,11 @@ class _Rounds:
             return FederationOutcome(state="failed", cause=str(failure), rounds=(*records, failure.record))
         except FederationFileError as failure:
             return FederationOutcome(state="failed", cause=str(failure), rounds=tuple(records))
+        personal = None
+        if self.plan.personal_steps:
+            personal = gather_versions(self.asking, self.folder, weights, quarantined(self.plan, records))
         final = weights_file(self.plan.rounds)
-        return FederationOutcome(state="completed", rounds=tuple(records), weights=final)
+        return FederationOutcome(state="completed", rounds=tuple(records), weights=final, personal=personal)
 
     def _resume(self) -> tuple[Weights, State, tuple[RoundRecord, ...]]:
         checkpoint = read_checkpoint(self.folder)

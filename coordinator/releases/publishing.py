@@ -32,7 +32,7 @@ def release_assigned(
 ) -> Release:
     """Publish a method for an instrument; doing it again for the same origin and purpose does nothing new.
 
-    A network that was made here thereby returns to the library.
+    A network that was made here thereby returns to the library, except an instrument's own version.
 
     Parameters
     ----------
@@ -51,7 +51,11 @@ def release_assigned(
         files[weights_target(method.weights_sha256)] = weights.read_bytes()
     place.repository.publish(files, place.clock())
     place.releases.published(release.id, place.clock())
-    if isinstance(method, NetworkRef) and network_folder(place, method).parent == place.settings.networks:
+    if (
+        isinstance(method, NetworkRef)
+        and purpose is not ReleasePurpose.PERSONAL
+        and network_folder(place, method).parent == place.settings.networks
+    ):
         place.returned.add(method, instrument.task, origin_id, place.clock())
     return release
 

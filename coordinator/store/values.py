@@ -133,11 +133,12 @@ class Federation:
 
 
 class ReleasePurpose(StrEnum):
-    """Which of a campaign's two releases, or that of a federation."""
+    """Which of a campaign's two releases, or that of a federation: the common network or an own version."""
 
     FIRST = "first"
     FINAL = "final"
     FEDERATED = "federated"
+    PERSONAL = "personal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from model_library.cards.privacy import Privacy
 from model_library.networks.config import NetworkConfig
 from model_library.wire.base import Message
 from model_library.wire.federation import Encoding
@@ -28,12 +29,15 @@ class AdaptationPlan(Message):
     that came along, which is added to the loss (FedProx; 0: nothing is). `encoding` is that of the
     update. `travels` are the keys that are trained and come back (None: all); `keeps` are trained as
     well, but stay at the site, which puts its own in the place of those that come (FedBN). All other
-    arrays stay as they came.
+    arrays stay as they came. `privacy` is what the update gets before it leaves. A plan of kind
+    `personal` asks for the site's own version of the network, kept arrays included, which is joined
+    with no other and which a site gives only where its owner allows that.
     """
 
     federation_id: str
     number: int = Field(ge=1)
     rounds: int = Field(ge=1)
+    kind: Literal["update", "personal"] = "update"
     task: Task
     config: NetworkConfig
     steps: int = Field(ge=1)
@@ -48,11 +52,13 @@ class AdaptationPlan(Message):
     encoding: Encoding = "int8"
     travels: tuple[str, ...] | None = None
     keeps: tuple[str, ...] = ()
+    privacy: Privacy | None = None
 
     def sends(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Tell which arrays of a network come back as an update, sorted."""
         sent = set(keys) if self.travels is None else set(keys) & set(self.travels)
-        return tuple(sorted(sent - set(self.keeps)))
+        kept = set(keys) & set(self.keeps)
+        return tuple(sorted(sent | kept if self.kind == "personal" else sent - kept))
 
 
 class AdaptationReport(Message):
@@ -61,7 +67,8 @@ class AdaptationReport(Message):
     `examples` counts the frames trained on; it weighs the update, within bounds that the
     coordinator sets. `fields` are their fields of view, on which the result must not be scored.
     `judged_before` and `judged_after` are mean losses, of the network as it came and as it went, on
-    `judged_frames` other frames; None where there were too few to spare any.
+    `judged_frames` other frames; None where there were too few to spare any. A private update tells no
+    losses at all, for they were measured on frames and have no noise.
     """
 
     federation_id: str
@@ -69,8 +76,8 @@ class AdaptationReport(Message):
     examples: int = Field(ge=1)
     fields: tuple[str, ...]
     steps: int = Field(ge=1)
-    loss_first: float
-    loss_last: float
+    loss_first: float | None = None
+    loss_last: float | None = None
     train_s: float = Field(ge=0)
     judged_before: float | None = None
     judged_after: float | None = None

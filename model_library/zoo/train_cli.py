@@ -26,14 +26,13 @@ class Architecture(StrEnum):
     RESIDUAL_DENOISER = "residual-denoiser"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the group `library`."""
-    app.command(
-        epilog="Example: synoptic library train --images frames/ --method noise2void"
-        " --start unet-denoise-micrographs --out my-library --json trained.json"
-    )(train)
+app = typer.Typer()
 
 
+@app.command(
+    epilog="Example: synoptic library train --images frames/ --method noise2void"
+    " --start unet-denoise-micrographs --out my-library --json trained.json"
+)
 def train(
     images: Annotated[Path, typer.Option(help="Folder of frames of one instrument, of any format.")],
     method: Annotated[

@@ -18,6 +18,7 @@ from site_client.errors import (
     ReleaseRefused,
     SiteError,
 )
+from site_client.federation.account import UpdateAccount
 from site_client.federation.session import MOST_FRAMES, Session
 from site_client.federation.standing import Standing, keep_standing, read_standing
 from site_client.federation.supernode import TRUST_TARGET, TRUSTED_ENTITIES, TrustedEntities
@@ -78,6 +79,7 @@ class Participation:
         self._client = client
         self._ledger = memory.ledger
         self._journal = memory.journal
+        self._account = UpdateAccount(memory.journal, settings, time.time)
         self._targets = targets
         self._clock = clock
         self._stepping = threading.Lock()
@@ -97,7 +99,7 @@ class Participation:
         if self._clock_fits():
             self._journal.clear_alarm(_CLOCK)
         before, now = self._invited, self._clock()
-        if invitation is None or not self._settings.federate:
+        if invitation is None or not self._account.lets_out():
             if before is None or before.withdrawn:
                 return False
             self._invited = replace(before, ends_at=min(before.ends_at, now + _GRACE_S), withdrawn=True)
@@ -180,6 +182,7 @@ class Participation:
             read_identity(self._folder),
             invitation,
             files,
+            account=self._account,
             answered=self._answered,
         )
         session.open(entities)
@@ -261,12 +264,19 @@ class Participation:
             self._complain(str(outcome))
             return
         self._journal.count_bytes(BytesKind.UPDATES, update_bytes)
-        self._tell(rounds_done=outcome.number, cause=None)
+        rounds = self._standing.rounds
+        self._tell(rounds_done=min(outcome.number, rounds), cause=None)
+        which = f"round {outcome.number} of {rounds}" if outcome.number <= rounds else "its own version"
         self._journal.note(
             "federation-round",
-            f"round {outcome.number} of {self._standing.rounds}: {outcome.steps} steps on {outcome.examples} "
-            f"frames in {outcome.train_s:.1f} s, loss {outcome.loss_first:.4g} to {outcome.loss_last:.4g}",
+            f"{which}: {outcome.steps} steps on {outcome.examples} frames in {outcome.train_s:.1f} s, "
+            f"{update_bytes} bytes, {self._learned(outcome)}",
         )
+
+    def _learned(self, report: AdaptationReport) -> str:
+        if report.loss_first is None or report.loss_last is None:
+            return self._account.told().told()
+        return f"loss {report.loss_first:.4g} to {report.loss_last:.4g}"
 
     def _complain(self, cause: str) -> None:
         if self._standing.cause != cause:

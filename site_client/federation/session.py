@@ -14,6 +14,7 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from model_library.wire.federation import Invitation
 from site_client.errors import AdaptationRefused
+from site_client.federation.account import UpdateAccount
 from site_client.federation.desk import DESK_VARIABLE, EXCHANGE_VARIABLE, Desk
 from site_client.federation.supernode import SuperNode, TrustedEntities
 from site_client.identity import Identity
@@ -41,6 +42,8 @@ class Session:
         Plans of another federation, or for another task, are refused.
     files
         Frames to train on, and no others.
+    account
+        Says whether an update may leave, and keeps account of those that do.
     answered
         Told of each round, before the answer leaves, and of the bytes of its update.
     """
@@ -53,11 +56,13 @@ class Session:
         invitation: Invitation,
         files: Sequence[AcceptedFile],
         *,
+        account: UpdateAccount,
         answered: Answered,
     ) -> None:
         self._settings = settings
         self._invitation = invitation
         self._files = [_told(settings.acquisitions, file) for file in files]
+        self._account = account
         self._answered = answered
         self._trainer = trainer_child(settings, folder / "log" / "trainer.log")
         self._hold = hold_file(folder)
@@ -127,6 +132,7 @@ class Session:
         begun = time.monotonic()
         try:
             self._refuse_foreign(plan)
+            self._account.refuse(plan.privacy)
             question = {
                 "op": "adapt",
                 "plan": plan.model_dump(mode="json"),
@@ -137,6 +143,8 @@ class Session:
                 "until": begun + _TRAINING_SHARE * plan.deadline_s,
             }
             answer = self._ask(question, _ANSWER_SHARE * plan.deadline_s)
+            # Accounted before it can leave: a crash in between costs a round, not a secret.
+            self._account.spend(plan.privacy)
         except AdaptationRefused as refusal:
             # A trainer that was ended for leaving did not fail.
             if not self._leaving:
@@ -166,6 +174,11 @@ class Session:
         if plan.task != self._settings.task:
             raise AdaptationRefused(
                 f"expected a plan for this site's task, {self._settings.task}, found one for {plan.task}"
+            )
+        if plan.kind == "personal" and not self._settings.share_personal:
+            raise AdaptationRefused(
+                "expected a plan for an update, found one for this site's own version of the network, which "
+                "its owner keeps; set share_personal = true to give it"
             )
 
 

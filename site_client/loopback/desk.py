@@ -1,13 +1,16 @@
 """What the loopback page can ask, and the little that it can tell."""
 
+import time
 from pathlib import Path
 
 from pydantic import Field
 
 from model_library.wire.base import Message
 from model_library.wire.orders import FrameCounts
+from site_client.federation.account import UpdateAccount
 from site_client.loopback.views import View, Views
 from site_client.memory import Memory
+from site_client.settings import read_settings
 from site_client.status import SiteStatus, read_status
 
 
@@ -29,6 +32,7 @@ class Summary(Message):
     acquisition_mpix_per_s: float | None
     throughput_mpix_per_s: float | None
     backlog: str
+    privacy: str
     alarms: dict[str, str]
     newest: NewestFrame | None
 
@@ -48,6 +52,7 @@ class Desk:
         self._site_name = site_name
         self._memory = memory
         self._views = views
+        self._account = UpdateAccount(memory.journal, read_settings(folder), time.time)
 
     def summary(self) -> Summary:
         """Say how the site is."""
@@ -63,6 +68,7 @@ class Desk:
             acquisition_mpix_per_s=backlog.acquisition_mpix_per_s,
             throughput_mpix_per_s=backlog.throughput_mpix_per_s,
             backlog=backlog.told(),
+            privacy=self._account.told().told(),
             alarms=memory.journal.alarms(),
             newest=None
             if newest is None or newest.sequence is None

@@ -117,10 +117,10 @@ def test_training_waits_while_the_microscope_acquires(question, tmp_path) -> Non
     done = threading.Thread(target=Trainer().answer, args=(question,))
     done.start()
     time.sleep(0.3)
-    assert not (tmp_path / "update.safetensors").exists()
+    assert not (tmp_path / UPDATE_FILE).exists()
     release.start()
     done.join(timeout=60)
-    assert (tmp_path / "update.safetensors").exists()
+    assert (tmp_path / UPDATE_FILE).exists()
 
 
 def test_a_round_whose_whole_time_the_microscope_acquires_is_refused(question, tmp_path) -> None:
@@ -173,3 +173,42 @@ def test_only_what_is_to_travel_is_trained(question, tmp_path) -> None:
     chosen = sorted(weights)[:2]
     Trainer().answer(asked(question, travels=chosen))
     assert sorted(unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)) == chosen
+
+
+def test_a_private_update_is_noise_of_the_deviation_asked_for_and_tells_no_loss(question, tmp_path) -> None:
+    question["plan"]["encoding"] = "float32"
+    Trainer().answer(question)
+    plain = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    question["plan"]["privacy"] = {"clip_norm": 10.0, "noise_multiplier": 2.0}
+    report = Trainer().answer(question)["report"]
+    private = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    noise = np.concatenate([(private[key] - plain[key]).ravel() for key in plain])
+    assert noise.std() == pytest.approx(20.0, rel=5 / (2 * noise.size) ** 0.5)
+    assert (report["loss_first"], report["loss_last"], report["judged_frames"]) == (None, None, 0)
+    # Nothing of what rounding took, which would have no noise, waits for the next update.
+    assert not KeptArrays(tmp_path / "kept", "fed-1").before(2, plain).residual
+
+
+def test_noise_is_another_one_every_time_and_no_seed_of_the_plan_tells_it(question, tmp_path) -> None:
+    question["plan"] |= {"encoding": "float32", "privacy": {"clip_norm": 1.0, "noise_multiplier": 1.0}}
+    found = []
+    for _ in range(2):
+        Trainer().answer(question)
+        update = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+        found.append(np.concatenate([each.ravel() for each in update.values()]))
+    assert abs(np.corrcoef(*found)[0, 1]) < 5 / found[0].size ** 0.5
+
+
+def test_a_sites_own_version_holds_what_it_kept(question, tmp_path) -> None:
+    head = sorted(load_file(tmp_path / "weights.safetensors"))[-1]
+    question["plan"] |= {"keeps": [head], "encoding": "float32", "rounds": 1}
+    Trainer().answer(question)
+    assert head not in unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    came = load_file(tmp_path / "weights.safetensors")
+    kept = KeptArrays(tmp_path / "kept", "fed-1").before(2, came).own[head]
+    question["plan"] |= {"number": 2, "kind": "personal", "learning_rate": 1e-12}
+    Trainer().answer(question)
+    version = unpack((tmp_path / UPDATE_FILE).read_bytes(), MOST)
+    assert version.keys() == came.keys()
+    assert np.allclose(came[head] + version[head], kept, atol=1e-6)
+    assert not np.array_equal(kept, came[head])

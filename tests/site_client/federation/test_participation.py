@@ -29,7 +29,7 @@ class StandIn:
 
     made: list["StandIn"]
 
-    def __init__(self, folder, settings, identity, invitation, files, *, answered) -> None:
+    def __init__(self, folder, settings, identity, invitation, files, *, account, answered) -> None:
         self.federation_id = invitation.federation_id
         self.files, self.answered = files, answered
         self.entities, self.is_open, self.died = None, False, None

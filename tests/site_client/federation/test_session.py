@@ -4,17 +4,20 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from model_library.cards.privacy import epsilon
 from model_library.networks.build import build
 from model_library.signing.digests import sha256_file
 from model_library.signing.keys import generate_instrument_key
 from model_library.wire.delta_coding import unpack
 from model_library.wire.tasks import SuperResolve
 from site_client.errors import AdaptationRefused
+from site_client.federation.account import UpdateAccount
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE, ask_desk
 from site_client.federation.session import Session
 from site_client.identity import Identity
@@ -30,7 +33,7 @@ class Answers(list):
 def session_of(site, frame_of, stand_ins, entities, invitation_of, tmp_path):
     opened = []
 
-    def make(*, gone: bool = False) -> tuple[Session, Answers]:
+    def make(*, gone: bool = False, settings=None, clock=time.time) -> tuple[Session, Answers]:
         files = []
         for number in range(3):
             path = site.acquire(number, frame_of(number, (64, 64)))
@@ -39,7 +42,15 @@ def session_of(site, frame_of, stand_ins, entities, invitation_of, tmp_path):
                 path.unlink()
         identity = Identity("instrument-1", generate_instrument_key(), tmp_path / "ca.pem", "")
         answers = Answers()
-        session = Session(site.folder, site.settings, identity, invitation_of(), files, answered=answers)
+        session = Session(
+            site.folder,
+            settings or site.settings,
+            identity,
+            invitation_of(),
+            files,
+            account=UpdateAccount(site.memory.journal, settings or site.settings, clock),
+            answered=answers,
+        )
         session.open(entities)
         opened.append(session)
         return session, answers
@@ -154,3 +165,39 @@ def test_leaving_in_mid_round_ends_it_at_once_and_blames_nobody(session_of, site
     assert refused
     assert answers == []
     assert session._trainer.pid is None
+
+
+REFUSED_PLANS = {
+    "less noise than the owner demands": (
+        {"least_noise_multiplier": 4.0},
+        {"privacy": {"clip_norm": 1.0, "noise_multiplier": 1.0}},
+        "at least 4",
+    ),
+    "no noise": ({"most_epsilon": 5.0}, {}, "found one without"),
+    "its own version, which the owner keeps": ({}, {"kind": "personal"}, "share_personal = true"),
+    "an update, where none may leave": ({"most_updates_per_day": 0}, {}, "at most 0 updates a day"),
+}
+
+
+@pytest.mark.parametrize(("bounds", "wanted", "cause"), REFUSED_PLANS.values(), ids=REFUSED_PLANS.keys())
+def test_a_coordinator_that_asks_for_more_than_the_owner_allows_is_refused(
+    session_of, site, plan_of, bounds, wanted, cause
+) -> None:
+    session, answers = session_of(settings=site.settings.model_copy(update=bounds))
+    exchange = lay_out(site, plan_of())
+    with pytest.raises(AdaptationRefused, match=cause):
+        ask_desk(session._desk.path, exchange, plan_of(**wanted))
+    assert not (exchange / UPDATE_FILE).exists()
+    assert [type(outcome) for outcome, _ in answers] == [AdaptationRefused]
+
+
+def test_every_answer_is_accounted_also_one_that_is_asked_for_again(session_of, site, plan_of) -> None:
+    privacy = {"clip_norm": 1.0, "noise_multiplier": 8.0}
+    bounds = {"most_epsilon": epsilon({8.0: 2}), "share_personal": True}
+    session, answers = session_of(settings=site.settings.model_copy(update=bounds))
+    ask(session, site, plan_of(privacy=privacy))
+    ask(session, site, plan_of(privacy=privacy))
+    with pytest.raises(AdaptationRefused, match="budget of this site"):
+        ask(session, site, plan_of(number=4, kind="personal", privacy=privacy))
+    assert session._account.told().updates_with_noise == 2
+    assert [update_bytes > 0 for _, update_bytes in answers] == [True, True, False]
