@@ -42,9 +42,9 @@ def simulate(
     import tempfile
 
     from simulations.demo import interruptible
-    from simulations.fleets.running import Limits
     from simulations.fleets.running import simulate as simulated
     from simulations.fleets.scenario import read_scenario
+    from simulations.fleets.staging import Limits
 
     wanted = read_scenario(_file(scenario))
     if seed is not None:
@@ -87,6 +87,10 @@ def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None)
         f"{len(outcome.rounds)} rounds, {sum(outcome.contributions.values())} contributions, "
         f"{outcome.bytes.up / 1e6:.2f} MB up, {outcome.rss_mb.all:.0f} MiB at most, {outcome.seconds:.0f} s"
     )
+    for each in outcome.variants:
+        gain = each.why or ("no network" if each.gain_db is None else f"{each.gain_db.difference:+.3f} dB")
+        told = "" if each.epsilon is None else f", epsilon {each.epsilon:.3g}"
+        typer.echo(f"{each.name}: {gain}{told}")
     for run in outcome.attacks:
         lost = "no network" if run.loss_db is None else f"{run.loss_db.difference:.3f} dB lost"
         plain = run.why or (

@@ -63,6 +63,11 @@ def quality(scores: FrameScores) -> dict[str, SiteQuality]:
     }
 
 
+def mean_db(scores: FrameScores) -> float:
+    """Mean over all frames of all sites."""
+    return float(np.mean([value for each in scores.values() for value in each]))
+
+
 def difference(a: FrameScores, b: FrameScores, sites: Sequence[str]) -> Comparison:
     """Compare two networks over the frames of some sites, paired."""
 

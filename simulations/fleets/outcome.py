@@ -1,7 +1,7 @@
 """What a simulated fleet came to, as it is written to JSON."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from simulations.fleets.judging import (
     Judged,
     SiteQuality,
     difference,
+    mean_db,
     quality,
 )
 
@@ -59,6 +60,21 @@ class AttackRun(Message):
     why: str | None = None
 
 
+class VariantRun(Message):
+    """The rounds with other settings: dB against those of the scenario, over all frames.
+
+    `epsilon`: what a site's updates tell of its frames altogether, where they are private. `why` there is
+    no difference.
+    """
+
+    name: str
+    gain_db: Comparison | None
+    mean_db: float | None
+    epsilon: float | None
+    bytes: Bytes
+    why: str | None = None
+
+
 class FleetOutcome(Message):
     """Everything that a simulation found.
 
@@ -85,6 +101,7 @@ class FleetOutcome(Message):
     gain_of_pooled: float | None = None
     pooled_steps: int | None = None
     attacks: tuple[AttackRun, ...] = ()
+    variants: tuple[VariantRun, ...] = ()
     bytes: Bytes
     rss_mb: Memory
     virtual_s: float
@@ -101,10 +118,10 @@ def contributions(rounds: Sequence[RoundRecord], instruments: Sequence[str]) -> 
 def sums(judged: Judged) -> dict[str, object]:
     """Sum up what was judged, as fields of the outcome."""
     scores = judged.scores
-    mean_db = {name: _mean(each) for name, each in scores.items()}
+    means = {name: mean_db(each) for name, each in scores.items()}
     found: dict[str, object] = {
         "quality": {name: quality(each) for name, each in scores.items()},
-        "mean_db": mean_db,
+        "mean_db": means,
         "pooled_steps": judged.pooled_steps,
     }
     if LOCAL_ONLY in scores:
@@ -112,16 +129,16 @@ def sums(judged: Judged) -> dict[str, object]:
         if PERSONALISED in scores:
             found["personalised_against_local"] = _per_site(scores[PERSONALISED], scores[LOCAL_ONLY])
     if POOLED in scores:
-        gained = mean_db[POOLED] - mean_db[ACQUIRED]
-        found["of_pooled"] = mean_db[FEDERATED] / mean_db[POOLED]
-        found["gain_of_pooled"] = (mean_db[FEDERATED] - mean_db[ACQUIRED]) / gained if gained > 0 else None
+        gained = means[POOLED] - means[ACQUIRED]
+        found["of_pooled"] = means[FEDERATED] / means[POOLED]
+        found["gain_of_pooled"] = (means[FEDERATED] - means[ACQUIRED]) / gained if gained > 0 else None
     return found
+
+
+def bytes_of(rounds: Sequence[RoundRecord]) -> Bytes:
+    """Add up the bytes of rounds."""
+    return Bytes(up=sum(each.bytes_up for each in rounds), down=sum(each.bytes_down for each in rounds))
 
 
 def _per_site(a: FrameScores, b: FrameScores) -> dict[str, Comparison]:
     return {site: difference(a, b, [site]) for site in a}
-
-
-def _mean(scores: Mapping[str, tuple[float, ...]]) -> float:
-    values = [value for each in scores.values() for value in each]
-    return sum(values) / len(values)

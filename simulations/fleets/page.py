@@ -55,6 +55,13 @@ def plots_of(outcome: FleetOutcome) -> Plots:
         plots["attacks.png"] = interval_plot(
             _attacks(outcome.attacks), "dB lost against the run without attack"
         )
+    if any(each.gain_db for each in outcome.variants):
+        rows = [
+            IntervalRow(each.name, each.gain_db.difference, each.gain_db.ci95)
+            for each in outcome.variants
+            if each.gain_db is not None
+        ]
+        plots["variants.png"] = interval_plot(rows, "PSNR gained, in dB")
     return plots
 
 
@@ -78,6 +85,7 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
         _quality(outcome, plots),
         _rounds(outcome, plots),
         *([_attack_section(outcome, plots)] if outcome.attacks else []),
+        *([_variants(outcome, plots)] if outcome.variants else []),
         section("Instruments", _instruments(outcome)),
         subtitle=outcome.told,
     )
@@ -144,6 +152,21 @@ def _attack_section(outcome: FleetOutcome, plots: Plots) -> Html:
     return section("Attacks", table(header, rows), *_pictures(plots, "attacks.png"))
 
 
+def _variants(outcome: FleetOutcome, plots: Plots) -> Html:
+    rows = [
+        (
+            each.name,
+            None if each.mean_db is None else f"{each.mean_db:.2f}",
+            _interval(each.gain_db) if each.why is None else each.why,
+            None if each.epsilon is None else f"{each.epsilon:.3g}",
+            f"{each.bytes.up / 1e6:.2f}",
+        )
+        for each in outcome.variants
+    ]
+    header = ("settings", "mean PSNR", "gained, dB [95 %]", "epsilon", "MB up")
+    return section("Other settings of the rounds", table(header, rows), *_pictures(plots, "variants.png"))
+
+
 def _instruments(outcome: FleetOutcome) -> Html:
     told = [
         f"{name}: {words}; {outcome.contributions[name]} rounds"
@@ -153,6 +176,7 @@ def _instruments(outcome: FleetOutcome) -> Html:
 
 
 _CAPTIONS = {
+    "variants.png": "Against the settings of the scenario; right of the dashed line is better.",
     "quality.png": "Mean over all held-out frames; lines span the sites.",
     "against-local.png": (
         "Federated (dark) and tuned (light) networks against each site alone; right of the dashed line is "

@@ -1,8 +1,9 @@
 """From a scenario to the plan of its rounds and the weights that they begin with."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -56,16 +57,25 @@ def start_network(scenario: FleetScenario) -> StartNetwork:
 
 
 def plan_of(
-    scenario: FleetScenario, instruments: Sequence[Instrument], config: NetworkConfig
+    scenario: FleetScenario,
+    instruments: Sequence[Instrument],
+    config: NetworkConfig,
+    variant: Mapping[str, Any] = MappingProxyType({}),
 ) -> FederationPlan:
     """Plan the rounds; what `federation` in the scenario leaves open suits a fleet that is always there.
+
+    Parameters
+    ----------
+    variant
+        Settings in the place of those.
 
     Raises
     ------
     ScenarioError
         `federation` holds a setting that is none, or that does not fit the instruments.
     """
-    if taken := sorted(set(_FIXED) & scenario.federation.keys()):
+    wanted = {**scenario.federation, **variant}
+    if taken := sorted(set(_FIXED) & wanted.keys()):
         raise ScenarioError(
             f"expected settings of rounds in [federation], found {', '.join(taken)}, which follow from the "
             "rest of the scenario; remove them"
@@ -75,7 +85,7 @@ def plan_of(
         "assemble_s": _HOUR_S,
         "round_s": _HOUR_S,
         "seed": scenario.seed,
-        **scenario.federation,
+        **wanted,
     }
     try:
         plan = FederationPlan.model_validate(

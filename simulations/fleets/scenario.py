@@ -113,6 +113,13 @@ class Attacks(Message):
     kinds: tuple[Attack, ...] = Field(min_length=1)
 
 
+class Variant(Message):
+    """The same fleet once more, with other settings of rounds: what they are worth, or what they cost."""
+
+    name: str
+    federation: dict[str, Any]
+
+
 class Comparison(Message):
     """With what the federated network is compared.
 
@@ -145,6 +152,7 @@ class FleetScenario(Message):
     federation: dict[str, Any]
     instruments: tuple[Instruments, ...] = Field(min_length=1)
     attacks: Attacks | None = None
+    variants: tuple[Variant, ...] = ()
     comparison: Comparison = Comparison()
 
     @model_validator(mode="after")
