@@ -53,6 +53,8 @@ def test_what_ships_is_named_as_its_file_and_can_be_planned(path: Path) -> None:
     assert len({each.id for each in instruments}) == shipped.count
     plan = plan_of(shipped, instruments, UNetConfig(widths=(4, 8)))
     assert plan.ids == {each.id for each in instruments}
+    for variant in shipped.variants:
+        assert plan_of(shipped, instruments, UNetConfig(widths=(4, 8)), variant.federation) != plan
 
 
 def test_the_scenarios_that_the_manual_names_ship() -> None:
@@ -61,6 +63,7 @@ def test_the_scenarios_that_the_manual_names_ship() -> None:
         "twenty-sites-with-drop-outs",
         "forty-sites-eight-malicious",
         "two-hundred-instruments",
+        "privacy-against-quality",
         "five-laboratories",
     }
 
