@@ -41,7 +41,9 @@ def simulate(
     """
     import tempfile
 
+    from model_library.errors import ChildDied
     from simulations.demo import interruptible
+    from simulations.errors import SimulationError
     from simulations.fleets.running import simulate as simulated
     from simulations.fleets.scenario import read_scenario
     from simulations.fleets.staging import Limits
@@ -55,6 +57,13 @@ def simulate(
             folder.mkdir(parents=True, exist_ok=True)
             limits = Limits(cpus, (folder / "engine.log").resolve())
             outcome = simulated(wanted, data, limits, lambda line: typer.echo(line, err=True))
+    except ChildDied as death:
+        if report is not None:
+            raise
+        raise SimulationError(
+            "expected Flower's engine to end with an outcome, found that it died; repeat with --report DIR, "
+            "where its log is kept"
+        ) from death
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing of it is left.", err=True)
         raise typer.Exit(_INTERRUPTED) from None

@@ -99,7 +99,10 @@ def module_of(weights: Weights, plan: FederationPlan) -> nn.Module:
 
 
 def _adapted(material: Material, weights: Weights, plan: FederationPlan, number: int, steps: int) -> Weights:
-    told = plan.adaptation(number).model_copy(update={"steps": steps, "proximal": 0.0})
+    # Of a number after the last round, the plan would ask for something else.
+    told = plan.adaptation(1).model_copy(
+        update={"number": number, "seed": plan.seed + number, "steps": steps, "proximal": 0.0}
+    )
     update, _ = adapt(material, weights, told, stop=lambda: False, clock=lambda: 0.0)
     return {key: weights[key] + update[key] if key in update else weights[key] for key in weights}
 
