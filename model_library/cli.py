@@ -18,6 +18,7 @@ _SUMMARIES = {
     "coordinator": "Run the server that selects, tunes, benchmarks and releases networks.",
     "demo": "The whole loop on this machine, from acquisition to report.",
     "library": "The networks that ship, their cards, and how they were trained.",
+    "simulate": "A whole fleet of instruments in Flower's simulation engine.",
     "site": "Run the daemon beside a microscope, or reconstruct files offline.",
 }
 

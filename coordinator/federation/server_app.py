@@ -18,6 +18,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from coordinator.federation import rounds
 from coordinator.federation.claim import Claim
+from coordinator.federation.clock import Clock
 from coordinator.federation.fleet import Fleet
 from coordinator.federation.grid_fleet import GridFleet
 from coordinator.federation.liveness import alive
@@ -68,8 +69,14 @@ def federation_folder(environment: Mapping[str, str], federation_id: str) -> Pat
     return Path(root) / federation_id
 
 
-def lead(fleet: Fleet, folder: Path) -> FederationOutcome:
-    """Run the rounds that a folder plans; a folder without a readable plan is a failed federation."""
+def lead(fleet: Fleet, folder: Path, clock: Clock | None = None) -> FederationOutcome:
+    """Run the rounds that a folder plans; a folder without a readable plan is a failed federation.
+
+    Parameters
+    ----------
+    clock
+        Time; that of the machine where None.
+    """
     log = structlog.get_logger("federation")
     try:
         plan = read_plan(folder)
@@ -80,7 +87,7 @@ def lead(fleet: Fleet, folder: Path) -> FederationOutcome:
         return outcome
     log.info("started", federation=plan.federation_id, process=os.getpid())
     try:
-        return rounds.run(plan, fleet, folder)
+        return rounds.run(plan, fleet, folder, clock)
     except BaseException:
         # Flower keeps only one line of it.
         log.exception("stopped")

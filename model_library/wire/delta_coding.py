@@ -71,8 +71,12 @@ def pack(change: Arrays, encoding: Encoding, residual: Arrays | None = None) -> 
         coded = _coded(key, meant, encoding)
         stored |= coded
         kept[key] = meant - _decoded(coded[key], coded.get(_SCALE + key))
-    dense = {key: _dense(array) for key, array in stored.items()}
-    return Packed(bytes(zstd_encode(save(dense), _LEVEL)), kept)
+    return Packed(sealed(stored), kept)
+
+
+def sealed(arrays: Arrays) -> bytes:
+    """Put arrays into a file as they are: what `unpack` makes of it is for the receiver to examine."""
+    return bytes(zstd_encode(save({key: _dense(array) for key, array in arrays.items()}), _LEVEL))
 
 
 def most_bytes(arrays: int, numbers: int) -> int:

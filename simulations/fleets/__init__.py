@@ -1,0 +1,1 @@
+"""Whole fleets of instruments, simulated: Flower's engine, this project's rounds, virtual time."""

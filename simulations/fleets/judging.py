@@ -1,0 +1,146 @@
+"""Scores of networks on held-out frames, against the truth that no site has seen."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.compare import Comparison, compare, mean_interval
+from benchmark.metrics.pointwise import psnr
+from coordinator.federation.checkpoint import read_weights
+from coordinator.federation.plan import START_FILE, FederationFileError, FederationPlan
+from model_library.wire.base import Message
+from simulations.errors import SimulationError
+from simulations.fleets.learning import (
+    Weights,
+    alone,
+    material_of,
+    module_of,
+    personalised,
+    pooled,
+    restored,
+    with_own,
+)
+from simulations.fleets.scenario import Comparison as Asked
+from simulations.fleets.sites import SiteFiles, read_held_out
+
+ACQUIRED, START, FEDERATED = "acquired", "start", "federated"
+PERSONALISED, LOCAL_ONLY, POOLED = "personalised", "local_only", "pooled"
+
+FrameScores = Mapping[str, tuple[float, ...]]
+"""PSNR in dB of each held-out frame, by site."""
+
+
+class UnusableNetwork(SimulationError):
+    """A network gives no images that could be scored."""
+
+
+class SiteQuality(Message):
+    """Mean PSNR over a site's held-out frames, in dB, and its 95 % interval over frames."""
+
+    psnr_db: float
+    ci95: tuple[float, float]
+    frames: int
+
+
+class Judged(Message):
+    """Frame scores by what was compared, and the steps that pooled training took."""
+
+    scores: dict[str, dict[str, tuple[float, ...]]]
+    pooled_steps: int | None = None
+
+
+def quality(scores: FrameScores) -> dict[str, SiteQuality]:
+    """Sum frame scores up, by site."""
+    return {
+        site: SiteQuality(
+            psnr_db=float(np.mean(values)),
+            ci95=mean_interval(np.asarray(values, np.float64)),
+            frames=len(values),
+        )
+        for site, values in scores.items()
+    }
+
+
+def mean_db(scores: FrameScores) -> float:
+    """Mean over all frames of all sites."""
+    return float(np.mean([value for each in scores.values() for value in each]))
+
+
+def difference(a: FrameScores, b: FrameScores, sites: Sequence[str]) -> Comparison:
+    """Compare two networks over the frames of some sites, paired."""
+
+    def flat(scores: FrameScores) -> dict[str, float]:
+        return {f"{site}/{n}": value for site in sites for n, value in enumerate(scores[site])}
+
+    return compare(flat(a), flat(b))
+
+
+def score(weights: Mapping[str, Weights], plan: FederationPlan, sites: Sequence[SiteFiles]) -> FrameScores:
+    """Score at each site the network that it would use, given by site."""
+    found = {}
+    for site in sites:
+        module = module_of(weights[site.id], plan)
+        frames = read_held_out(site)
+        found[site.id] = tuple(_psnr(restored(module, frame), truth) for frame, truth in frames)
+    return found
+
+
+def score_file(file: Path, plan: FederationPlan, sites: Sequence[SiteFiles]) -> FrameScores:
+    """Score one network at all sites.
+
+    Raises
+    ------
+    UnusableNetwork
+        Its weights, or the images that it makes, are not finite.
+    """
+    try:
+        weights = read_weights(file)
+    except FederationFileError as failure:
+        raise UnusableNetwork("the network that came of it is not finite") from failure
+    found = score(dict.fromkeys((site.id for site in sites), weights), plan, sites)
+    if not all(np.isfinite(values).all() for values in found.values()):
+        raise UnusableNetwork("the network that came of it gives no finite images")
+    return found
+
+
+def judge(plan: FederationPlan, folder: Path, final: str, sites: Sequence[SiteFiles], asked: Asked) -> Judged:
+    """Train whatever the federated network is to be held against, and score it all.
+
+    Parameters
+    ----------
+    folder
+        Of the run: the weights it began with, what sites kept, and `final`, the network that it led to.
+    """
+    start, end = read_weights(folder / START_FILE), read_weights(folder / final)
+    everywhere = [site.id for site in sites]
+    own = {site.id: with_own(end, plan, folder, site.id) for site in sites}
+    scores = {
+        ACQUIRED: {s.id: tuple(_psnr(frame, truth) for frame, truth in read_held_out(s)) for s in sites},
+        START: score(dict.fromkeys(everywhere, start), plan, sites),
+        FEDERATED: score(own, plan, sites),
+    }
+    materials = {site.id: material_of(site) for site in sites} if asked.against else {}
+    if PERSONALISED in asked.against:
+        tuned = {
+            key: personalised(each, own[key], plan, asked.personalised_steps)
+            for key, each in materials.items()
+        }
+        scores[PERSONALISED] = score(tuned, plan, sites)
+    if LOCAL_ONLY in asked.against:
+        scores[LOCAL_ONLY] = score({k: alone(m, start, plan) for k, m in materials.items()}, plan, sites)
+    if POOLED not in asked.against:
+        return Judged(scores=_plain(scores))
+    steps = asked.pooled_steps or plan.rounds * plan.steps * len(sites)
+    together = pooled(list(materials.values()), start, plan, steps)
+    scores[POOLED] = score(dict.fromkeys(everywhere, together), plan, sites)
+    return Judged(scores=_plain(scores), pooled_steps=steps)
+
+
+def _plain(scores: Mapping[str, FrameScores]) -> dict[str, dict[str, tuple[float, ...]]]:
+    return {name: dict(each) for name, each in scores.items()}
+
+
+def _psnr(image: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    return psnr(image, truth, float(truth.max() - truth.min()))

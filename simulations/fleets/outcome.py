@@ -1,0 +1,144 @@
+"""What a simulated fleet came to, as it is written to JSON."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from benchmark.compare import Comparison
+from coordinator.federation.plan import RoundRecord
+from model_library.wire.base import Message
+from simulations.fleets.attacks import Attack
+from simulations.fleets.judging import (
+    ACQUIRED,
+    FEDERATED,
+    LOCAL_ONLY,
+    PERSONALISED,
+    POOLED,
+    FrameScores,
+    Judged,
+    SiteQuality,
+    difference,
+    mean_db,
+    quality,
+)
+
+
+class NetworkFacts(Message):
+    """The network that the rounds began with."""
+
+    name: str
+    parameters: int
+
+
+class Bytes(Message):
+    """Bytes that left the sites and that came to them, in all rounds: arrays, plans and reports."""
+
+    up: int
+    down: int
+
+
+class Memory(Message):
+    """Peaks of resident memory in MiB: of the server's process, and of it with Ray and all sites."""
+
+    server: float
+    all: float
+
+
+class AttackRun(Message):
+    """One kind of attack; losses are dB against the run without attackers, over frames of honest sites.
+
+    `dropped`: instruments of which at least one update was refused. `unguarded`: with Flower's averaging,
+    which examines nothing; its loss is None where that ended without a usable network, for `why`.
+    """
+
+    kind: Attack
+    loss_db: Comparison | None
+    dropped: tuple[str, ...]
+    quarantined: tuple[str, ...]
+    unguarded_loss_db: Comparison | None
+    why: str | None = None
+
+
+class VariantRun(Message):
+    """The rounds with other settings: dB against those of the scenario, over all frames.
+
+    `epsilon`: what a site's updates tell of its frames altogether, where they are private. `why` there is
+    no difference.
+    """
+
+    name: str
+    gain_db: Comparison | None
+    mean_db: float | None
+    epsilon: float | None
+    bytes: Bytes
+    why: str | None = None
+
+
+class FleetOutcome(Message):
+    """Everything that a simulation found.
+
+    `quality` is by what was compared, then by site; `mean_db` over all frames. `against_local` and
+    `personalised_against_local` are differences in dB per site. `of_pooled` is the PSNR of the federated
+    network by that of pooled training, `gain_of_pooled` the same of what both gained over the acquired
+    frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this machine.
+    """
+
+    scenario: str
+    told: str
+    seed: int
+    network: NetworkFacts
+    instruments: dict[str, str]
+    state: str
+    cause: str | None
+    rounds: tuple[RoundRecord, ...]
+    contributions: dict[str, int]
+    quality: dict[str, dict[str, SiteQuality]]
+    mean_db: dict[str, float]
+    against_local: dict[str, Comparison] = Field(default_factory=dict)
+    personalised_against_local: dict[str, Comparison] = Field(default_factory=dict)
+    of_pooled: float | None = None
+    gain_of_pooled: float | None = None
+    pooled_steps: int | None = None
+    attacks: tuple[AttackRun, ...] = ()
+    variants: tuple[VariantRun, ...] = ()
+    bytes: Bytes
+    rss_mb: Memory
+    virtual_s: float
+    seconds: float
+    stage_seconds: dict[str, float]
+
+
+def contributions(rounds: Sequence[RoundRecord], instruments: Sequence[str]) -> dict[str, int]:
+    """Count the rounds to which each instrument contributed."""
+    found = Counter(site for record in rounds for site in record.contributed)
+    return {each: found[each] for each in instruments}
+
+
+def sums(judged: Judged) -> dict[str, object]:
+    """Sum up what was judged, as fields of the outcome."""
+    scores = judged.scores
+    means = {name: mean_db(each) for name, each in scores.items()}
+    found: dict[str, object] = {
+        "quality": {name: quality(each) for name, each in scores.items()},
+        "mean_db": means,
+        "pooled_steps": judged.pooled_steps,
+    }
+    if LOCAL_ONLY in scores:
+        found["against_local"] = _per_site(scores[FEDERATED], scores[LOCAL_ONLY])
+        if PERSONALISED in scores:
+            found["personalised_against_local"] = _per_site(scores[PERSONALISED], scores[LOCAL_ONLY])
+    if POOLED in scores:
+        gained = means[POOLED] - means[ACQUIRED]
+        found["of_pooled"] = means[FEDERATED] / means[POOLED]
+        found["gain_of_pooled"] = (means[FEDERATED] - means[ACQUIRED]) / gained if gained > 0 else None
+    return found
+
+
+def bytes_of(rounds: Sequence[RoundRecord]) -> Bytes:
+    """Add up the bytes of rounds."""
+    return Bytes(up=sum(each.bytes_up for each in rounds), down=sum(each.bytes_down for each in rounds))
+
+
+def _per_site(a: FrameScores, b: FrameScores) -> dict[str, Comparison]:
+    return {site: difference(a, b, [site]) for site in a}

@@ -1,0 +1,248 @@
+"""The report on a simulated fleet: one HTML page, and its plots as files of their own."""
+
+from collections.abc import Sequence
+
+from benchmark.compare import Comparison
+from benchmark.figures import IntervalRow, interval_plot, line_plot
+from benchmark.report import Html, bullets, details, figures_row, note, page, picture, section, table, text
+from coordinator.federation.plan import RoundRecord
+from simulations.fleets.judging import ACQUIRED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
+from simulations.fleets.outcome import AttackRun, FleetOutcome
+
+Plots = dict[str, bytes]
+"""PNG by the name of its file."""
+
+_MOST_SITES = 24
+"""Sites that are drawn one by one; the table has all."""
+_NAMES = {
+    ACQUIRED: "as acquired",
+    START: "before any training",
+    FEDERATED: "federated",
+    PERSONALISED: "federated, then tuned at the site",
+    LOCAL_ONLY: "each site alone",
+    POOLED: "all frames in one place",
+}
+_WHAT = (
+    "Simulated: instruments, their frames, hours, lines and failures; time is virtual. Real: Flower's "
+    "simulation engine, this project's rounds, validation, aggregation and coding, and the trainer that "
+    "sites run. Networks are judged on frames that nobody trained on, against a truth that only "
+    "this report knows."
+)
+
+
+def plots_of(outcome: FleetOutcome) -> Plots:
+    """Draw whatever the outcome has figures for."""
+    plots: Plots = {}
+    if outcome.quality:
+        plots["quality.png"] = interval_plot(_means(outcome), "PSNR in dB, all sites", zero=False)
+    if outcome.against_local:
+        plots["against-local.png"] = interval_plot(
+            _differences(outcome), "PSNR, minus that of the site alone, in dB"
+        )
+    if outcome.rounds:
+        plots["contributions.png"] = line_plot(
+            [
+                ("contributed", _numbers(outcome.rounds), [len(each.contributed) for each in outcome.rounds]),
+                ("asked", _numbers(outcome.rounds), [len(each.eligible) for each in outcome.rounds]),
+            ],
+            x_label="round",
+            y_label="instruments",
+            points=True,
+        )
+    if any(each.evaluation for each in outcome.rounds):
+        plots["loss.png"] = _losses(outcome.rounds)
+    if any(each.loss_db or each.unguarded_loss_db for each in outcome.attacks):
+        plots["attacks.png"] = interval_plot(
+            _attacks(outcome.attacks), "dB lost against the run without attack"
+        )
+    if any(each.gain_db for each in outcome.variants):
+        rows = [
+            IntervalRow(each.name, each.gain_db.difference, each.gain_db.ci95)
+            for each in outcome.variants
+            if each.gain_db is not None
+        ]
+        plots["variants.png"] = interval_plot(rows, "PSNR gained, in dB")
+    return plots
+
+
+def render(outcome: FleetOutcome, plots: Plots) -> str:
+    """Render the page."""
+    completed = sum(bool(each.contributed) for each in outcome.rounds)
+    tiles = [
+        (str(len(outcome.instruments)), "instruments"),
+        (f"{completed}", "rounds completed"),
+        (f"{outcome.bytes.up / 1e6:.1f} MB", "left the sites"),
+        (f"{outcome.virtual_s / 3600:.1f} h", "of the fleet's time"),
+        (f"{outcome.seconds:.0f} s", "of this machine's"),
+        (f"{outcome.rss_mb.all:.0f} MiB", "memory at most, all processes"),
+    ]
+    failed = () if outcome.cause is None else (note(f"The rounds failed: {outcome.cause}"),)
+    return page(
+        f"Simulated fleet: {outcome.scenario}",
+        figures_row(tiles),
+        *failed,
+        section("What is simulated and what is real", note(_WHAT)),
+        _quality(outcome, plots),
+        _rounds(outcome, plots),
+        *([_attack_section(outcome, plots)] if outcome.attacks else []),
+        *([_variants(outcome, plots)] if outcome.variants else []),
+        section("Instruments", _instruments(outcome)),
+        subtitle=outcome.told,
+    )
+
+
+def table_rows(outcome: FleetOutcome) -> list[tuple[str, str]]:
+    """Mean PSNR of everything that was compared."""
+    return [(_NAMES[name], f"{value:.2f} dB") for name, value in outcome.mean_db.items()]
+
+
+def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
+    if not outcome.quality:
+        return section("Quality", text("Nothing was judged: there is no network."))
+    arms = list(outcome.quality)
+    rows = [
+        (site, *(f"{outcome.quality[arm][site].psnr_db:.2f}" for arm in arms))
+        for site in outcome.quality[arms[0]]
+    ]
+    listed = table(("site", *(_NAMES[arm] for arm in arms)), rows, caption="PSNR in dB on held-out frames")
+    blocks = [table(("network", "mean PSNR"), table_rows(outcome)), *_pictures(plots, "quality.png")]
+    if outcome.of_pooled is not None:
+        gain = "-" if outcome.gain_of_pooled is None else f"{outcome.gain_of_pooled:.0%}"
+        blocks.append(
+            text(
+                f"The federated network reaches {outcome.of_pooled:.1%} of the PSNR of pooled training "
+                f"({outcome.pooled_steps} steps), and {gain} of what that gains over the acquired frames."
+            )
+        )
+    blocks += _pictures(plots, "against-local.png")
+    return section("Quality", *blocks, details("Every site", listed))
+
+
+def _rounds(outcome: FleetOutcome, plots: Plots) -> Html:
+    rows = [
+        (
+            each.number,
+            f"{len(each.contributed)} of {len(outcome.instruments)}",
+            f"{each.bytes_up / 1e6:.2f}",
+            f"{each.seconds:.0f}",
+            "; ".join(sorted({f"{told.site}: {told.cause}" for told in each.refused})[:4]),
+        )
+        for each in outcome.rounds
+    ]
+    listed = table(
+        ("round", "contributed", "MB up", "virtual s", "who did not, and why (four at most)"), rows
+    )
+    return section(
+        "Rounds", *_pictures(plots, "contributions.png", "loss.png"), details("Every round", listed)
+    )
+
+
+def _attack_section(outcome: FleetOutcome, plots: Plots) -> Html:
+    rows = [
+        (
+            each.kind.value.replace("_", " "),
+            _interval(each.loss_db),
+            str(len(each.dropped)),
+            str(len(each.quarantined)),
+            _interval(each.unguarded_loss_db) if each.why is None else each.why,
+        )
+        for each in outcome.attacks
+    ]
+    header = ("attack", "lost, dB [95 %]", "dropped", "in quarantine", "Flower's FedAvg, nothing examined")
+    return section("Attacks", table(header, rows), *_pictures(plots, "attacks.png"))
+
+
+def _variants(outcome: FleetOutcome, plots: Plots) -> Html:
+    rows = [
+        (
+            each.name,
+            None if each.mean_db is None else f"{each.mean_db:.2f}",
+            _interval(each.gain_db) if each.why is None else each.why,
+            None if each.epsilon is None else f"{each.epsilon:.3g}",
+            f"{each.bytes.up / 1e6:.2f}",
+        )
+        for each in outcome.variants
+    ]
+    header = ("settings", "mean PSNR", "gained, dB [95 %]", "epsilon", "MB up")
+    return section("Other settings of the rounds", table(header, rows), *_pictures(plots, "variants.png"))
+
+
+def _instruments(outcome: FleetOutcome) -> Html:
+    told = [
+        f"{name}: {words}; {outcome.contributions[name]} rounds"
+        for name, words in outcome.instruments.items()
+    ]
+    return bullets(told) if len(told) <= _MOST_SITES else details(f"All {len(told)}", bullets(told))
+
+
+_CAPTIONS = {
+    "variants.png": "Against the settings of the scenario; right of the dashed line is better.",
+    "quality.png": "Mean over all held-out frames; lines span the sites.",
+    "against-local.png": (
+        "Federated (dark) and tuned (light) networks against each site alone; right of the dashed line is "
+        "better."
+    ),
+    "contributions.png": "Instruments that were asked, and those whose updates counted.",
+    "loss.png": "Mean loss on frames that sites spared, as the network came and as it went.",
+    "attacks.png": "Guarded (dark) and plain averaging (light); left of the dashed line is no loss.",
+}
+
+
+def _pictures(plots: Plots, *names: str) -> list[Html]:
+    return [picture(plots[name], _CAPTIONS[name]) for name in names if name in plots]
+
+
+def _means(outcome: FleetOutcome) -> list[IntervalRow]:
+    rows = []
+    for arm, sites in outcome.quality.items():
+        values = [each.psnr_db for each in sites.values()]
+        rows.append(
+            IntervalRow(_NAMES[arm], outcome.mean_db[arm], (min(values), max(values)), arm == FEDERATED)
+        )
+    return rows
+
+
+def _differences(outcome: FleetOutcome) -> list[IntervalRow]:
+    rows = []
+    for site in list(outcome.against_local)[:_MOST_SITES]:
+        for found, ours in ((outcome.against_local, True), (outcome.personalised_against_local, False)):
+            if (each := found.get(site)) is not None:
+                rows.append(IntervalRow(site if ours else f"{site}, tuned", each.difference, each.ci95, ours))
+    return rows
+
+
+def _attacks(runs: Sequence[AttackRun]) -> list[IntervalRow]:
+    rows = []
+    for run in runs:
+        name = run.kind.value.replace("_", " ")
+        if run.loss_db is not None:
+            rows.append(IntervalRow(name, run.loss_db.difference, run.loss_db.ci95, True))
+        if run.unguarded_loss_db is not None:
+            plain = run.unguarded_loss_db
+            rows.append(IntervalRow(f"{name}, plain FedAvg", plain.difference, plain.ci95))
+    return rows
+
+
+def _losses(rounds: Sequence[RoundRecord]) -> bytes:
+    judged = [each for each in rounds if each.evaluation]
+    numbers = _numbers(judged)
+
+    def mean(values: Sequence[float]) -> float:
+        return sum(values) / len(values)
+
+    before = [mean([each.before for each in record.evaluation.values()]) for record in judged]
+    after = [mean([each.after for each in record.evaluation.values()]) for record in judged]
+    return line_plot(
+        [("as it came", numbers, before), ("as it went", numbers, after)],
+        x_label="round",
+        y_label="loss",
+        points=True,
+    )
+
+
+def _numbers(rounds: Sequence[RoundRecord]) -> list[float]:
+    return [float(each.number) for each in rounds]
+
+
+def _interval(found: Comparison | None) -> str:
+    return "-" if found is None else f"{found.difference:.2f} [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"
