@@ -31,9 +31,12 @@ def simulate(
 ) -> None:
     """Simulate a fleet of instruments that learns together, and compare what comes of it.
 
+    SCENARIO is a file, or the name of one that ships: three-sites-non-iid, twenty-sites-with-drop-outs,
+    forty-sites-eight-malicious, two-hundred-instruments, privacy-against-quality, five-laboratories.
+
     The rounds are those of the coordinator, the training is that of the sites, and Flower's engine runs them
-    on this machine (pip install 'synoptic[simulation,benchmark]'). Time is virtual: a night takes no longer
-    than its training.
+    on this machine (extras simulation and benchmark). Time is virtual: a night takes no longer than its
+    training.
 
     Exit codes: 0 complete, 1 refused or the rounds failed, 2 wrong usage, 130 interrupted.
 
