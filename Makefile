@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
-EXTRAS ?= site,coordinator,benchmark,peers,exchange,onnxruntime,openvino,simulation,privacy,vendor-formats,zarr,dev
+EXTRAS ?= site,coordinator,benchmark,peers,exchange,onnxruntime,openvino,simulation,vendor-formats,zarr,dev
 # TORCH= (pip's configured index) | cpu | cu126 | cu130 | rocm7.1 ...: a build of download.pytorch.org
 TORCH ?=
 BIN := $(VENV)/bin

@@ -166,7 +166,6 @@ def race(
     rules: RaceRules | None = None,
     metric: Metric | None = None,
     judge: Judge | None = None,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Scores:
     """Score methods on as many cases as it takes to tell the best; an `Assess`.
 
@@ -197,7 +196,7 @@ def race(
     references = [case.reference for case in ordered]
     attempts: dict[str, list[Attempt]] = {key: [] for key in named}
 
-    judged = judge or partial(attempt, metrics=(chosen,), clock=clock)
+    judged = judge or partial(attempt, metrics=(chosen,), clock=time.perf_counter)
 
     def score(key: str, place: int) -> float | None:
         made = judged(named[key], ordered[place])
