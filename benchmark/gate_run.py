@@ -74,8 +74,8 @@ def run_gate(run: GateRun, json_file: Path | None, report: Path | None = None) -
         verdict = _verdict(run, entered, scores, trust, read)
         content = _content(run, verdict, scores, read)
         if report is not None:
-            beside = verdict.best_classical if run.incumbent is None else labels[run.incumbent]
-            shown = [labels[run.candidate], *([] if beside is None else [beside])]
+            held = verdict.best_classical if run.incumbent is None else labels[run.incumbent]
+            shown = [labels[run.candidate], *([] if held is None else [held])]
             _write_report(report, content, scored[0], {label: entered[label][0] for label in shown})
     if json_file is not None:
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ from site_client.errors import (
     SiteError,
 )
 from site_client.federation.account import UpdateAccount
-from site_client.federation.session import MOST_FRAMES, Session
+from site_client.federation.session import MOST_FRAMES, Admission, Session
 from site_client.federation.standing import Standing, keep_standing, read_standing
 from site_client.federation.supernode import TRUST_TARGET, TRUSTED_ENTITIES, TrustedEntities
 from site_client.identity import read_identity
@@ -180,8 +180,7 @@ class Participation:
             self._folder,
             self._settings,
             read_identity(self._folder),
-            invitation,
-            files,
+            Admission(invitation, files),
             account=self._account,
             answered=self._answered,
         )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ _ANSWER_SHARE = 0.9
 Answered = Callable[[AdaptationReport | AdaptationRefused, int], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An invitation, and the frames that may be trained on for it, and no others."""
+
+    invitation: Invitation
+    files: Sequence[AcceptedFile]
+
+
 class Session:
     """Takes part in one federation.
 
@@ -38,10 +47,8 @@ class Session:
     ----------
     folder
         The site's folder.
-    invitation
+    admission
         Plans of another federation, or for another task, are refused.
-    files
-        Frames to train on, and no others.
     account
         Says whether an update may leave, and keeps account of those that do.
     answered
@@ -53,15 +60,14 @@ class Session:
         folder: Path,
         settings: SiteSettings,
         identity: Identity,
-        invitation: Invitation,
-        files: Sequence[AcceptedFile],
+        admission: Admission,
         *,
         account: UpdateAccount,
         answered: Answered,
     ) -> None:
         self._settings = settings
-        self._invitation = invitation
-        self._files = [_told(settings.acquisitions, file) for file in files]
+        self._invitation = admission.invitation
+        self._files = [_told(settings.acquisitions, file) for file in admission.files]
         self._account = account
         self._answered = answered
         self._trainer = trainer_child(settings, folder / "log" / "trainer.log")

@@ -19,7 +19,7 @@ from model_library.wire.tasks import SuperResolve
 from site_client.errors import AdaptationRefused
 from site_client.federation.account import UpdateAccount
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE, ask_desk
-from site_client.federation.session import Session
+from site_client.federation.session import Admission, Session
 from site_client.identity import Identity
 from site_client.ledger import AcceptedFile
 
@@ -46,8 +46,7 @@ def session_of(site, frame_of, stand_ins, entities, invitation_of, tmp_path):
             site.folder,
             settings or site.settings,
             identity,
-            invitation_of(),
-            files,
+            Admission(invitation_of(), files),
             account=UpdateAccount(site.memory.journal, settings or site.settings, clock),
             answered=answers,
         )
