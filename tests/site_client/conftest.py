@@ -312,6 +312,7 @@ def settings(tmp_path: Path, engine_cache: Path, request: pytest.FixtureRequest)
         heartbeat_s=0.1,
         call_deadline_s=3.0,
         nice=0,
+        adaptation_nice=0,
     )
 
 

@@ -1,4 +1,4 @@
-"""A released network is prepared beside the frames, swapped between them; results say what computed them."""
+"""A released network is prepared beside the frames, swapped between them, and named by what it makes."""
 
 import signal
 from pathlib import Path
