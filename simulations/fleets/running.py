@@ -1,7 +1,10 @@
 """A simulation from its scenario to its outcome: frames, rounds, comparisons; then all else is gone."""
 
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from coordinator.federation.plan import FederationPlan
@@ -14,6 +17,7 @@ from simulations.fleets.staging import Limits, Say, Staging
 from simulations.fleets.trials import attack_runs, variant_runs
 
 _MAIN = "rounds"
+_REMOVAL_S, _LOOK_S = 20.0, 0.5
 
 
 def simulate(scenario: FleetScenario, data: Path | None, limits: Limits, say: Say) -> FleetOutcome:
@@ -32,8 +36,21 @@ def simulate(scenario: FleetScenario, data: Path | None, limits: Limits, say: Sa
     for variant in scenario.variants:
         plan_of(scenario, instruments, network.config, variant.federation)
     # Sockets lie in it, whose paths may not be longer than 107 characters.
-    with tempfile.TemporaryDirectory(prefix="syn-") as room:
-        return _outcome(Staging(scenario, instruments, network, limits, say, Path(room)), plan)
+    with _room() as room:
+        return _outcome(Staging(scenario, instruments, network, limits, say, room), plan)
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """Make a temporary folder that is removed although Ray's processes, dying, may still write to it."""
+    room = Path(tempfile.mkdtemp(prefix="syn-"))
+    try:
+        yield room
+    finally:
+        deadline = time.monotonic() + _REMOVAL_S
+        while room.exists() and time.monotonic() < deadline:
+            shutil.rmtree(room, ignore_errors=True)
+            time.sleep(_LOOK_S)
 
 
 def _outcome(staging: Staging, plan: FederationPlan) -> FleetOutcome:
