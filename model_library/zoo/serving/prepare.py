@@ -120,11 +120,7 @@ def backends(module: nn.Module, graph: bytes, threads: int) -> Iterator[Backend]
         pass
 
 
-<<<<<<< HEAD
-def _keep(final: Path, record: Prepared, graph: bytes, answer: np.ndarray) -> None:
-=======
 def _keep(final: Path, record: Prepared, graph: bytes, answer: NDArray[np.float32]) -> None:
->>>>>>> engine2
     incoming = final.with_name(f".{final.name}.{uuid4().hex}")
     incoming.mkdir(parents=True)
     if graph:
