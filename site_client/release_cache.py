@@ -4,21 +4,17 @@ Files are named by their SHA-256 and believed only after it was computed again: 
 anybody, puts there is no more trusted than what comes over the network.
 """
 
-import fcntl
-import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from model_library.images.durable import write_durably
+from model_library.processes.turns import turn
 from model_library.signing.digests import sha256_bytes
 
 _WAIT_S = 120.0
 """How long one daemon waits for another that fetches the same file, before it fetches it itself."""
-_LOOK_S = 0.05
 _LOG = structlog.get_logger("site")
 
 
@@ -41,7 +37,7 @@ class ReleaseCache:
             Fetches and verifies the file, and tells where it is.
         """
         try:
-            with self._turn(sha256):
+            with turn(self._folder / f".{sha256}.lock", self._wait_s):
                 if (content := self._found(sha256, length)) is not None:
                     write_durably(into, content)
                     return into
@@ -58,24 +54,3 @@ class ReleaseCache:
             return None
         content = path.read_bytes()
         return content if sha256_bytes(content) == sha256 else None
-
-    @contextmanager
-    def _turn(self, sha256: str) -> Iterator[None]:
-        """Be the only one that fetches a file; a holder that dies lets go."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._folder / f".{sha256}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-        try:
-            deadline = time.monotonic() + self._wait_s
-            while not _locked(handle) and time.monotonic() < deadline:
-                time.sleep(_LOOK_S)
-            yield
-        finally:
-            os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -28,7 +28,7 @@ def turn(lock: Path, wait_s: float) -> Iterator[None]:
         The file cannot be made.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o664)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o664)
     try:
         deadline = time.monotonic() + wait_s
         while not try_lock(handle) and time.monotonic() < deadline:
