@@ -31,9 +31,9 @@ class StandIn:
 
     made: list["StandIn"]
 
-    def __init__(self, folder, settings, identity, invitation, files, *, account, answered) -> None:
-        self.federation_id = invitation.federation_id
-        self.files, self.answered = files, answered
+    def __init__(self, folder, settings, identity, admission, *, account, answered) -> None:
+        self.federation_id = admission.invitation.federation_id
+        self.files, self.answered = admission.files, answered
         self.entities, self.is_open, self.died = None, False, None
         type(self).made.append(self)
 
