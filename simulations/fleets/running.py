@@ -17,7 +17,9 @@ from simulations.fleets.staging import Limits, Say, Staging
 from simulations.fleets.trials import attack_runs, variant_runs
 
 _MAIN = "rounds"
-_REMOVAL_S, _LOOK_S = 20.0, 0.5
+_REMOVAL_S, _LOOK_S = 30.0, 0.25
+_GONE_S = 4.0
+"""A process of Ray's that is dying may make its folder again; so long after nothing did, none is left."""
 
 
 def simulate(scenario: FleetScenario, data: Path | None, limits: Limits, say: Say) -> FleetOutcome:
@@ -47,9 +49,12 @@ def _room() -> Iterator[Path]:
     try:
         yield room
     finally:
-        deadline = time.monotonic() + _REMOVAL_S
-        while room.exists() and time.monotonic() < deadline:
-            shutil.rmtree(room, ignore_errors=True)
+        seen = time.monotonic()
+        deadline = seen + _REMOVAL_S
+        while time.monotonic() < min(deadline, seen + _GONE_S):
+            if room.exists():
+                shutil.rmtree(room, ignore_errors=True)
+                seen = time.monotonic()
             time.sleep(_LOOK_S)
 
 
