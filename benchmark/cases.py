@@ -63,6 +63,12 @@ class Repeat:
     pair: Recorrupted
     data_range: float
 
+    @classmethod
+    def of(cls, pair: Recorrupted) -> "Repeat":
+        """Repeat with the span of the grey values of its own acquisition."""
+        low, high = np.percentile(pair.acquired, (1, 99))
+        return cls(pair, max(float(high - low), _TINY))
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -149,11 +155,8 @@ def repeat_cases(
     """
     cases = []
     for number, (field, pixels) in enumerate(images):
-        crop = _crop(pixels, crop_px, rng)
-        pair = recorrupt(crop, noise, rng)
-        low, high = np.percentile(crop, (1, 99))
-        span = max(float(high - low), _TINY)
-        cases.append(Case(field, f"{number:03d}:{field}", pair.input, Repeat(pair, span)))
+        pair = recorrupt(_crop(pixels, crop_px, rng), noise, rng)
+        cases.append(Case(field, f"{number:03d}:{field}", pair.input, Repeat.of(pair)))
     return tuple(cases)
 
 

@@ -4,14 +4,16 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from benchmark.cases import Case, default_metric, score
 from benchmark.errors import BenchmarkError
 from benchmark.method import Method
 from benchmark.metrics import Metric
-from benchmark.scores import Scores, method_key
+from benchmark.scores import Scores, method_key, refs_of
 from benchmark.served import served
 from model_library.errors import SynopticError
+from model_library.wire.methods import MethodRef
 
 
 def evaluate(methods: Sequence[Method], cases: Sequence[Case], metric: Metric | None = None) -> Scores:
@@ -38,36 +40,50 @@ def evaluate_all(
         Without cases, or if two methods bear the same name.
     """
     _first(cases)
-    refs = {method_key(method.ref): method.ref for method in methods}
-    if len(refs) < len(methods):
-        raise BenchmarkError("expected methods of different names, found the same id and version twice")
+    refs = refs_of(methods)
     runs = {
         method_key(method.ref): [attempt(method, case, metrics, clock) for case in cases]
         for method in methods
     }
-    failures = {key: [row.failure for row in rows if row.failure] for key, rows in runs.items()}
-    return {
-        metric: Scores(
-            metric=metric,
-            fields=tuple(case.field for case in cases),
-            names=tuple(case.name for case in cases),
-            refs=refs,
-            values={key: tuple(row.scores[metric] for row in rows) for key, rows in runs.items()},
-            seconds={key: sum(row.seconds for row in rows) for key, rows in runs.items()},
-            megapixels=sum(case.input.size for case in cases) / 1e6,
-            failures={key: found[0] for key, found in failures.items() if found},
-        )
-        for metric in metrics
-    }
+    shown = [Shown(case.field, case.name, case.input.size) for case in cases]
+    return {metric: scores_of(metric, refs, runs, shown) for metric in metrics}
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run of a method on a case: None for a metric without a finite score, and then why."""
+    """One run of a method on a case: None, or nothing, for a metric without a finite score, and then why."""
 
     scores: Mapping[Metric, float | None]
     seconds: float
     failure: str | None = None
+
+
+class Shown(NamedTuple):
+    """What all methods were run on: field of view, name and number of pixels."""
+
+    field: str
+    name: str
+    pixels: int
+
+
+def scores_of(
+    metric: Metric,
+    refs: Mapping[str, MethodRef],
+    attempts: Mapping[str, Sequence[Attempt]],
+    shown: Sequence[Shown],
+) -> Scores:
+    """Put together what one attempt per method and image came to."""
+    failures = {key: [row.failure for row in rows if row.failure] for key, rows in attempts.items()}
+    return Scores(
+        metric=metric,
+        fields=tuple(each.field for each in shown),
+        names=tuple(each.name for each in shown),
+        refs=dict(refs),
+        values={key: tuple(row.scores.get(metric) for row in rows) for key, rows in attempts.items()},
+        seconds={key: sum(row.seconds for row in rows) for key, rows in attempts.items()},
+        megapixels=sum(each.pixels for each in shown) / 1e6,
+        failures={key: found[0] for key, found in failures.items() if found},
+    )
 
 
 def attempt(method: Method, case: Case, metrics: Sequence[Metric], clock: Callable[[], float]) -> Attempt:

@@ -13,15 +13,13 @@ from benchmark.splits import Split, assign, field_key
 from model_library.degradation.noise import estimate_noise
 from model_library.degradation.operators import block_mean
 from model_library.errors import ImageError
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import FOLDER_SUFFIXES, read_grey_frame
 from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_micrograph, read_stack
 from model_library.signing.digests import sha256_file
 
 _TIFF = frozenset({".tif", ".tiff"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
-_VENDORS = frozenset({".mrc", ".czi", ".dm3", ".dm4", ".emd", ".ser"})
-SUFFIXES = _TIFF | _PICTURES | _VENDORS
 Mode = Literal["truth", "added_noise", "repeat"]
 
 
@@ -84,7 +82,7 @@ def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
     """
     images: list[Micrograph] = []
     refused: dict[str, str] = {}
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in FOLDER_SUFFIXES)
     for path in paths[:at_most]:
         try:
             frames = _frames(path)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import softmax
 
 from benchmark.method import Method
+from benchmark.served import Sized
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
 from model_library.inference.engine import NetworkMethod, forward_tiled, segment
@@ -22,8 +23,7 @@ class SegmentingMethod:
     @property
     def ref(self) -> NetworkRef:
         """Id, version and weights digest."""
-        card = self._network.card
-        return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+        return self._network.card.ref
 
     @property
     def scale(self) -> int:
@@ -40,6 +40,12 @@ def as_method(network: LoadedNetwork, *, self_ensemble: bool = False) -> Method:
     if isinstance(network.card.task, Segment):
         return SegmentingMethod(network, self_ensemble=self_ensemble)
     return NetworkMethod(network, self_ensemble=self_ensemble)
+
+
+def sized_method(network: LoadedNetwork) -> Sized:
+    """Put a loaded network behind the port, with the pixel sizes of its card."""
+    card = network.card
+    return Sized(as_method(network), card.pixel_size_nm, gives_labels=isinstance(card.task, Segment))
 
 
 class ClassProbability:

@@ -10,17 +10,14 @@ from benchmark.assessment import Assessment, assess
 from benchmark.card_scores import row_scores
 from benchmark.cases import Case, repeat_cases
 from benchmark.errors import BenchmarkError
-from benchmark.method import Method
-from benchmark.networks import as_method
-from benchmark.served import Sized
+from benchmark.networks import sized_method
 from model_library.cards.card import CardScore
-from model_library.degradation.noise import NoiseModel, estimate_noise
+from model_library.degradation.noise import NoiseModel
 from model_library.inference.weights import LoadedNetwork
 from model_library.wire.tasks import Denoise
-from model_library.zoo.own_frames import OwnField, read_own_frames
+from model_library.zoo.own_frames import OwnField, noise_of, read_own_frames
 from model_library.zoo.registry import Library
 
-_FRAMES_FOR_NOISE = 16
 _LEAST_FIELDS = 2
 """Without two, there is no interval."""
 
@@ -76,10 +73,10 @@ def judge_own_frames(asked: OwnFramesRun) -> tuple[tuple[CardScore, ...], Assess
             f"that it did not, found {len(learned)} and {len(unseen)}; give the folder that it was trained "
             "on, or add frames"
         )
-    noise = estimate_noise([each.frames[0].grey for each in learned[:_FRAMES_FOR_NOISE]])
+    noise = noise_of(learned)
     entrants = [network, *_start(asked, network)]
     found = assess(
-        [_sized(each) for each in entrants],
+        [sized_method(each) for each in entrants],
         Denoise(),
         _cases(asked, learned, noise),
         _cases(asked, unseen, noise),
@@ -98,10 +95,6 @@ def _start(asked: OwnFramesRun, network: LoadedNetwork) -> list[LoadedNetwork]:
     return [each for each in found if each.card.weights_sha256 == lineage.parent_weights_sha256][:1]
 
 
-def _sized(network: LoadedNetwork) -> Method:
-    return Sized(as_method(network), network.card.pixel_size_nm)
-
-
 def _cases(asked: OwnFramesRun, fields: Sequence[OwnField], noise: NoiseModel) -> tuple[Case, ...]:
     first = [(each.name, each.frames[0]) for each in fields]
     made = repeat_cases(
@@ -116,7 +109,7 @@ def _cases(asked: OwnFramesRun, fields: Sequence[OwnField], noise: NoiseModel) -
 
 
 def _scores(asked: OwnFramesRun, network: LoadedNetwork, found: Assessment) -> tuple[CardScore, ...]:
-    ref = as_method(network).ref
+    ref = network.card.ref
     rival = next(row for row in found.rows if row.method == found.best_classical)
     repeated = " --repeated" if asked.repeated else ""
     about = (

@@ -1,10 +1,11 @@
 """Scores of several methods on the same cases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
 from benchmark.errors import BenchmarkError
+from benchmark.method import Method
 from benchmark.metrics import Metric
 from model_library.wire.base import Message
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
@@ -20,6 +21,23 @@ def method_key(ref: MethodRef) -> str:
             return f"{ref.id}@{ref.version}"
         case ClassicalRef():
             return ref.id
+
+
+def refs_of(methods: Sequence[Method]) -> dict[str, MethodRef]:
+    """Name each method by its key.
+
+    Raises
+    ------
+    BenchmarkError
+        Two methods bear the same name.
+    """
+    refs = {method_key(method.ref): method.ref for method in methods}
+    if len(refs) < len(methods):
+        raise BenchmarkError(
+            f"expected methods of different names, found {len(refs)} names of {len(methods)} methods;"
+            " name each version once"
+        )
+    return refs
 
 
 class Scores(Message):

@@ -32,32 +32,13 @@ class ModalityName(StrEnum):
 
 
 def task_of(words: str) -> "Task":
-    """Read a task: `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
+    """Read a task as `read_task` does; other words are a `typer.BadParameter`."""
+    from model_library.wire.tasks import read_task
 
-    Raises
-    ------
-    typer.BadParameter
-        It is none of these.
-    """
-    from model_library.wire.tasks import Denoise, Segment, SuperResolve
-
-    kind, _, classes = words.partition(":")
-    names = tuple(name.strip() for name in classes.split(",") if name.strip())
-    match kind:
-        case "denoise":
-            return Denoise()
-        case "super-resolve-x2":
-            return SuperResolve(scale=2)
-        case "super-resolve-x3":
-            return SuperResolve(scale=3)
-        case "super-resolve-x4":
-            return SuperResolve(scale=4)
-        case "segment" if len(names) > 1:
-            return Segment(classes=names)
-    raise typer.BadParameter(
-        f"expected denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS, found '{words}';"
-        " `synoptic library list` tells what networks there are"
-    )
+    try:
+        return read_task(words)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; `synoptic library list` tells what networks there are") from error
 
 
 @app.command(epilog=_SELECT_EXAMPLE)
@@ -91,9 +72,10 @@ def select(
 ) -> None:
     """Choose the network of a library for an instrument, from a handful of its images.
 
-    Restoring networks are judged on pairs made from the images themselves, by the noise found in them;
-    segmenting ones on labels. All see the same crops, and those that cannot win stop early. Exit code 1
-    if the images do not suffice or no network fits.
+    Denoising networks are judged at pixels that they were not shown, super-resolving ones on pairs made
+    from the images by the noise found in them, segmenting ones on labels or, without, by how plausible
+    their results are. All see the same crops, and those that cannot win stop early. Exit code 1 if the
+    images do not suffice or no network fits.
     """
     from benchmark.figures import figure_png
     from benchmark.selection.folder import FolderQuestion, select_for_folder

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
-from benchmark.micrographs import SUFFIXES, Degrading, Micrograph, cases_of, read_folder, split_cases
+from benchmark.micrographs import Degrading, Micrograph, cases_of, read_folder, split_cases
+from model_library.images.contents import FOLDER_SUFFIXES
 from model_library.wire.tasks import UNKNOWN_CLASS, Segment, Task
 
 ONLY_SITE = "all"
@@ -113,7 +114,7 @@ def read_sites(asked: Asked, task: Task) -> SiteCases:
 
 def _folders(images: Path) -> list[tuple[str, Path]]:
     def holds_images(folder: Path) -> bool:
-        return any(path.suffix.lower() in SUFFIXES for path in folder.glob("*"))
+        return any(path.suffix.lower() in FOLDER_SUFFIXES for path in folder.glob("*"))
 
     below = [path for path in sorted(images.iterdir()) if path.is_dir() and holds_images(path)]
     if not below or holds_images(images):

@@ -90,7 +90,7 @@ def export_command(
         with _place(data) as place:
             who = find_instrument(place.identities, instrument)
             images, preferred = export_predicted(place, who, out, most)
-            told = {"network": preferred.ref.id, "plausibility": preferred.plausibility}
+            told = {"network": preferred.method.ref.id, "plausibility": preferred.plausibility}
             told["left_out"] = preferred.left_out
     else:
         with _archive(data) as archive:
@@ -114,17 +114,14 @@ def export_command(
 
 @contextlib.contextmanager
 def _place(data: Path) -> "Iterator[Workplace]":
-    """Open all that the coordinator works with beside a server that may be running; it writes nothing."""
+    """Open all that the coordinator works with, beside a server that may be running."""
+    from coordinator.annotation.archive import open_database
     from coordinator.services import open_place
     from coordinator.settings import read_settings
-    from coordinator.store.database import Database
 
     settings = read_settings(data)
-    database = Database(settings.database)
-    try:
+    with open_database(settings) as database:
         yield open_place(settings, database, time.time)
-    finally:
-        database.close()
 
 
 @contextlib.contextmanager

@@ -18,9 +18,12 @@ def record_fits(place: Workplace, campaign: Campaign, images: Sequence[StoredIma
 
     The assessment acts upon the same decision (`benchmark.served`), as the site does that serves.
     """
+    # Imports the metrics, which the server does without until its first campaign.
+    from benchmark.scores import method_key
+
     sizes = sorted({image.pixel_size_nm for image in images if image.pixel_size_nm is not None})
     fits = {
-        f"{card.id}@{card.version}": _worst(sizes, card.pixel_size_nm)
+        method_key(card.ref): _worst(sizes, card.pixel_size_nm)
         for card in networks_for(place, instrument_of(place, campaign).task)
     }
     told = {name: fit.as_provenance() for name, fit in fits.items()}

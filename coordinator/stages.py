@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 
 from benchmark.method import Method
 from benchmark.splits import Split
-from coordinator.errors import CannotAssess
 from coordinator.methods import (
     cases_of,
     gathered,
     images_of,
     instrument_of,
-    method_of,
-    networks_for,
     noise_of,
     pixels_of,
     selection_cases,
@@ -104,33 +101,21 @@ def select_network(place: Workplace, campaign: Campaign) -> str:
         The library holds no network for the task that fits the instrument and was not tuned on these very
         images.
     """
-    from benchmark.selection import Contender, select
-    from benchmark.selection.narrowing import narrow
-    from benchmark.served import served
+    from benchmark.selection import select
+    from coordinator.contenders import contenders_for
 
     instrument = instrument_of(place, campaign)
     task = instrument.task
     facts = _facts(place, campaign, instrument)
-    narrowed = narrow(networks_for(place, task), facts)
-    if not narrowed.eligible:
-        found = "; ".join(f"{key}: {why}" for key, why in narrowed.left_out.items()) or "none"
-        message = f"expected networks for the task {task}, found {found} in the library; pre-train one"
-        raise CannotAssess(message)
-    contenders = []
-    for each in narrowed.eligible:
-        card = each.card
-        ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
-        method = served(method_of(place, ref, task), facts.pixel_size_nm)
-        contenders.append(Contender(method, card.facts.flops_per_pixel))
-    cards = [each.card for each in narrowed.eligible]
+    contenders = contenders_for(place, task, facts, "add one to the library, or pre-train one")
     selection = select(
-        contenders,
+        contenders.ranked,
         selection_cases(place, campaign),
         seed=place.settings.seed,
         assess=_assess(place, campaign, task),
-        pace=_pace(instrument.heartbeat, cards),
+        pace=_pace(instrument.heartbeat, contenders.cards),
     )
-    told = selection.model_copy(update={"excluded": {**narrowed.left_out, **selection.excluded}})
+    told = selection.model_copy(update={"excluded": {**contenders.left_out, **selection.excluded}})
     place.campaigns.find_out(campaign.id, Finding.SELECTION, told.model_dump(mode="json"))
     return selection.reason
 
@@ -161,14 +146,14 @@ def _pace(heartbeat: Heartbeat | None, cards: Sequence[NetworkCard]) -> "Pace":
 
     Of the network in service the site knows better: what it does there.
     """
+    from benchmark.scores import method_key
     from benchmark.selection import Pace
-    from benchmark.selection.narrowing import name_of
 
     if heartbeat is None:
         return Pace(measured_on="the site, which has not reported yet")
     compute = heartbeat.compute
     speeds = {
-        name_of(card): None
+        method_key(card.ref): None
         if compute is None
         else compute.mpix_per_s(card.config.kind, max(card.facts.flops_per_pixel, 1))
         for card in cards
@@ -176,7 +161,7 @@ def _pace(heartbeat: Heartbeat | None, cards: Sequence[NetworkCard]) -> "Pace":
     served = heartbeat.method
     if heartbeat.throughput_mpix_per_s and isinstance(served, NetworkRef):
         found = (card for card in cards if card.weights_sha256 == served.weights_sha256)
-        speeds |= {name_of(card): heartbeat.throughput_mpix_per_s for card in found}
+        speeds |= {method_key(card.ref): heartbeat.throughput_mpix_per_s for card in found}
     return Pace(
         rate_mpix_per_s=heartbeat.acquisition_mpix_per_s or None,
         mpix_per_s=speeds,

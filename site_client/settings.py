@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from model_library.inference.precision import PrecisionPolicy
 from model_library.wire.base import Message
-from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
+from model_library.wire.tasks import Task, read_task
 from site_client.candidate import MICROGRAPHS
 from site_client.errors import SettingsError
 from site_client.hours import parse_span
@@ -238,33 +238,11 @@ def read_settings(folder: Path) -> SiteSettings:
 
 
 def parse_task(text: str) -> Task:
-    """Read a task as the command line writes it.
-
-    Parameters
-    ----------
-    text
-        `denoise`, `super-resolve-x2` (x3, x4), or `segment:background,cell`.
-
-    Raises
-    ------
-    SettingsError
-        The text is none of these.
-    """
-    kind, _, classes = text.partition(":")
-    match kind:
-        case "denoise":
-            return Denoise()
-        case "super-resolve-x2":
-            return SuperResolve(scale=2)
-        case "super-resolve-x3":
-            return SuperResolve(scale=3)
-        case "super-resolve-x4":
-            return SuperResolve(scale=4)
-        case "segment" if len(names := tuple(filter(None, classes.split(",")))) >= 2:
-            return Segment(classes=names)
-    raise SettingsError(
-        f"expected a task (denoise, super-resolve-x2, -x3, -x4, segment:background,CLASS), found {text!r}"
-    )
+    """Read a task as `read_task` does; other words are a `SettingsError`."""
+    try:
+        return read_task(text)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
 
 
 _OPTIONAL = (

@@ -97,6 +97,10 @@ def _through(*operators: object) -> Recipe:
     return Recipe.model_validate({"operators": operators})
 
 
+def _alloy(name: str, zoom: float, optics: Recipe, detection: Recipe, *, dark: bool = False) -> Domain:
+    return Domain(name, SpecimenKind.PRECIPITATES, zoom, optics, detection, "precipitate", dark)
+
+
 DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
     {
         "denoise": (
@@ -141,36 +145,29 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
             ),
         ),
         "segment": (
-            Domain(
+            _alloy(
                 "alloy, few electrons",
-                SpecimenKind.PRECIPITATES,
                 1.6,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(ShotNoise(electrons_per_pixel=8), _CAMERA),
-                "precipitate",
             ),
-            Domain(
+            _alloy(
                 "alloy, dark phase",
-                SpecimenKind.PRECIPITATES,
                 1.5,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(
                     ShotNoise(electrons_per_pixel=60), BaselineWander(sigma=0.02, length_px=60), _CAMERA
                 ),
-                "precipitate",
                 dark=True,
             ),
-            Domain(
+            _alloy(
                 "alloy, fine and out of focus",
-                SpecimenKind.PRECIPITATES,
                 0.6,
                 _through(Defocus(diameter_px=4)),
                 _through(ShotNoise(electrons_per_pixel=100), ReadNoise(sigma=0.02), _CAMERA),
-                "precipitate",
             ),
-            Domain(
+            _alloy(
                 "alloy, pale and charging",
-                SpecimenKind.PRECIPITATES,
                 1.7,
                 _through(GainOffset(gain=0.2, offset=0.5)),
                 _through(
@@ -179,7 +176,6 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                     Charging(share=0.1, sigma=0.03, length_px=40),
                     _CAMERA,
                 ),
-                "precipitate",
             ),
             Domain(
                 "powder",

@@ -9,7 +9,8 @@ from benchmark.metrics import Metric
 from model_library.wire.base import Message
 
 NEAR = {"dB": 0.05, "": 0.005}
-"""By the metric's unit: a winner this close to the best is as good (the race ends such near-ties too)."""
+"""By the metric's unit: a winner this close to the best is as good. In dB this is the near-tie of a race; of
+overlaps it is more (`tolerance.NEAR_TIE`)."""
 
 LEAST_BEST, LEAST_SPEARMAN, MOST_SECONDS = 0.8, 0.7, 60.0
 MOST_REGRET = {"dB": 0.3, "": 0.01}

@@ -12,15 +12,15 @@ from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
 from benchmark.method import Method
 from benchmark.micrographs import Micrograph, read_folder
-from benchmark.networks import as_method
+from benchmark.networks import sized_method
 from benchmark.scores import method_key
 from benchmark.selection.fit import Pace
 from benchmark.selection.label_free import label_free, race_on_itself
-from benchmark.selection.narrowing import Eligible, InstrumentFacts, narrow
+from benchmark.selection.narrowing import InstrumentFacts, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.selection.select import Assess, Contender, fitted, select
 from benchmark.selection.told import FolderSelection, rows_of
-from benchmark.served import Resampled
+from benchmark.served import served
 from model_library.annotations.reading import read_annotations
 from model_library.annotations.targets import target_map
 from model_library.cards.card import Modality, NetworkCard
@@ -106,11 +106,15 @@ def select_for_folder(
             " see `synoptic library list`, or give another --library"
         )
     evidence = _evidence(asked, images)
-    methods = [_method(each, owned, asked.task) for each in narrowed.eligible]
+    shelves = {each.card.ref: each.library for each in owned}
+    methods = [
+        served(sized_method(shelves[card.ref].load(card.id)), facts.pixel_size_nm)
+        for card in narrowed.eligible
+    ]
     tell(f"{len(methods)} networks, {len(evidence.cases)} crops of {len(images)} images")
     contenders = [
-        Contender(_Announced(method, tell), each.card.facts.flops_per_pixel)
-        for method, each in zip(methods, narrowed.eligible, strict=True)
+        Contender(_Announced(method, tell), card.facts.flops_per_pixel)
+        for method, card in zip(methods, narrowed.eligible, strict=True)
     ]
     ranked = select(contenders, evidence.cases, seed=asked.seed, assess=evidence.assess)
     kept = {one.key for one in ranked.ranking}
@@ -175,14 +179,6 @@ def _owned(folders: Sequence[Path], task: Task) -> list[_Owned]:
         for card in library.for_task(task):
             found.setdefault(card.weights_sha256, _Owned(card, library))
     return list(found.values())
-
-
-def _method(eligible: Eligible, owned: Sequence[_Owned], task: Task) -> Method:
-    library = next(each.library for each in owned if each.card is eligible.card)
-    method = as_method(library.load(eligible.card.id))
-    if eligible.pixels.action == "as_is":
-        return method
-    return Resampled(method, eligible.pixels, gives_labels=isinstance(task, Segment))
 
 
 def _pixel_size(images: Sequence[Micrograph]) -> float | None:

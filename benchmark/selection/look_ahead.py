@@ -103,6 +103,7 @@ def look_ahead(
     config: FitConfig,
     *,
     budget_s: float = 60.0,
+    stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> LookAhead:
     """Train each network for a few steps as it would be tuned, and rank what has become of them.
@@ -122,6 +123,8 @@ def look_ahead(
         Of the tuning, with few steps.
     budget_s
         For all of them together.
+    stop
+        Whether to break off as if the time had run out.
 
     Raises
     ------
@@ -137,8 +140,12 @@ def look_ahead(
     start = evaluate([as_method(each) for each in starters], held)
     ahead: Scores | None = None
     trained: list[LoadedNetwork] = []
+
+    def ends() -> bool:
+        return stop() or clock() - began > budget_s
+
     for each in starters:
-        result = fit(each.module.requires_grad_(True), pairs, config, stop=lambda: clock() - began > budget_s)
+        result = fit(each.module.requires_grad_(True), pairs, config, stop=ends)
         each.module.requires_grad_(False)
         if len(result.losses) < config.steps:
             break

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmark.scores import method_key
 from model_library.cards.card import Modality, NetworkCard
-from model_library.images.pixel_fit import PixelFit, fit_pixels
+from model_library.images.pixel_fit import fit_pixels
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,10 @@ class InstrumentFacts:
 
 
 @dataclass(frozen=True)
-class Eligible:
-    """A network to be ranked, and how the images' pixels are brought to it."""
-
-    card: NetworkCard
-    pixels: PixelFit
-
-
-@dataclass(frozen=True)
 class Narrowed:
     """The networks that are ranked, and of the others why they are not (`id@version` -> words)."""
 
-    eligible: tuple[Eligible, ...]
+    eligible: tuple[NetworkCard, ...]
     left_out: dict[str, str]
 
 
@@ -51,31 +44,26 @@ def narrow(cards: Sequence[NetworkCard], facts: InstrumentFacts) -> Narrowed:
     """
     eligible, left_out = [], {}
     for card in cards:
-        pixels = fit_pixels(facts.pixel_size_nm, card.pixel_size_nm)
-        why = _unfit(card, facts, pixels)
+        why = _unfit(card, facts)
         if why is None:
-            eligible.append(Eligible(card, pixels))
+            eligible.append(card)
         else:
-            left_out[name_of(card)] = why
+            left_out[method_key(card.ref)] = why
     if facts.modality is not None:
-        native = [each for each in eligible if facts.modality in (each.card.modality or (facts.modality,))]
-        for each in eligible if native else ():
-            if each not in native:
-                left_out[name_of(each.card)] = (
-                    f"is for {', '.join(each.card.modality)}, and the images are {facts.modality}"
+        native = [card for card in eligible if facts.modality in (card.modality or (facts.modality,))]
+        for card in eligible if native else ():
+            if card not in native:
+                left_out[method_key(card.ref)] = (
+                    f"is for {', '.join(card.modality)}, and the images are {facts.modality}"
                 )
         eligible = native or eligible
     return Narrowed(tuple(eligible), left_out)
 
 
-def name_of(card: NetworkCard) -> str:
-    """Name a network version as a benchmark does."""
-    return f"{card.id}@{card.version}"
-
-
-def _unfit(card: NetworkCard, facts: InstrumentFacts, pixels: PixelFit) -> str | None:
+def _unfit(card: NetworkCard, facts: InstrumentFacts) -> str | None:
     if card.config.channels != "grey":
         return f"works on {card.config.channels}, not on single grey images"
+    pixels = fit_pixels(facts.pixel_size_nm, card.pixel_size_nm)
     if pixels.action == "refuse":
         return pixels.words
     digests = {digest for data in card.training_data for digest in data.digests}

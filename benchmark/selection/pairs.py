@@ -14,10 +14,6 @@ from model_library.images.frame import Grey
 
 Window = tuple[slice, slice]
 
-STRENGTH = 0.5
-"""Of recorruption, as everywhere."""
-
-_TINY = float(np.finfo(np.float32).tiny)
 _MEAN_SIGMA_PX = 1.5
 
 
@@ -73,12 +69,9 @@ def pair_cases(
         sides = tuple(length // scale * scale for length in pixels.shape)
         whole = pixels[: sides[0], : sides[1]]
         for place, window in enumerate(places(sides, crop_px // scale * scale, crops, rng)):
-            crop = whole[window]
-            pair = recorrupt(crop, noise, rng, strength=STRENGTH)
-            low, high = np.percentile(crop, (1, 99))
+            pair = recorrupt(whole[window], noise, rng)
             given = pair.input if scale == 1 else _coarse(pair, noise, scale, rng)
-            span = max(float(high - low), _TINY)
-            cases.append(Case(field, f"{number:03d}.{place:02d}:{field}", given, Repeat(pair, span)))
+            cases.append(Case(field, f"{number:03d}.{place:02d}:{field}", given, Repeat.of(pair)))
     return tuple(cases)
 
 

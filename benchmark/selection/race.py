@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from benchmark.cases import Case, default_metric
 from benchmark.errors import BenchmarkError
-from benchmark.evaluate import Attempt, attempt
+from benchmark.evaluate import Attempt, Shown, attempt, scores_of
 from benchmark.method import Method
 from benchmark.metrics import Metric
-from benchmark.scores import Scores, method_key
+from benchmark.scores import Scores, refs_of
 from benchmark.selection.tolerance import near_tie
 
 Judge = Callable[[Method, Case], Attempt]
@@ -158,6 +158,9 @@ def in_order(cases: Sequence[Case], seed: int) -> tuple[Case, ...]:
     return tuple(ordered)
 
 
+_NOT_RUN = Attempt({}, 0.0)
+
+
 def race(
     methods: Sequence[Method],
     cases: Sequence[Case],
@@ -185,17 +188,14 @@ def race(
     BenchmarkError
         Without cases, or if two methods bear the same name.
     """
-    named = {method_key(method.ref): method for method in methods}
-    if not cases or len(named) < len(methods):
-        raise BenchmarkError(
-            f"expected cases and methods of different names, found {len(cases)} cases and {len(named)} names"
-            f" of {len(methods)} methods; send images, or name each version once"
-        )
+    if not cases:
+        raise BenchmarkError("expected cases to race on, found 0 cases; send images first")
+    refs = refs_of(methods)
+    named = dict(zip(refs, methods, strict=True))
     ordered = in_order(cases, seed)
     chosen = metric or default_metric(ordered[0].reference)
     references = [case.reference for case in ordered]
     attempts: dict[str, list[Attempt]] = {key: [] for key in named}
-
     judged = judge or partial(attempt, metrics=(chosen,), clock=time.perf_counter)
 
     def score(key: str, place: int) -> float | None:
@@ -207,20 +207,13 @@ def race(
         return near_tie(chosen, references[: len(leading)], leading)
 
     course = run(list(named), len(ordered), score, tolerance, rules or RaceRules(), chosen.higher_is_better)
-    ran = ordered[: course.crops]
-    return Scores(
-        metric=chosen,
-        fields=tuple(case.field for case in ran),
-        names=tuple(case.name for case in ran),
-        refs={key: method.ref for key, method in named.items()},
-        values={
-            key: (*values, *((None,) * (course.crops - len(values)))) for key, values in course.values.items()
-        },
-        seconds={key: sum(made.seconds for made in each) for key, each in attempts.items()},
-        megapixels=sum(case.input.size for case in ran) / 1e6,
-        failures={key: attempts[key][-1].failure or "no score" for key in course.failed},
-        left={key: _told(left, chosen) for key, left in course.left.items()},
-        runs={key: len(each) for key, each in attempts.items()},
+    padded = {key: [*made, *((_NOT_RUN,) * (course.crops - len(made)))] for key, made in attempts.items()}
+    shown = [Shown(case.field, case.name, case.input.size) for case in ordered[: course.crops]]
+    return scores_of(chosen, refs, padded, shown).model_copy(
+        update={
+            "left": {key: _told(left, chosen) for key, left in course.left.items()},
+            "runs": {key: len(made) for key, made in attempts.items()},
+        }
     )
 
 

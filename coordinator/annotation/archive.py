@@ -24,8 +24,8 @@ class OpenArchive:
 
 
 @contextlib.contextmanager
-def open_archive(settings: Settings) -> Iterator[OpenArchive]:
-    """Open the repositories, and close their database at the end.
+def open_database(settings: Settings) -> Iterator[Database]:
+    """Open the database of a coordinator, and close it at the end.
 
     Raises
     ------
@@ -39,11 +39,18 @@ def open_archive(settings: Settings) -> Iterator[OpenArchive]:
     database = Database(settings.database)
     database.create_tables()
     try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def open_archive(settings: Settings) -> Iterator[OpenArchive]:
+    """Open the repositories for labels; refusals as in `open_database`."""
+    with open_database(settings) as database:
         yield OpenArchive(
             identities=Identities(database),
             images=Images(database),
             annotations=Annotations(database),
             objects=ObjectFolder(settings.objects),
         )
-    finally:
-        database.close()

@@ -7,24 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.method import Method
-from benchmark.selection import Contender, select
+from benchmark.scores import method_key
+from benchmark.selection import select
 from benchmark.selection.folder import OBJECTS_PX
 from benchmark.selection.label_free import label_free
-from benchmark.selection.narrowing import InstrumentFacts, Narrowed, narrow
+from benchmark.selection.narrowing import InstrumentFacts
 from benchmark.selection.pairs import pair_cases
-from benchmark.served import served
 from coordinator.annotation.cvat import export_task, to_label
 from coordinator.annotation.labels import segmenting
 from coordinator.annotation.matching import exported_name
-from coordinator.errors import CannotAssess
-from coordinator.methods import method_of, networks_for, pixels_of
+from coordinator.contenders import contenders_for
+from coordinator.methods import pixels_of
 from coordinator.store.values import Instrument, StoredImage
 from coordinator.stored_frames import read_stored
 from coordinator.workplace import Workplace
 from model_library.annotations.predictions import draw_classes
 from model_library.annotations.shapes import AnnotatedImage
 from model_library.degradation.noise import estimate_noise
-from model_library.wire.methods import NetworkRef
 
 RANKED_ON = 3
 """Images, of as many fields of view as there are."""
@@ -42,7 +41,6 @@ class Preferred:
         Network -> why it was not tried.
     """
 
-    ref: NetworkRef
     method: Method
     plausibility: dict[str, float]
     left_out: dict[str, str]
@@ -65,42 +63,22 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
     """
     task = segmenting(instrument)
     size_nm = images[0].pixel_size_nm or instrument.pixel_size_nm
-    narrowed = _narrowed(place, instrument, size_nm, images)
-    methods = {}
-    for each in narrowed.eligible:
-        card = each.card
-        ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
-        methods[ref] = served(method_of(place, ref, task), size_nm)
-    costs = [each.card.facts.flops_per_pixel for each in narrowed.eligible]
+    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
+    contenders = contenders_for(place, task, facts, "export without --predict")
     of_fields: dict[str, StoredImage] = {}
     for image in images:
         of_fields.setdefault(image.field, image)
     shown = pixels_of(place, tuple(of_fields.values())[:RANKED_ON])
     noise = estimate_noise([pixels for _, pixels in shown])
     selection = select(
-        [Contender(method, cost) for method, cost in zip(methods.values(), costs, strict=True)],
+        contenders.ranked,
         pair_cases(shown, noise, place.rng("preferring"), crop_px=OBJECTS_PX),
         seed=place.settings.seed,
         assess=label_free(task, noise, seed=place.settings.seed),
     )
-    chosen = next(ref for ref in methods if f"{ref.id}@{ref.version}" == selection.winner)
+    chosen = next(one.method for one in contenders.ranked if method_key(one.method.ref) == selection.winner)
     plausibility = {one.key: one.score for one in selection.ranking}
-    return Preferred(chosen, methods[chosen], plausibility, narrowed.left_out)
-
-
-def _narrowed(
-    place: Workplace, instrument: Instrument, size_nm: float | None, images: Sequence[StoredImage]
-) -> Narrowed:
-    task = segmenting(instrument)
-    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
-    narrowed = narrow(networks_for(place, task), facts)
-    if not narrowed.eligible:
-        found = "; ".join(f"{key} {why}" for key, why in narrowed.left_out.items()) or "none"
-        raise CannotAssess(
-            f"expected a network for the classes {', '.join(task.classes[1:])} that fits {instrument.id},"
-            f" found {found}; export without --predict"
-        )
-    return narrowed
+    return Preferred(chosen, plausibility, contenders.left_out)
 
 
 def export_predicted(

@@ -1,20 +1,12 @@
-"""The fine-tuning of a segmenting network: from labelled images to material and configuration."""
+"""The fine-tuning of a segmenting network: from labelled images to material."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from coordinator.annotation.cases import labelled_pixels
 from coordinator.annotation.labels import Archive
 from coordinator.errors import CannotAssess
 from coordinator.finetune.tuning import LabelledMaterial
-from coordinator.settings import Settings
 from coordinator.store.values import StoredImage
-
-if TYPE_CHECKING:
-    from model_library.training.fit import FitConfig
-
-LEARNING_RATE = 1e-3
-"""Labels pull harder than recorrupted pairs: see docs/decisions/0011."""
 
 
 def labelled_material(
@@ -60,19 +52,4 @@ def labelled_material(
             simulated=False,
         ),
         fields=tuple(fields),
-    )
-
-
-def labelled_fit_config(settings: Settings) -> "FitConfig":
-    """Training configuration of this coordinator for labels."""
-    from model_library.training.fit import FitConfig
-
-    tuning = settings.tuning
-    return FitConfig(
-        steps=tuning.steps,
-        batch=tuning.batch,
-        patch_px=tuning.patch_px,
-        learning_rate=LEARNING_RATE,
-        seed=settings.seed,
-        loss="cross_entropy",
     )

@@ -55,14 +55,18 @@ def _look(place: Workplace, campaign: Campaign) -> "LookAhead | None":
     learn, held = parted(sorted(fields))
     torch.set_num_threads(place.settings.threads)
     refs = {one.key: NetworkRef.model_validate(one.ref.model_dump()) for one in selection.ranking}
-    config = fit_config(place, instrument_of(place, campaign).task)
-    return look_ahead(
+    config = fit_config(place.settings, instrument_of(place, campaign).task)
+    seen = look_ahead(
         [load_network(network_folder(place, refs[key])) for key in keys],
         material_of(place, campaign, learn).pairs(),
         [case for case in cases if case.field in held],
         config.model_copy(update={"steps": steps}),
         budget_s=tuning.look_ahead_s,
+        stop=place.stopping.is_set,
     )
+    # What a stop cut short must not be kept as a finding: it is made anew after the restart.
+    place.check()
+    return seen
 
 
 def _winner_of(finalists: list[dict[str, object]], key: str) -> NetworkRef:

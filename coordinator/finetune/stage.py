@@ -3,10 +3,11 @@
 from collections.abc import Collection
 
 from benchmark.splits import Split
-from coordinator.finetune.labelled import labelled_fit_config, labelled_material
+from coordinator.finetune.labelled import labelled_material
 from coordinator.finetune.tuning import LabelledMaterial, Material, fine_tune, keep
 from coordinator.methods import images_of, instrument_of, network_folder, noise_of, pixels_of
 from coordinator.records import Finding, Stage
+from coordinator.settings import Settings
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, Event
 from coordinator.workplace import Workplace
@@ -15,6 +16,9 @@ from model_library.training.fit import FitConfig, FitProgress
 from model_library.training.material import MaterialImage
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, Task
+
+_LABELLED_RATE = 1e-3
+"""Labels pull harder than recorrupted pairs: see docs/decisions/0011."""
 
 
 def material_of(
@@ -44,18 +48,16 @@ def material_of(
     )
 
 
-def fit_config(place: Workplace, task: Task) -> FitConfig:
-    """Training configuration of this coordinator for a task."""
-    if isinstance(task, Segment):
-        return labelled_fit_config(place.settings)
-    tuning = place.settings.tuning
+def fit_config(settings: Settings, task: Task) -> FitConfig:
+    """Training configuration of a coordinator for a task."""
+    tuning, labelled = settings.tuning, isinstance(task, Segment)
     return FitConfig(
         steps=tuning.steps,
         batch=tuning.batch,
         patch_px=tuning.patch_px,
-        learning_rate=tuning.learning_rate,
-        seed=place.settings.seed,
-        loss="mse",
+        learning_rate=_LABELLED_RATE if labelled else tuning.learning_rate,
+        seed=settings.seed,
+        loss="cross_entropy" if labelled else "mse",
     )
 
 
@@ -87,13 +89,12 @@ def tune_network(place: Workplace, campaign: Campaign, start: NetworkRef) -> str
     weights = fine_tune(
         parent,
         material,
-        fit_config(place, instrument_of(place, campaign).task),
+        fit_config(place.settings, instrument_of(place, campaign).task),
         threads=place.settings.threads,
         progress=tell,
         stop=place.stopping.is_set,
     )
     place.check()
     card = keep(parent, weights, material, campaign.id, place.settings.networks)
-    ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
-    place.campaigns.find_out(campaign.id, Finding.TUNED, {"method": ref.model_dump(mode="json")})
+    place.campaigns.find_out(campaign.id, Finding.TUNED, {"method": card.ref.model_dump(mode="json")})
     return f"{card.id} {card.version}, weights {card.weights_sha256}"

@@ -19,6 +19,7 @@ from model_library.images.tiff_contents import read_tiff
 from model_library.images.tiff_pages import described, read_head
 
 __all__ = [
+    "FOLDER_SUFFIXES",
     "Contents",
     "MissingReader",
     "ReadLimits",
@@ -27,6 +28,26 @@ __all__ = [
     "read_grey_frame",
     "read_recording",
 ]
+
+FOLDER_SUFFIXES = frozenset(
+    {
+        ".tif",
+        ".tiff",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".mrc",
+        ".mrcs",
+        ".czi",
+        ".dm3",
+        ".dm4",
+        ".ser",
+        ".emd",
+        ".hspy",
+    }
+)
+"""Files that are looked for in a folder of images: what `read_grey_frame` reads, without suffixes that other
+programs use as well."""
 
 
 def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:

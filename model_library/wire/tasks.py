@@ -41,3 +41,35 @@ class Segment(Message):
 
 
 Task = Annotated[Denoise | SuperResolve | Segment, Field(discriminator="kind")]
+
+
+def read_task(words: str) -> Task:
+    """Read a task as command lines write it.
+
+    Parameters
+    ----------
+    words
+        `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
+
+    Raises
+    ------
+    ValueError
+        They are none of these.
+    """
+    kind, _, classes = words.partition(":")
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    match kind:
+        case "denoise":
+            return Denoise()
+        case "super-resolve-x2":
+            return SuperResolve(scale=2)
+        case "super-resolve-x3":
+            return SuperResolve(scale=3)
+        case "super-resolve-x4":
+            return SuperResolve(scale=4)
+        case "segment" if len(names) > 1:
+            return Segment(classes=names)
+    raise ValueError(
+        "expected a task (denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS), found"
+        f" {words!r}; write one of these"
+    )

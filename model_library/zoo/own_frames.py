@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.errors import ImageError, RecipeError
-from model_library.images.contents import read_contents, read_grey_frame
+from model_library.images.contents import FOLDER_SUFFIXES, read_contents, read_grey_frame
 from model_library.images.data_bar import without_data_bar
 from model_library.images.frame import Frame
 from model_library.signing.digests import sha256_bytes, sha256_file
 
-_SUFFIXES = frozenset(
-    {
-        *(".tif", ".tiff", ".png", ".jpg", ".jpeg", ".mrc", ".mrcs"),
-        *(".dm3", ".dm4", ".ser", ".emd", ".hspy", ".czi"),
-    }
-)
 _HELD_OUT_SHARE = 5
 """One field of view in so many is held out."""
+
+_FIELDS_FOR_NOISE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,9 @@ def read_own_frames(folder: Path, *, repeated: bool) -> OwnFrames:
     """
     if not folder.is_dir():
         raise RecipeError(f"expected a folder of frames, found no {folder}; name the one that holds them")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    files = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in FOLDER_SUFFIXES and path.is_file()
+    )
     left_out: dict[str, str] = {}
     found: dict[str, OwnField] = {}
     for file in files:
@@ -110,6 +109,11 @@ def read_own_frames(folder: Path, *, repeated: bool) -> OwnFrames:
     ranked = sorted(fields, key=lambda each: sha256_bytes("".join(each.digests).encode()))
     most = max(1, len(ranked) // _HELD_OUT_SHARE)
     return OwnFrames(tuple(ranked[most:]), tuple(ranked[:most]), left_out)
+
+
+def noise_of(fields: Sequence[OwnField]) -> NoiseModel:
+    """Measure the instrument's noise, in counts, on the first frame of each of some fields."""
+    return estimate_noise([each.frames[0].grey for each in fields[:_FIELDS_FOR_NOISE]])
 
 
 def _planes(file: Path) -> tuple[Frame, ...]:

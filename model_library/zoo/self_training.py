@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import nn
 
 from model_library.cards.card import NetworkCard
-from model_library.degradation.noise import NoiseModel, estimate_noise
+from model_library.degradation.noise import NoiseModel
 from model_library.degradation.recorruption import recorrupt, repeat_risk
 from model_library.errors import RecipeError
 from model_library.images.frame import Frame, Grey
@@ -32,7 +32,7 @@ from model_library.training.pairs import PairSource
 from model_library.training.self_supervised import BlindSpotPairs, RepeatedPairs
 from model_library.wire.tasks import Denoise
 from model_library.zoo.live import live
-from model_library.zoo.own_frames import OwnField, OwnFrames, read_own_frames
+from model_library.zoo.own_frames import OwnField, OwnFrames, noise_of, read_own_frames
 from model_library.zoo.pretraining import (
     CHECKPOINT_FOLDER,
     CURVE_FILE,
@@ -53,7 +53,6 @@ ARCHITECTURES: dict[ArchitectureName, NetworkConfig] = {
 
 _FRESH_RATE, _TUNED_RATE = 1e-3, 2e-4
 _LOOKS = 10
-_FRAMES_FOR_NOISE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def run_self_training(wanted: SelfTraining, console: Console) -> SelfTrained:
         [_material(each, frame) for each in frames.learned + frames.held_out for frame in each.frames],
         Demand(channels=in_channels(config), side_px=wanted.patch_px),
     )
-    noise = estimate_noise([each.frames[0].grey for each in frames.learned[:_FRAMES_FOR_NOISE]])
+    noise = noise_of(frames.learned)
     folder = wanted.library.folder / wanted.network_id
     result = _fitted(wanted, frames, _module(start, config, wanted.seed), folder, console)
     module, folded = fold(result.module)

@@ -118,7 +118,7 @@ def test_the_weights_are_those_of_a_tuning_that_was_never_interrupted(run: Run) 
     weights = fine_tune(
         network_folder(place, start),
         material_of(place, seen),
-        fit_config(place, Denoise()),
+        fit_config(place.settings, Denoise()),
         threads=settings.threads,
     )
     torch.set_num_threads(threads)

@@ -3,16 +3,16 @@
 import math
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmark.cases import Case, Repeat
 from benchmark.errors import BenchmarkError
+from benchmark.evaluate import Attempt, Shown, scores_of
 from benchmark.method import Method
 from benchmark.metrics import Metric
-from benchmark.scores import Scores, method_key
+from benchmark.scores import Scores, refs_of
 from benchmark.selection.label_free.perturbing import perturbed
 from benchmark.selection.label_free.restoring import Probe, weigh
 from benchmark.selection.label_free.segmenting import Found, find, weigh_together
@@ -90,36 +90,16 @@ def assess_all_label_free(
     """
     if not images:
         raise BenchmarkError("expected at least one image, found none; send images first")
-    refs = {method_key(method.ref): method.ref for method in methods}
-    if len(refs) < len(methods):
-        raise BenchmarkError("expected methods of different names, found the same id and version twice")
+    refs = refs_of(methods)
     known = noise or estimate_noise([pixels for _, pixels in images])
     judge = _judge_segmenting if isinstance(task, Segment) else _judge_restoring
     columns = [judge(methods, image, known, chance(image[1], seed), clock) for image in images]
     rows = {key: [column[number] for column in columns] for number, key in enumerate(refs)}
-    failures = {key: [each.failure for each in row if each.failure] for key, row in rows.items()}
-    return {
-        metric: Scores(
-            metric=metric,
-            fields=tuple(field for field, _ in images),
-            names=tuple(f"{number:03d}:{field}" for number, (field, _) in enumerate(images)),
-            refs=refs,
-            values={key: tuple(each.figures.get(metric) for each in row) for key, row in rows.items()},
-            seconds={key: sum(each.seconds for each in row) for key, row in rows.items()},
-            megapixels=sum(pixels.size for _, pixels in images) / 1e6,
-            failures={key: found[0] for key, found in failures.items() if found},
-        )
-        for metric in (SEGMENTING if isinstance(task, Segment) else RESTORING)
-    }
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """What was measured of one method on one image; nothing where it failed."""
-
-    figures: Mapping[Metric, float]
-    seconds: float
-    failure: str | None = None
+    shown = [
+        Shown(field, f"{number:03d}:{field}", pixels.size) for number, (field, pixels) in enumerate(images)
+    ]
+    measured = SEGMENTING if isinstance(task, Segment) else RESTORING
+    return {metric: scores_of(metric, refs, rows, shown) for metric in measured}
 
 
 def _judge_restoring(
@@ -128,7 +108,7 @@ def _judge_restoring(
     noise: NoiseModel,
     rng: np.random.Generator,
     clock: Callable[[], float],
-) -> list[_Attempt]:
+) -> list[Attempt]:
     probe = Probe.of(image[1], noise, rng)
     attempts = []
     for method in methods:
@@ -136,11 +116,11 @@ def _judge_restoring(
         try:
             figures = weigh(method, probe)
         except SynopticError as refusal:
-            attempts.append(_Attempt({}, clock() - start, f"{image[0]}: {refusal}"))
+            attempts.append(Attempt({}, clock() - start, f"{image[0]}: {refusal}"))
             continue
         finite = all(math.isfinite(value) for value in figures.values())
         why = None if finite else f"{image[0]}: expected finite scores, found pixels that give none"
-        attempts.append(_Attempt(figures if finite else {}, clock() - start, why))
+        attempts.append(Attempt(figures if finite else {}, clock() - start, why))
     return attempts
 
 
@@ -150,7 +130,7 @@ def _judge_segmenting(
     noise: NoiseModel,
     rng: np.random.Generator,
     clock: Callable[[], float],
-) -> list[_Attempt]:
+) -> list[Attempt]:
     changes = perturbed(image[1], noise, rng)
     found: dict[int, Found] = {}
     attempts = {}
@@ -160,9 +140,9 @@ def _judge_segmenting(
             found[number] = find(method, image[1], changes)
         except SynopticError as refusal:
             why = f"{image[0]}: {refusal}"
-        attempts[number] = _Attempt({}, clock() - start, why)
+        attempts[number] = Attempt({}, clock() - start, why)
     for number, figures in zip(found, weigh_together(list(found.values())), strict=True):
-        attempts[number] = _Attempt(figures, attempts[number].seconds)
+        attempts[number] = Attempt(figures, attempts[number].seconds)
     return list(attempts.values())
 
 

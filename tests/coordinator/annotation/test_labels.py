@@ -23,7 +23,8 @@ from coordinator.annotation.labels import (
 from coordinator.annotation.matching import exported_name
 from coordinator.annotation_cli import app
 from coordinator.errors import CannotAssess, Unknown
-from coordinator.finetune.labelled import labelled_fit_config, labelled_material
+from coordinator.finetune.labelled import labelled_material
+from coordinator.finetune.stage import fit_config
 from coordinator.founding import found
 from coordinator.settings import read_settings
 from model_library.annotations.cvat import read_cvat
@@ -279,7 +280,8 @@ def test_material_for_fine_tuning_is_the_labelled_tuning_images(archive, tissue,
 
 def test_training_on_labels_descends_the_cross_entropy(tmp_path):
     found(tmp_path / "data", ["127.0.0.1"], 0, NOW)
-    assert labelled_fit_config(read_settings(tmp_path / "data")).loss == "cross_entropy"
+    config = fit_config(read_settings(tmp_path / "data"), Segment(classes=("background", "cell")))
+    assert config.loss == "cross_entropy"
 
 
 def test_the_command_line_imports_and_exports(archive, tissue, tmp_path):
