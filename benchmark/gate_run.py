@@ -97,11 +97,12 @@ def trust_of(
 ) -> tuple[Finding, ...]:
     """Check a method at every site, whose noise differs; of each check the worst finding, and whose it is."""
     worst: dict[str, Finding] = {}
+    graveness = {False: 0, None: 1, True: 2}
     for site in read.names:
         cases = [case for case in scored if read.sites[case.field] == site]
         for one in check_cases(method, cases, task, seed=seed):
             told = one if len(read.names) == 1 else one.model_copy(update={"told": f"{site}: {one.told}"})
-            if one.check not in worst or (one.holds is False and worst[one.check].holds is not False):
+            if one.check not in worst or graveness[one.holds] < graveness[worst[one.check].holds]:
                 worst[one.check] = told
     return tuple(worst.values())
 
@@ -167,6 +168,4 @@ def echo_verdict(verdict: Verdict) -> None:
             f" ({site.fields} fields)"
         )
     for one in verdict.trust:
-        value = "-" if one.value is None else f"{one.value:.4g}"
-        answer = {True: "holds", False: "FAILS", None: "-"}[one.holds]
-        typer.echo(f"  {one.check:28} {value:>8} {one.limit:14} {answer}")
+        typer.echo(f"  {one.line}")

@@ -38,11 +38,13 @@ def check_cases(
     try:
         noise = estimate_noise(images)
     except ImageError as refusal:
-        return (_not_made(f"not checked, since the noise cannot be measured: {refusal}"),)
+        why = f"not checked, since the noise cannot be measured: {refusal}"
+        return (Finding.none(Check.INVENTION, why),)
     try:
         return check(method, Specimen(images, noise, task), seed=seed, limits=limits).findings
     except SynopticError as refusal:
-        return (_not_made(f"not checked, since the method gives no result: {refusal}"),)
+        why = f"not checked, since the method gives no result: {refusal}"
+        return (Finding.none(Check.INVENTION, why),)
 
 
 def acquired_of(case: Case) -> Grey:
@@ -52,7 +54,3 @@ def acquired_of(case: Case) -> Grey:
             return case.reference.pair.acquired
         case _:
             return case.input
-
-
-def _not_made(why: str) -> Finding:
-    return Finding(check=Check.INVENTION, value=None, limit="", holds=None, told=why)
