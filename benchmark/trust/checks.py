@@ -53,7 +53,7 @@ class Checked:
     seen: Seen = field(default_factory=Seen)
 
 
-def check(method: Method, specimen: Specimen, *, seed: int = 0, limits: TrustLimits | None = None) -> Checked:
+def check(method: Method, specimen: Specimen, *, seed: int = 0) -> Checked:
     """Make the checks that need nothing but acquired images: they take a few forward passes.
 
     Parameters
@@ -71,7 +71,7 @@ def check(method: Method, specimen: Specimen, *, seed: int = 0, limits: TrustLim
     SynopticError
         The method refuses an image or gives pixels that are not finite.
     """
-    limits = limits or TrustLimits()
+    limits = TrustLimits()
     rng = np.random.default_rng(seed)
     level = float(np.median([np.median(image) for image in specimen.images]))
     given = noise_only(level, specimen.noise, NOISE_SIDE_PX, rng)
