@@ -68,16 +68,7 @@ def measure(
     about = (SIMULATED, f"synoptic benchmark card {network_id} --images {images}")
     if holds_out(recipe):
         about = (f"{REAL}: {told(recipe)}", f"{about[1]} --data DATA")
-    scores: list[CardScore] = []
-    for row in assessment.rows:
-        if row.method in assessment.failures or row.ref != method.ref:
-            continue
-        rival = next(
-            one
-            for one in assessment.rows
-            if one.method == assessment.best_classical and one.metric is row.metric
-        )
-        scores += row_scores(row, rival, about, gain=row.metric is metrics[0])
+    scores = _network_scores(assessment, method, about)
     if recipe.border_px is not None and recipe.labelled:
         cases = (
             seen_cases(recipe, tuning_images, data, objects=True),
@@ -91,6 +82,17 @@ def _method(network: LoadedNetwork, recipe: PretrainRecipe, data: Path | None) -
     if recipe.stack is None:
         return as_method(network)
     return InStack(network, labelled_stack(recipe.stack, data, held_out=True).pixels)
+
+
+def _network_scores(found: Assessment, method: Method, about: tuple[str, str]) -> list[CardScore]:
+    """Tell of the network's rows, each beside the best classical algorithm's; gains by the first metric."""
+    rivals = {row.metric: row for row in found.rows if row.method == found.best_classical}
+    return [
+        score
+        for row in found.rows
+        if row.ref == method.ref and row.method not in found.failures
+        for score in row_scores(row, rivals[row.metric], about, gain=row.metric is found.rows[0].metric)
+    ]
 
 
 def row_scores(row: Row, rival: Row, about: tuple[str, str], *, gain: bool) -> list[CardScore]:

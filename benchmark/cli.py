@@ -10,28 +10,30 @@ import typer
 
 from benchmark import own_frames_cli, selection_cli
 from benchmark.contributed import add_contributed
-from benchmark.inference.cli import inference
-from benchmark.metric_speed import cli as metric_speed
-from benchmark.options import LibraryOption, TaskName
-from benchmark.planted.cli import planted
-from benchmark.real.cards_cli import card_real
-from benchmark.speedup.cli import speedup
-from benchmark.trust.cli import register as register_trust
+from benchmark.inference import cli as inference_cli
+from benchmark.metric_speed import cli as metric_speed_cli
+from benchmark.options import (
+    CropOption,
+    DataOption,
+    JsonOption,
+    LibraryOption,
+    NoiseOption,
+    PageOption,
+    SeedOption,
+    TaskName,
+    TruthOption,
+    degrading,
+)
+from benchmark.planted import cli as planted_cli
+from benchmark.real import cards_cli
+from benchmark.speedup import cli as speedup_cli
+from benchmark.trust import cli as trust_cli
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Score networks against classical algorithms.",
     epilog="Example: synoptic benchmark card unet-denoise-shot",
 )
-app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
-    speedup
-)
-app.add_typer(selection_cli.app)
-app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)
-app.command(epilog=metric_speed.EXAMPLE)(metric_speed.metrics)
-register_trust(app)
-app.command("card-real", epilog="Example: synoptic benchmark card-real real.json")(card_real)
-app.command(epilog="Example: synoptic benchmark inference --peers --json inference.json")(inference)
 
 
 class SuiteName(StrEnum):
@@ -47,9 +49,7 @@ def card(
     write: Annotated[bool, typer.Option("--write", help="Put the scores on the card.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     library: LibraryOption = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of micrographs, where a recipe holds some out.")
-    ] = None,
+    data: DataOption = None,
 ) -> None:
     """Measure the scores on a network's card: held-out specimens, best tuned classical algorithm beside it.
 
@@ -101,25 +101,15 @@ def run(
         SuiteName | None, typer.Option(help="Instead of a folder: the suite of real micrographs.")
     ] = None,
     task: Annotated[TaskName, typer.Option(help="What the methods are to do.")] = TaskName.DENOISE,
-    noise_sigma: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="The images are clean: add noise, as a share of their 1-99 % range."),
-    ] = None,
-    truth: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="Noise-free images of the same names.")
-    ] = None,
+    noise_sigma: NoiseOption = None,
+    truth: TruthOption = None,
     networks: Annotated[
         list[str] | None, typer.Option(help="Network to score (repeatable); default: all for the task.")
     ] = None,
     library: LibraryOption = None,
-    crop_px: Annotated[
-        int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")
-    ] = 384,
+    crop_px: CropOption = 384,
     at_most: Annotated[int | None, typer.Option(min=2, help="Read only the first files.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="SYNOPTIC_SHARED_DATA", help="Suite: folder of real micrographs."),
-    ] = None,
+    data: DataOption = None,
     cases: Annotated[list[str] | None, typer.Option(help="Suite: run only this case (repeatable).")] = None,
     work: Annotated[
         Path | None,
@@ -138,9 +128,9 @@ def run(
     self_ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="Suite: networks average over eight turned images.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with plots and pictures.")] = None,
+    seed: SeedOption = 0,
+    json_file: JsonOption = None,
+    report_file: PageOption = None,
 ) -> None:
     """Score networks and tuned classical algorithms on micrographs.
 
@@ -152,40 +142,29 @@ def run(
     """
     if (images is None) == (suite is None):
         raise typer.BadParameter("give --images or --suite, and not both")
-    if suite is not None:
-        from benchmark.real.command import SuiteRun, run_real
-        from benchmark.real.tuned import TuneConfig
+    if images is not None:
+        from benchmark.folder_run import FolderRun, run_folder
 
-        asked = SuiteRun(
-            data=data,
-            library=library,
-            networks=tuple(networks or ()),
-            cases=tuple(cases or ()),
-            work=work,
-            tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
-            self_ensemble=self_ensemble,
-            seed=seed,
-            make=tuple(make or ()),
+        how, ids = degrading(truth, noise_sigma), tuple(networks or ())
+        run_folder(
+            FolderRun(images, task.task, how, ids, library, crop_px, at_most, seed), json_file, report_file
         )
-        run_real(asked, json_file, report)
         return
-    from benchmark.folder_run import FolderRun, run_folder
-    from benchmark.micrographs import Degrading
+    from benchmark.real.command import SuiteRun, run_real
+    from benchmark.real.tuned import TuneConfig
 
-    if truth is not None and noise_sigma is not None:
-        raise typer.BadParameter("give --truth or --noise-sigma, not both")
-    assert images is not None
-    folder = FolderRun(
-        images=images,
-        task=task.task,
-        how=Degrading(truth, noise_sigma),
-        networks=tuple(networks) if networks else None,
+    asked = SuiteRun(
+        data=data,
         library=library,
-        crop_px=crop_px,
-        at_most=at_most,
+        networks=tuple(networks or ()),
+        cases=tuple(cases or ()),
+        work=work,
+        tune=TuneConfig(networks=tune, steps=tune_steps, seed=seed) if tune else None,
+        self_ensemble=self_ensemble,
         seed=seed,
+        make=tuple(make or ()),
     )
-    run_folder(folder, json_file, report)
+    run_real(asked, json_file, report_file)
 
 
 @app.command(epilog="Example: synoptic benchmark resolution first.tif second.tif")
@@ -214,5 +193,15 @@ def resolution(
     typer.echo(f"{found.period_px:.2f} px{metric} ({found.how})")
 
 
-app.add_typer(own_frames_cli.app)
+for module in (
+    selection_cli,
+    trust_cli,
+    own_frames_cli,
+    cards_cli,
+    planted_cli,
+    speedup_cli,
+    inference_cli,
+    metric_speed_cli,
+):
+    module.register(app)
 add_contributed(app)

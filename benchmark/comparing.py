@@ -16,10 +16,10 @@ from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.method import Method
 from benchmark.metrics import Metric
-from benchmark.named import cast, labels_of
+from benchmark.named import Cast, cast, labels_of
 from benchmark.report import write_page
 from benchmark.scores import Scores, method_key
-from benchmark.sites import Asked, read_sites
+from benchmark.sites import Asked, SiteCases, read_sites
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
 
@@ -79,8 +79,7 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
     with TemporaryDirectory() as aside:
         found = cast((run.a, run.b), library=run.library, aside=Path(aside), task=run.task)
         read = read_sites(run.asked, found.task)
-        both_networks = len(found.networks) == 2
-        tuning, scored = ((), read.cases) if both_networks else read.split()
+        tuning, scored = parted(found, read)
         typer.echo(f"{len(scored)} cases of {len(read.names)} sites", err=True)
         methods = found.methods(tuning)
         labels = labels_of(methods)
@@ -100,15 +99,25 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
     return rows
 
 
+def parted(found: Cast, read: SiteCases) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """Part cases into those to tune on and those to score on: all, where nothing is tuned."""
+    return ((), read.cases) if len(found.networks) == len(found.names) else read.split()
+
+
+def told_of(scores: Mapping[str, Scores]) -> dict[str, object]:
+    """As JSON, what was scored under each label, and its score per field of view."""
+    return {
+        "methods": {label: found.only.model_dump(mode="json") for label, found in scores.items()},
+        "scores": {label: found.by_field(method_key(found.only)) for label, found in scores.items()},
+    }
+
+
 def site_rows(a: Scores, b: Scores, sites: Mapping[str, str], *, seed: int = 0) -> tuple[SiteRow, ...]:
     """Compare two methods' scores, one method each, at every site and pooled; pooled comes last."""
-    ours, theirs = (one.by_field(next(iter(one.refs))) for one in (a, b))
+    ours, theirs = (one.by_field(method_key(one.only)) for one in (a, b))
     names = sorted({sites[field] for field in ours})
     groups = {name: [field for field in ours if sites[field] == name] for name in names}
-    if len(names) != 1:
-        groups[POOLED] = list(ours)
-    else:
-        groups = {POOLED: list(ours)}
+    groups = {**(groups if len(groups) > 1 else {}), POOLED: list(ours)}
     return tuple(
         _row(name, a.metric, {f: ours[f] for f in fields}, {f: theirs[f] for f in fields}, seed)
         for name, fields in groups.items()
@@ -165,13 +174,7 @@ def _content(
         "images": str(run.asked.images),
         "asked": run.asked.told,
         "rows": [row.model_dump(mode="json") for row in rows],
-        "methods": {
-            label: next(iter(found.refs.values())).model_dump(mode="json") for label, found in scores.items()
-        },
-        "scores": {
-            label: found.by_field(method_key(next(iter(found.refs.values()))))
-            for label, found in scores.items()
-        },
+        **told_of(scores),
         "failures": {label: why for label, found in scores.items() for why in found.failures.values()},
         "seed": run.asked.seed,
     }

@@ -134,7 +134,7 @@ def line_plot(
     return _png(figure)
 
 
-def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, int] | None = None) -> bytes:
+def montage(panels: Sequence[Panel], *, zoom_px: int = 96) -> bytes:
     """PNG of pictures side by side, each with a crop enlarged below it, all on one grey scale.
 
     Parameters
@@ -143,9 +143,8 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
         The last one sets the grey scale (1st to 99.5th percentile): put the best known image there.
         Panels of another sampling are shown at the same size, and their crop covers the same area.
     zoom_px
-        Side of the crop, in pixels of the last panel; at most half of that.
-    centre
-        Of the crop (y, x) in pixels of the last panel; by default where it has most detail.
+        Side of the crop, in pixels of the last panel; at most half of that. It lies where there is most
+        detail.
     """
     from matplotlib.patches import Rectangle
 
@@ -153,7 +152,7 @@ def montage(panels: Sequence[Panel], *, zoom_px: int = 96, centre: tuple[int, in
     last = panels[-1].pixels
     low, high = (float(value) for value in np.percentile(last, (1, 99.5)))
     side = max(1, min(zoom_px, *(length // 2 for length in last.shape)))
-    top, left = _corner(last, side, centre)
+    top, left = _corner(last, side)
     for column, panel in enumerate(panels):
         zoom = panel.pixels.shape[0] / last.shape[0]
         y, x, extent = round(top * zoom), round(left * zoom), max(1, round(side * zoom))
@@ -202,19 +201,16 @@ def _above(number: int) -> dict[str, Any]:
 _SMALL: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5, "color": SOFT}
 
 
-def _corner(pixels: NDArray[Any], side: int, centre: tuple[int, int] | None) -> tuple[int, int]:
+def _corner(pixels: NDArray[Any], side: int) -> tuple[int, int]:
     from scipy.ndimage import uniform_filter
 
     height, width = pixels.shape
-    if centre is None:
-        values = pixels.astype(np.float64)
-        detail = uniform_filter(np.square(values), side) - np.square(uniform_filter(values, side))
-        half = side // 2
-        inner = detail[half : height - side + half + 1, half : width - side + half + 1]
-        y, x = np.unravel_index(int(np.argmax(inner)), inner.shape)
-        return int(y), int(x)
-    top = min(max(centre[0] - side // 2, 0), height - side)
-    return top, min(max(centre[1] - side // 2, 0), width - side)
+    values = pixels.astype(np.float64)
+    detail = uniform_filter(np.square(values), side) - np.square(uniform_filter(values, side))
+    half = side // 2
+    inner = detail[half : height - side + half + 1, half : width - side + half + 1]
+    y, x = np.unravel_index(int(np.argmax(inner)), inner.shape)
+    return int(y), int(x)
 
 
 def _sheet(width: float, height: float, *, rows: int = 1, columns: int = 1) -> tuple["Figure", Any]:

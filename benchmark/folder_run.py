@@ -30,7 +30,7 @@ class FolderRun:
     Attributes
     ----------
     networks
-        Ids; None for all that serve the task.
+        Ids; none for all that serve the task.
     crop_px
         Side of the crop that is scored, at full size.
     at_most
@@ -40,7 +40,7 @@ class FolderRun:
     images: Path
     task: Task
     how: Degrading
-    networks: tuple[str, ...] | None
+    networks: tuple[str, ...]
     library: Path | None
     crop_px: int
     at_most: int | None
@@ -81,10 +81,10 @@ def echo_rows(found: Assessment) -> None:
         typer.echo(f"{row.method:32} {row.metric:12} {value:>9} {span:20} n={row.n}{best}")
 
 
-def _networks(task: Task, ids: tuple[str, ...] | None, folder: Path | None) -> list[Method]:
+def _networks(task: Task, ids: tuple[str, ...], folder: Path | None) -> list[Method]:
     library = Library(folder)
     eligible = {card.id for card in library.for_task(task)}
-    for network_id in ids or ():
+    for network_id in ids:
         if network_id not in eligible:
             library.path(network_id)
             raise BenchmarkError(

@@ -27,10 +27,11 @@ def judge(
     second network is not better than it. Where the policy allows ties, the candidate need only be better
     on average than a network in service, with the interval above minus that tie. No site may lose more than
     the policy's margin against what is in service (else against the best classical algorithm), and no
-    trust check may fail. If it does not pass,
-    the method in service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to
-    the cheaper one. With nothing else to keep, the second network is assigned if it beats the best
-    classical algorithm, else the latter.
+    trust check may fail. Where these cannot be made since the images' noise is no detector's, the reasons
+    say that scores without truth are not to be relied on. If the candidate does not pass, the method in
+    service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to the cheaper one.
+    With nothing else to keep, the second network is assigned if it beats the best classical algorithm, else
+    the latter.
 
     Parameters
     ----------
@@ -200,7 +201,7 @@ class _Hearing:
         return Verdict(
             passed=assigned is self.candidate,
             assigned=assigned.key,
-            reasons=reasons,
+            reasons=(*reasons, *self._words.doubts(self.candidate.trust)),
             candidate=self.candidate.key,
             best_classical=best_classical.key if best_classical else None,
             comparisons=judged,

@@ -11,7 +11,7 @@ import typer
 
 from benchmark.assessment import classical_rivals
 from benchmark.cases import Case
-from benchmark.comparing import example
+from benchmark.comparing import example, told_of
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.gate import judge
@@ -23,7 +23,7 @@ from benchmark.sites import Asked, SiteCases, read_sites
 from benchmark.trust.findings import Finding
 from benchmark.trust.of_cases import check_cases
 from benchmark.verdict import Entrant, GatePolicy, Role, Verdict
-from model_library.wire.methods import ClassicalRef, MethodRef
+from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Task
 
 
@@ -97,11 +97,12 @@ def trust_of(
 ) -> tuple[Finding, ...]:
     """Check a method at every site, whose noise differs; of each check the worst finding, and whose it is."""
     worst: dict[str, Finding] = {}
+    graveness = {False: 0, None: 1, True: 2}
     for site in read.names:
         cases = [case for case in scored if read.sites[case.field] == site]
         for one in check_cases(method, cases, task, seed=seed):
             told = one if len(read.names) == 1 else one.model_copy(update={"told": f"{site}: {one.told}"})
-            if one.check not in worst or (one.holds is False and worst[one.check].holds is not False):
+            if one.check not in worst or graveness[one.holds] < graveness[worst[one.check].holds]:
                 worst[one.check] = told
     return tuple(worst.values())
 
@@ -139,19 +140,12 @@ def _content(run: GateRun, verdict: Verdict, scores: Mapping[str, Scores], read:
         "asked": run.asked.told,
         "passed": verdict.passed,
         "verdict": verdict.model_dump(mode="json"),
-        "methods": {label: _only(found).model_dump(mode="json") for label, found in scores.items()},
-        "means": {label: found.mean(method_key(_only(found))) for label, found in scores.items()},
-        "scores": {label: found.by_field(method_key(_only(found))) for label, found in scores.items()},
+        "means": {label: found.mean(method_key(found.only)) for label, found in scores.items()},
+        **told_of(scores),
         "sites": read.sites,
         "refused": read.refused,
         "seed": run.asked.seed,
     }
-
-
-def _only(scores: Scores) -> MethodRef:
-    """Give the one method of these scores."""
-    [ref] = scores.refs.values()
-    return ref
 
 
 def echo_verdict(verdict: Verdict) -> None:
@@ -167,6 +161,4 @@ def echo_verdict(verdict: Verdict) -> None:
             f" ({site.fields} fields)"
         )
     for one in verdict.trust:
-        value = "-" if one.value is None else f"{one.value:.4g}"
-        answer = {True: "holds", False: "FAILS", None: "-"}[one.holds]
-        typer.echo(f"  {one.check:28} {value:>8} {one.limit:14} {answer}")
+        typer.echo(f"  {one.line}")

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.compare import Comparison
+from benchmark.metrics import Metric
 from benchmark.site_losses import SiteDifference
-from benchmark.trust.findings import Finding
+from benchmark.trust.findings import Check, Finding
 from benchmark.verdict import GatePolicy, Judged
 
 _SMALL, _FINER_PLACES = 0.05, 2
@@ -46,6 +47,18 @@ class Words:
             f"{self.candidate} cannot be trusted, {one.check}: {one.told}, {one.limit} is allowed"
             for one in failed
         ]
+
+    def doubts(self, trust: Sequence[Finding]) -> tuple[str, ...]:
+        """Why scores without truth cannot be relied on, where the images' noise is no detector's."""
+        if self.policy.metric is not Metric.PSNR_REPEAT:
+            return ()
+        return tuple(
+            f"scores without truth are not to be relied on, {one.told}; of images that were smoothed,"
+            " compressed or sharpened they mean nothing: judge with truth, or on images as the detector"
+            " delivered them"
+            for one in trust
+            if one.check is Check.FORWARD and one.holds is None
+        )
 
     def losses(self, sites: Sequence[SiteDifference], rival: str) -> list[str]:
         """Which sites may lose more than the margin."""

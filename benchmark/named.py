@@ -11,7 +11,7 @@ from benchmark.method import Method
 from benchmark.networks import as_method
 from benchmark.scores import method_key
 from model_library.inference.weights import CARD_FILE, LoadedNetwork, load_network
-from model_library.wire.tasks import Denoise, SuperResolve, Task
+from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
 from model_library.zoo.registry import Library
 
 _TASKS: tuple[Task, ...] = (Denoise(), SuperResolve(scale=2), SuperResolve(scale=3), SuperResolve(scale=4))
@@ -111,8 +111,6 @@ def labels_of(methods: dict[str, Method]) -> dict[str, str]:
 
 
 def _is_classical(name: str, task: Task | None) -> bool:
-    from model_library.wire.tasks import Segment
-
     tasks = (task,) if task is not None else (*_TASKS, Segment(classes=("background", "structure")))
     return any(name == family.id for each in tasks for family in classical_methods(each))
 

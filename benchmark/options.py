@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they mean together."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,11 +7,42 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from benchmark.micrographs import Degrading
     from model_library.wire.tasks import Task
 
 LibraryOption = Annotated[
     Path | None, typer.Option("--library", help="Another library than the one that ships.")
 ]
+TruthOption = Annotated[
+    Path | None, typer.Option(exists=True, file_okay=False, help="Noise-free images of the same names.")
+]
+NoiseOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="The images are clean: add noise, as a share of their 1-99 % range."),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(envvar="SYNOPTIC_SHARED_DATA", help="Folder of real micrographs, where some are asked for."),
+]
+CropOption = Annotated[int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")]
+SeedOption = Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")]
+PageOption = Annotated[Path | None, typer.Option("--report", help="Write a page with plots and pictures.")]
+
+
+def degrading(truth: Path | None, noise_sigma: float | None) -> "Degrading":
+    """Tell how references are come by.
+
+    Raises
+    ------
+    typer.BadParameter
+        Both were given.
+    """
+    from benchmark.micrographs import Degrading
+
+    if truth is not None and noise_sigma is not None:
+        raise typer.BadParameter("give --truth or --noise-sigma, not both")
+    return Degrading(truth, noise_sigma)
 
 
 class TaskName(StrEnum):

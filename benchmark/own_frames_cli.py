@@ -6,14 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer()
 
-
-@app.command(
-    "own-frames",
-    epilog="Example: synoptic benchmark own-frames unet-denoise-micrographs-noise2void --images frames/"
-    " --library my-library --write",
-)
 def own_frames(
     network_id: Annotated[str, typer.Argument(metavar="ID", help="Made by `synoptic library train`.")],
     images: Annotated[Path, typer.Option(help="The folder that it was trained on.")],
@@ -54,3 +47,12 @@ def own_frames(
     for score in scores:
         low, high = score.ci95
         typer.echo(f"{score.metric:18} {score.value:8.3f}  [{low:.3f}, {high:.3f}]  {score.fields} fields")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command(
+        "own-frames",
+        epilog="Example: synoptic benchmark own-frames unet-denoise-micrographs-noise2void --images frames/"
+        " --library my-library --write",
+    )(own_frames)

@@ -65,7 +65,7 @@ _KEYS: Mapping[str, frozenset[str]] = {
     "compare": frozenset({"a", "b", "rows"}),
     "gate": frozenset({"verdict"}),
     "trust": frozenset({"findings"}),
-    "select": frozenset({"ranking"}),
+    "select": frozenset({"selection"}),
     "run": frozenset({"rows"}),
 }
 _SECTIONS: Mapping[str, Callable[[Content, Sequence[bytes]], Html]] = {

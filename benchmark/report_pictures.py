@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmark.comparing import example
+from benchmark.comparing import example, parted
 from benchmark.micrographs import Degrading
 from benchmark.named import cast, labels_of
 from benchmark.sites import Asked, read_sites
@@ -40,8 +40,7 @@ def pictures(content: Mapping[str, Any], sought: Sought) -> list[bytes]:
         try:
             found = cast(names, library=sought.library, aside=Path(aside))
             read = read_sites(asked_again(content["asked"], sought.images, sought.truth), found.task)
-            both_networks = content["kind"] == "compare" and len(found.networks) == len(names)
-            tuning, scored = ((), read.cases) if both_networks else read.split()
+            tuning, scored = parted(found, read) if content["kind"] == "compare" else read.split()
             methods = found.methods(tuning)
         except SynopticError:
             # A report must not fail for want of a picture: the section says that there is none.

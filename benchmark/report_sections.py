@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.figures import IntervalRow, interval_plot, line_plot
+from benchmark.figures import IntervalRow, figure_png, interval_plot
 from benchmark.report import Html, bullets, figures_row, note, picture, section, table, text
+from benchmark.selection.told import FolderSelection, draw_selection
 from benchmark.trust.findings import Finding
 from benchmark.trust.page import findings_table
 from benchmark.verdict import Verdict
@@ -74,25 +75,27 @@ def trust_section(content: Content, _: Sequence[bytes]) -> Html:
 
 
 def select_section(content: Content, _: Sequence[bytes]) -> Html:
-    """Ranking, and the front of quality against throughput."""
-    ranking = content["ranking"]
-    keys = [key for key in ranking[0] if not isinstance(ranking[0][key], dict)]
-    cells = [tuple(_plain(row.get(key)) for key in keys) for row in ranking]
-    blocks = [table([key.replace("_", " ") for key in keys], cells)]
-    speeds = [
-        (row["mpix_per_s"], row["score"])
-        for row in ranking
-        if row.get("mpix_per_s") and row.get("score") is not None
-    ]
-    if len(speeds) > 1:
-        x, y = zip(*sorted(speeds), strict=True)
-        series = [("networks", x, y)]
-        front = line_plot(
-            series, x_label="MPix/s", y_label=str(ranking[0].get("metric", "score")), points=True
+    """Every network with its score and speed, and the front of quality against throughput."""
+    found = FolderSelection.model_validate(content)
+    keeps_up = {None: None, True: "yes", False: "no"}
+    cells = [
+        (
+            row.network,
+            _rounded(row.score),
+            _span(row.ci95),
+            _rounded(row.cost_s, 2),
+            _rounded(row.mpix_per_s, 2),
+            keeps_up[row.keeps_up],
+            row.reason,
         )
+        for row in found.rows
+    ]
+    header = ("network", found.rows[0].metric, "95 % interval", "cost, s", "MPix/s", "keeps up", "reason")
+    blocks = [text(found.selection.reason), table(header, cells)]
+    if found.selection.fit is not None:
+        front = figure_png(lambda axes: draw_selection(axes, found.selection))
         blocks.append(picture(front, "Quality against throughput"))
-    reason = content.get("reason")
-    return section("Selection", *([text(str(reason))] if reason else []), *blocks)
+    return section("Selection", *blocks)
 
 
 def run_section(content: Content, _: Sequence[bytes]) -> Html:
@@ -140,13 +143,3 @@ def _rounded(value: float | None, places: int = 3) -> str | None:
 
 def _span(interval: Sequence[float] | None) -> str | None:
     return None if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def _plain(value: object) -> str | float | int | bool | None:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        return (
-            _span(value) if len(value) == 2 and all(isinstance(each, float) for each in value) else str(value)
-        )
-    return value if isinstance(value, str | int | bool) or value is None else str(value)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.assessment import Assessment, Row
-from benchmark.cases import Case, Repeat, Truth, target_of
+from benchmark.cases import Case, Repeat, Truth, score, target_of
 from benchmark.figures import IntervalRow, Panel, interval_plot, montage
 from benchmark.method import Method
 from benchmark.metrics import Metric
@@ -76,8 +76,6 @@ def _rows(found: Assessment) -> Html:
 
 
 def _example(case: Case, methods: Sequence[Method], metric: Metric) -> Html:
-    from benchmark.cases import score
-
     panels = [Panel("input", case.input)]
     for method in methods:
         pixels = method(case.input)

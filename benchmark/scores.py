@@ -76,6 +76,12 @@ class Scores(Message):
     left: dict[str, str] = Field(default_factory=dict)
     runs: dict[str, int] = Field(default_factory=dict)
 
+    @property
+    def only(self) -> MethodRef:
+        """The one method of these scores."""
+        [ref] = self.refs.values()
+        return ref
+
     def by_field(self, key: str) -> dict[str, float | None]:
         """Score per field of view: the mean of its cases, None if any of them has none."""
         if key not in self.values:

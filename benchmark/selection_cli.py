@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from benchmark.selection.told import FolderSelection
     from model_library.wire.tasks import Task
 
-app = typer.Typer()
-
-
 _SELECT_EXAMPLE = (
     "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
     " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
@@ -41,7 +38,6 @@ def task_of(words: str) -> "Task":
         raise typer.BadParameter(f"{error}; `synoptic library list` tells what networks there are") from error
 
 
-@app.command(epilog=_SELECT_EXAMPLE)
 def select(
     images: Annotated[
         Path, typer.Option(exists=True, file_okay=False, help="Folder of an instrument's first images.")
@@ -100,7 +96,6 @@ def select(
     _echo(found)
 
 
-@app.command(epilog=_RACE_EXAMPLE)
 def race(
     table: Annotated[
         Path,
@@ -143,6 +138,12 @@ def race(
             f"  same winner {each.same_winner:.1%}  same or near-tie {each.right:.1%}"
             f"  worst regret {each.worst_regret:.3f}  {each.seeds} seeds"
         )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `benchmark`."""
+    app.command(epilog=_SELECT_EXAMPLE)(select)
+    app.command(epilog=_RACE_EXAMPLE)(race)
 
 
 def _echo(found: "FolderSelection") -> None:

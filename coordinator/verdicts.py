@@ -126,7 +126,7 @@ def sit(
     candidate: NetworkRef,
     rivals: Rivals,
     cases: "Sequence[Case]",
-    look: Look | int,
+    look: Look,
 ) -> SittingRecord:
     """Score a candidate and its rivals on an instrument's gate images, and judge.
 
@@ -135,13 +135,11 @@ def sit(
     cases
         Of gate fields that none of the networks was tuned on.
     look
-        Which look at this instrument's gate images this is, see `looks_before`; a mere number allows
-        no tie.
+        Which look at this instrument's gate images this is, see `looks_before`.
     """
     from benchmark.gate import Entrant, GatePolicy, judge
     from benchmark.metrics import Metric
 
-    look = look if isinstance(look, Look) else Look(look)
     entered = _entered(candidate, rivals)
     scores = _scored(place, instrument, entered, cases)
     segments = isinstance(instrument.task, Segment)
@@ -223,7 +221,7 @@ def _trust(
 def _judge(place: Workplace, campaign: Campaign, gate: Finding, candidate: NetworkRef, rivals: Rivals) -> str:
     look = 1 + looks_before(place, campaign.instrument_id, (campaign.id, gate.value))
     cases = cases_of(place, campaign, Split.GATE)
-    record = sit(place, instrument_of(place, campaign), candidate, rivals, cases, look)
+    record = sit(place, instrument_of(place, campaign), candidate, rivals, cases, Look(look))
     in_service = method_in_service(place, campaign.instrument_id)
     told = None if in_service is None else in_service.model_dump(mode="json")
     place.campaigns.find_out(campaign.id, gate, {**record, "in_service": told})

@@ -124,7 +124,7 @@ def _sources(
 
 def _observed(acquired: Sequence[Grey]) -> Seen:
     none = np.zeros(len(acquired))
-    return Seen(tuple(observe(pixels) for pixels in acquired), none, none)
+    return Seen(_observations(acquired), none, none)
 
 
 def _seen(

@@ -54,3 +54,8 @@ def inference(
         file_sizes=tuple(file_sizes or ()),
     )
     run_inference(contest, json_file)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command(epilog="Example: synoptic benchmark inference --peers --json inference.json")(inference)

@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: synoptic benchmark metrics --json metrics.json"
-
 
 def metrics(
     side_px: Annotated[
@@ -37,3 +35,8 @@ def metrics(
             err=True,
         )
         raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command(epilog="Example: synoptic benchmark metrics --json metrics.json")(metrics)

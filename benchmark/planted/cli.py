@@ -46,3 +46,8 @@ def planted(
         seed=seed,
     )
     run_planted(asked, json_file)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command(epilog="Example: synoptic benchmark planted --work work/ --json planted.json")(planted)

@@ -43,3 +43,8 @@ def card_real(
         json_file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     for network_id, count in written.items():
         typer.echo(f"{network_id:32} {count} figures on real micrographs")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command("card-real", epilog="Example: synoptic benchmark card-real real.json")(card_real)

@@ -56,3 +56,10 @@ def speedup(
         seed=seed,
     )
     run_speedup(asked, json_file, plot)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the group `benchmark`."""
+    app.command(epilog="Example: synoptic benchmark speedup --network unet-denoise-shot --json speedup.json")(
+        speedup
+    )

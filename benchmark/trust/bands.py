@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from model_library.degradation.fitting import ROUNDING
 from model_library.degradation.noise import NoiseModel
 from model_library.images.frame import Grey
 
@@ -14,7 +15,6 @@ SIZES_PX = (1.5, 3.0, 6.0)
 _RATIO = 1.6
 """Of the two Gaussians of a band; close to the Laplacian of a Gaussian (Marr & Hildreth 1980)."""
 _LEVEL_PX = 2.0
-_QUANTISATION = 1 / 12
 _LEAST_SHARE = 0.25
 
 
@@ -40,7 +40,7 @@ def noise_sigma(pixels: Grey, noise: NoiseModel) -> Grey:
     Rounding adds to it. Where a line fitted to brighter grey values has come down to nothing, a quarter of
     the image's typical variance stands: a pixel without any noise would count as infinitely certain.
     """
-    variance = noise.variance(ndimage.gaussian_filter(pixels, _LEVEL_PX)) + np.float32(_QUANTISATION)
+    variance = noise.variance(ndimage.gaussian_filter(pixels, _LEVEL_PX)) + np.float32(ROUNDING)
     sigma: Grey = np.sqrt(np.maximum(variance, _LEAST_SHARE * np.median(variance)))
     return sigma
 

@@ -27,7 +27,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Restored:
     """What a method says of a known specimen: its result, the spread and its error, counts, [s Y, s X]."""
 
     result: Grey
@@ -46,13 +46,13 @@ def acquired_again(method: Method, pixels: Grey, noise: NoiseModel, rng: np.rand
     return Known(seen + added_noise(seen, noise, 1.0, rng), truth)
 
 
-def judged(method: Method, known: Known) -> Judged:
+def restored(method: Method, known: Known) -> Restored:
     """Restore a known specimen in eight ways."""
     result, spread = spread_of(method, known.acquired)
-    return Judged(result, spread, result - known.truth)
+    return Restored(result, spread, result - known.truth)
 
 
-def calibrated(tuning: Sequence[Judged]) -> Calibration:
+def calibrated(tuning: Sequence[Restored]) -> Calibration:
     """Fit the scale of the spread, and the error that it does not show, to known specimens.
 
     Squared errors are averaged over 20 intervals of the spread; a line of non-negative coefficients is
@@ -85,7 +85,7 @@ def calibrated(tuning: Sequence[Judged]) -> Calibration:
     return Calibration(plain.gain, plain.floor, factor)
 
 
-def coverage(held_out: Sequence[Judged], calibration: Calibration) -> NDArray[np.float64]:
+def coverage(held_out: Sequence[Restored], calibration: Calibration) -> NDArray[np.float64]:
     """Share of the pixels of each image whose error lies within the 95 % interval, float64 [image]."""
     inside = [np.abs(one.error) <= calibration.half_width(one.spread) for one in held_out]
     return np.array([each.mean() for each in inside], dtype=np.float64)

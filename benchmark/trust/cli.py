@@ -1,21 +1,27 @@
 """`synoptic benchmark trust|gate|compare|report|training-statistics`: their words."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmark.options import LibraryOption, TaskName
+from benchmark.options import (
+    CropOption,
+    DataOption,
+    JsonOption,
+    LibraryOption,
+    NoiseOption,
+    PageOption,
+    SeedOption,
+    TaskName,
+    TruthOption,
+    degrading,
+)
 
 _METHOD = "library id, network folder, bioimage.io .zip or classical algorithm"
 ImagesOption = Annotated[
     Path, typer.Option(exists=True, file_okay=False, help="TIFF, PNG or JPEG; or one sub-folder per site.")
-]
-TruthOption = Annotated[
-    Path | None, typer.Option(exists=True, file_okay=False, help="Noise-free images of the same names.")
-]
-NoiseOption = Annotated[
-    float | None, typer.Option(min=0.0, help="The images are clean: add noise, as a share of their range.")
 ]
 LabelsOption = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO file, for segmentation.")
@@ -23,12 +29,8 @@ LabelsOption = Annotated[
 TaskOption = Annotated[
     TaskName | None, typer.Option(help="Only where no network is named; else it is the network's.")
 ]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")]
-PageOption = Annotated[Path | None, typer.Option("--report", help="Write a page with plots and pictures.")]
 MostOption = Annotated[int | None, typer.Option(min=1, help="Read only the first files (of each site).")]
-CropOption = Annotated[int, typer.Option(min=64, help="Side of the crop that is scored, at full size.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 unless the answer is yes.")]
-SeedOption = Annotated[int, typer.Option(help="Places crops, draws noise and resamples.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -106,10 +108,9 @@ def gate(
     1 if a method or the images are refused.
     """
     from benchmark.gate_run import GateRun, run_gate
-    from benchmark.micrographs import Degrading
     from benchmark.sites import Asked
 
-    asked = Asked(images, Degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
+    asked = Asked(images, degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
     chosen = None if task is None else task.task
     run = GateRun(candidate, incumbent, asked, library, chosen, look, site_margin)
     if not run_gate(run, json_file, report_file).passed and strict:
@@ -136,10 +137,9 @@ def compare(
     Exit code 1 if a method or the images are refused.
     """
     from benchmark.comparing import CompareRun, run_compare
-    from benchmark.micrographs import Degrading
     from benchmark.sites import Asked
 
-    asked = Asked(images, Degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
+    asked = Asked(images, degrading(truth, noise_sigma), labels, crop_px, at_most, seed)
     run_compare(CompareRun(a, b, asked, library, None if task is None else task.task), json_file, report_file)
 
 
@@ -172,10 +172,7 @@ def report(
 
 def training_statistics(
     networks: Annotated[list[str], typer.Argument(metavar="ID...", help="Networks with a recipe.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(envvar="SYNOPTIC_SHARED_DATA", help="Folder of micrographs, where a recipe names some."),
-    ] = None,
+    data: DataOption = None,
     write: Annotated[bool, typer.Option("--write", help="Keep them beside the card.")] = False,
     library: LibraryOption = None,
     json_file: JsonOption = None,
@@ -184,8 +181,6 @@ def training_statistics(
 
     Exit code 1 if a network, its recipe or its micrographs are missing.
     """
-    import json
-
     from benchmark.trust.learned_from import statistics_of, write_statistics
     from model_library.zoo.recipe import read_recipe, recipe_path
     from model_library.zoo.registry import Library

@@ -1,7 +1,6 @@
 """`synoptic benchmark trust`: every check of one method on a folder of images."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +16,7 @@ from benchmark.report import write_page
 from benchmark.scores import method_key
 from benchmark.sites import Asked, read_sites
 from benchmark.splits import Split, assign
-from benchmark.trust.calibration import Judged, Known, acquired_again, calibrated, coverage, judged
+from benchmark.trust.calibration import Known, Restored, acquired_again, calibrated, coverage, restored
 from benchmark.trust.checks import Checked, Specimen, check
 from benchmark.trust.findings import Check, Finding, TrustLimits, failed
 from benchmark.trust.learned_from import read_statistics
@@ -71,17 +70,16 @@ def run_trust(asked: TrustRun, json_file: Path | None, report: Path | None) -> b
     SynopticError
         The network or the images are refused.
     """
-    tell: Callable[[str], None] = lambda words: typer.echo(words, err=True)  # noqa: E731
     folder = read_folder(asked.images, at_most=asked.at_most)
     with TemporaryDirectory() as aside:
         found = cast([asked.network], library=asked.library, aside=Path(aside), task=asked.task)
-        tell(f"{len(folder.images)} images read; measuring noise")
+        typer.echo(f"{len(folder.images)} images read; measuring noise", err=True)
         crops = tuple(_middle(image.pixels, _CROP_PX) for image in folder.images)
         noise = estimate_noise(crops)
         method = _method(found, asked)
-        tell("forward consistency, invented structure, planted blobs")
+        typer.echo("forward consistency, invented structure, planted blobs", err=True)
         checked = check(method, Specimen(crops, noise, found.task), seed=asked.seed)
-        tell("uncertainty")
+        typer.echo("uncertainty", err=True)
         sure = _uncertainty(method, folder, noise, asked, found.task)
         like, apart = _likeness(found, folder.images)
         findings = (*checked.findings, sure.finding, like)
@@ -118,18 +116,20 @@ def _uncertainty(
     low, high = TrustLimits().coverage
     limit = f"{low:g} to {high:g}"
     if isinstance(task, Segment):
-        return _Uncertainty(_none(Check.COVERAGE, limit, "a segmentation gives no grey values"), None, ())
+        return _Uncertainty(
+            Finding.none(Check.COVERAGE, "a segmentation gives no grey values", limit), None, ()
+        )
     rng = np.random.default_rng([asked.seed, 1])
     taken: dict[str, Split] = {}
-    parts: dict[bool, list[Judged]] = {True: [], False: []}
+    parts: dict[bool, list[Restored]] = {True: [], False: []}
     for known, field in _known(method, folder, noise, asked, rng):
         taken[field] = assign(field, taken)
         part = parts[taken[field] is Split.TUNING]
         if len(part) < _MOST_KNOWN:
-            part.append(judged(method, known))
+            part.append(restored(method, known))
     if not parts[True] or not parts[False]:
         told = "images of two fields of view are needed, to calibrate on one and to check on another"
-        return _Uncertainty(_none(Check.COVERAGE, limit, told), None, ())
+        return _Uncertainty(Finding.none(Check.COVERAGE, told, limit), None, ())
     calibration = calibrated(parts[True])
     shares = coverage(parts[False], calibration)
     value = float(shares.mean())
@@ -163,28 +163,24 @@ def _known(
 
 
 def _likeness(found: Cast, images: tuple[Micrograph, ...]) -> tuple[Finding, dict[str, float]]:
-    limit = f"at most {TrustLimits().likeness:g}"
+    most = TrustLimits().likeness
+    limit = f"at most {most:g}"
     opened = next(iter(found.networks.values()), None)
     if opened is None:
-        return _none(Check.LIKENESS, limit, "a classical algorithm learned from nothing"), {}
+        return Finding.none(Check.LIKENESS, "a classical algorithm learned from nothing", limit), {}
     statistics = read_statistics(opened.folder, opened.network.card.weights_sha256)
     if statistics is None:
         told = "unknown: there are no statistics of the data that this network learned from"
-        return _none(Check.LIKENESS, limit, told), {}
+        return Finding.none(Check.LIKENESS, told, limit), {}
     apart = distances(statistics, [image.pixels for image in images])
     value = float(np.median(apart))
     told = (
         f"the images are {value:.1f} times as far from the training data as 99 % of that data are at most"
-        f" ({int((apart > TrustLimits().likeness).sum())} of {len(apart)} images beyond the limit)"
+        f" ({int((apart > most).sum())} of {len(apart)} images beyond the limit)"
     )
-    holds = value <= TrustLimits().likeness
-    return Finding(check=Check.LIKENESS, value=value, limit=limit, holds=holds, told=told), {
+    return Finding.at_most(Check.LIKENESS, value, most, told), {
         image.name: float(each) for image, each in zip(images, apart, strict=True)
     }
-
-
-def _none(kind: Check, limit: str, told: str) -> Finding:
-    return Finding(check=kind, value=None, limit=limit, holds=None, told=told)
 
 
 def _middle(pixels: Grey, side: int, scale: int = 1, of: tuple[int, ...] | None = None) -> Grey:
@@ -233,11 +229,8 @@ def _numbers(calibration: Calibration) -> dict[str, float]:
 
 
 def _echo(name: str, findings: tuple[Finding, ...]) -> None:
-    marks = {True: "holds", False: "FAILS", None: "-"}
     for finding in findings:
-        value = "-" if finding.value is None else f"{finding.value:.4g}"
-        limit = finding.limit
-        typer.echo(f"{finding.check:30} {value:>8} {limit:15} {marks[finding.holds]:6} {finding.told}")
+        typer.echo(finding.line)
     broken = ", ".join(finding.check for finding in failed(findings))
     typer.echo(
         f"{name}: {'not to be trusted here: ' + broken if broken else 'every check that applies holds'}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -72,8 +73,6 @@ class Finding(Message):
         Whether the value is within the limit; None where there is no value.
     told
         The finding as a sentence.
-    seconds
-        Wall time of the check.
     """
 
     check: Check
@@ -81,7 +80,24 @@ class Finding(Message):
     limit: str
     holds: bool | None
     told: str
-    seconds: float = 0.0
+
+    @classmethod
+    def at_most(cls, check: Check, value: float, limit: float, told: str) -> Self:
+        """Hold a figure against its upper limit."""
+        holds = bool(value <= limit)
+        return cls(check=check, value=value, limit=f"at most {limit:g}", holds=holds, told=told)
+
+    @classmethod
+    def none(cls, check: Check, why: str, limit: str = "") -> Self:
+        """Say why a check does not apply or cannot be made."""
+        return cls(check=check, value=None, limit=limit, holds=None, told=why)
+
+    @property
+    def line(self) -> str:
+        """Figure, limit, answer and meaning in one line."""
+        value = "-" if self.value is None else f"{self.value:.4g}"
+        answer = {True: "holds", False: "FAILS", None: "-"}[self.holds]
+        return f"{self.check:30} {value:>8} {self.limit:15} {answer:6} {self.told}"
 
 
 def failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from scipy import ndimage
 from benchmark.method import Method
 from benchmark.trust.bands import SIZES_PX, contrast, noise_sigma
 from benchmark.trust.forward import seen_again
+from model_library.degradation.fitting import ROUNDING
 from model_library.degradation.noise import NoiseModel
 from model_library.degradation.recorruption import added_noise
 from model_library.images.frame import Grey
@@ -18,7 +19,6 @@ _MADE_SIGMA = 4.0
 _LONE_SIGMA, _LONE_TIMES = 2.0, 6.0
 """Less contrast is structure as well where it stands out from what else the result shows."""
 _MAD_TO_SIGMA = 0.6744897501960817
-_QUANTISATION = 1 / 12
 CONTRAST_MARGIN_PX = 80
 _BAR_PX, _BINS, _SMOOTHING_PX = 8, 64, 2.0
 _MANY_ELECTRONS = 1e4
@@ -55,7 +55,7 @@ def noise_only(level: float, noise: NoiseModel, side_px: int, rng: np.random.Gen
     Where the noise is less than that of rounding, it is as much as that.
     """
     flat = np.full((side_px, side_px), level, dtype=np.float32)
-    variance = max(float(noise.variance(flat[:1, :1])[0, 0]), _QUANTISATION)
+    variance = max(float(noise.variance(flat[:1, :1])[0, 0]), ROUNDING)
     if variance > _MANY_ELECTRONS * noise.gain**2:
         normal = np.sqrt(np.float32(variance)) * rng.standard_normal(flat.shape, dtype=np.float32)
         return np.asarray(flat + normal, dtype=np.float32)

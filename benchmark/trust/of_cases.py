@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmark.cases import Case, Repeat
 from benchmark.method import Method
 from benchmark.trust.checks import Specimen, check
-from benchmark.trust.findings import Check, Finding, TrustLimits
+from benchmark.trust.findings import Check, Finding
 from model_library.degradation.noise import estimate_noise
 from model_library.errors import ImageError, SynopticError
 from model_library.images.frame import Grey
@@ -15,9 +15,7 @@ MOST_CASES = 4
 """Enough for figures that hardly scatter; each takes two or three forward passes."""
 
 
-def check_cases(
-    method: Method, cases: Sequence[Case], task: Task, *, seed: int = 0, limits: TrustLimits | None = None
-) -> tuple[Finding, ...]:
+def check_cases(method: Method, cases: Sequence[Case], task: Task, *, seed: int = 0) -> tuple[Finding, ...]:
     """Make the checks on a few of the cases that a method is judged on.
 
     Parameters
@@ -38,11 +36,13 @@ def check_cases(
     try:
         noise = estimate_noise(images)
     except ImageError as refusal:
-        return (_not_made(f"not checked, since the noise cannot be measured: {refusal}"),)
+        why = f"not checked, since the noise cannot be measured: {refusal}"
+        return (Finding.none(Check.INVENTION, why),)
     try:
-        return check(method, Specimen(images, noise, task), seed=seed, limits=limits).findings
+        return check(method, Specimen(images, noise, task), seed=seed).findings
     except SynopticError as refusal:
-        return (_not_made(f"not checked, since the method gives no result: {refusal}"),)
+        why = f"not checked, since the method gives no result: {refusal}"
+        return (Finding.none(Check.INVENTION, why),)
 
 
 def acquired_of(case: Case) -> Grey:
@@ -52,7 +52,3 @@ def acquired_of(case: Case) -> Grey:
             return case.reference.pair.acquired
         case _:
             return case.input
-
-
-def _not_made(why: str) -> Finding:
-    return Finding(check=Check.INVENTION, value=None, limit="", holds=None, told=why)

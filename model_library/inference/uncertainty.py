@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_library.images.frame import Grey
-from model_library.inference.self_ensemble import Channels
+from model_library.inference.self_ensemble import each_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,33 +38,20 @@ class Calibration:
         return width.astype(np.float32)
 
 
-def spread_over_dihedral(apply: Callable[[Channels], Channels], image: Channels) -> tuple[Channels, Channels]:
-    """Apply a function to all turned and mirrored images; mean and standard deviation of what comes back.
+def spread_of(restore: Callable[[Grey], Grey], pixels: Grey) -> tuple[Grey, Grey]:
+    """Restore a grey image in all eight ways: mean and standard deviation of what comes back.
 
     Parameters
     ----------
-    apply
-        From [C, Y, X] to [C', s Y, s X].
-    image
-        [C, Y, X].
+    restore
+        From [Y, X] to [s Y, s X].
+    pixels
+        [Y, X], in counts.
 
     Returns
     -------
     tuple
-        Mean and standard deviation over the eight, [C', s Y, s X] each; the mean is that of `over_dihedral`
-        but for rounding.
+        Mean and spread over the eight, [s Y, s X] each, in counts.
     """
-    results: list[NDArray[np.float32]] = []
-    for turns in range(4):
-        for mirrored in (False, True):
-            turned = np.rot90(image, turns, axes=(1, 2))
-            result = apply(np.ascontiguousarray(turned[..., ::-1] if mirrored else turned))
-            results.append(np.rot90(result[..., ::-1] if mirrored else result, -turns, axes=(1, 2)))
-    stack = np.stack(results)
-    return stack.mean(axis=0), stack.std(axis=0, ddof=1)
-
-
-def spread_of(restore: Callable[[Grey], Grey], pixels: Grey) -> tuple[Grey, Grey]:
-    """Restore a grey image [Y, X] in all eight ways: mean and spread [s Y, s X], in counts."""
-    mean, spread = spread_over_dihedral(lambda channels: restore(channels[0])[None], pixels[None])
-    return mean[0], spread[0]
+    results = np.stack([back[0] for back in each_way(lambda turned: restore(turned[0])[None], pixels[None])])
+    return results.mean(axis=0), results.std(axis=0, ddof=1)

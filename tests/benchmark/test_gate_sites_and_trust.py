@@ -1,14 +1,18 @@
 """The gate beyond the mean: no site pays for the others, and no untrusted network is released."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark import gate_run
 from benchmark.errors import BenchmarkError
 from benchmark.gate import judge
 from benchmark.metrics import Metric
 from benchmark.site_losses import site_differences
+from benchmark.sites import SiteCases
 from benchmark.trust.findings import Check, Finding
 from benchmark.verdict import Entrant, GatePolicy, Role
 
@@ -113,3 +117,32 @@ def test_a_second_network_that_fails_a_trust_check_is_never_assigned():
     assert judge(weak, [second, RIVALS[1]]).assigned == "other@1"
     doubtful = second.model_copy(update={"trust": (INVENTS,)})
     assert judge(weak, [doubtful, RIVALS[1]]).assigned == "tv"
+
+
+def test_where_the_noise_is_no_detectors_the_reasons_say_what_scores_without_truth_are_worth():
+    doubt = Finding.none(Check.FORWARD, "cannot be told: these images have other noise than a detector's")
+    one = candidate(east=0.5, north=0.5, west=0.5).model_copy(update={"trust": (doubt,)})
+    verdict = judge(one, RIVALS)
+    assert verdict.passed
+    assert verdict.reasons[-1].startswith("scores without truth are not to be relied on, cannot be told")
+    with_truth = judge(one, RIVALS, policy=GatePolicy(metric=Metric.PSNR))
+    assert not any("without truth" in reason for reason in with_truth.reasons)
+
+
+@pytest.mark.parametrize("order", list(permutations([True, None, False])))
+def test_of_every_site_the_worst_finding_is_told(monkeypatch, order):
+    """A site whose noise tells nothing is not hidden behind one that holds, nor a failure behind either."""
+    sites = {f"{site}/f": site for site in "abc"}
+    monkeypatch.setattr(
+        gate_run,
+        "check_cases",
+        lambda *_, **__: (INVENTS.model_copy(update={"holds": next(answers), "told": "as told"}),),
+    )
+    for fewest in (3, 2):
+        answers = iter(order)
+        read = SiteCases((), dict(list(sites.items())[:fewest]), {})
+        [worst] = gate_run.trust_of(None, read, (), None, 0)
+        said = order[:fewest]
+        expected = False if False in said else None if None in said else True
+        assert worst.holds is expected
+        assert worst.told == f"{'abc'[said.index(expected)]}: as told"

@@ -10,7 +10,7 @@ from benchmark.baselines import classical
 from benchmark.cases import Case, Labels, repeat_cases
 from benchmark.errors import BenchmarkError, UnusableResult
 from benchmark.trust.bands import SIZES_PX, contrast
-from benchmark.trust.calibration import Judged, acquired_again, calibrated, coverage, judged
+from benchmark.trust.calibration import Restored, acquired_again, calibrated, coverage, restored
 from benchmark.trust.checks import Specimen, check
 from benchmark.trust.contradiction import contradictions
 from benchmark.trust.findings import Check, TrustLimits, failed
@@ -259,7 +259,7 @@ def known(seed, scale=1.0):
     rng = np.random.default_rng(seed)
     spread = rng.uniform(0.5, 5, (80, 80)).astype(np.float32)
     error = rng.normal(0, scale * np.sqrt((3 * spread) ** 2 + 4)).astype(np.float32)
-    return Judged(spread, spread, error)
+    return Restored(spread, spread, error)
 
 
 def test_a_calibrated_interval_holds_the_truth_in_95_of_100_pixels_of_other_images():
@@ -270,7 +270,7 @@ def test_a_calibrated_interval_holds_the_truth_in_95_of_100_pixels_of_other_imag
 
 
 def test_errors_that_no_spread_tells_end_up_in_the_floor():
-    flat = Judged(np.zeros((60, 60)), np.zeros((60, 60)), np.random.default_rng(0).normal(0, 2, (60, 60)))
+    flat = Restored(np.zeros((60, 60)), np.zeros((60, 60)), np.random.default_rng(0).normal(0, 2, (60, 60)))
     calibration = calibrated([flat])
     assert calibration.floor == pytest.approx(2, rel=0.1)
     assert Calibration(2.0, 0.0, 2.0).half_width(np.ones((2, 2), np.float32)).tolist() == [[4, 4], [4, 4]]
@@ -281,4 +281,4 @@ def test_errors_that_no_spread_tells_end_up_in_the_floor():
 def test_an_image_acquired_again_has_the_result_as_its_truth_and_the_instruments_noise():
     one = acquired_again(TV, IMAGES[0], NOISE, np.random.default_rng(0))
     assert np.std(one.acquired - one.truth) == pytest.approx(15, rel=0.05)
-    assert judged(TV, one).error.shape == one.truth.shape
+    assert restored(TV, one).error.shape == one.truth.shape

@@ -201,16 +201,24 @@ def test_compare_takes_a_library_network_and_a_package_of_the_same_name(scans, t
     assert (tmp_path / "c.html").read_text().count("data:image/png") == 2
 
 
-def test_report_joins_what_the_commands_wrote(scans, tmp_path, two_rivals):
+def test_report_joins_what_the_commands_wrote(scans, tmp_path, two_rivals, small_library):
     images = ["--images", scans / "noisy"]
     truth = ["--truth", scans / "truth"]
     run("compare", SHIPPED, "median", *images, *truth, "--json", tmp_path / "c.json")
     library = ["--library", tmp_path / "none"]
     (tmp_path / "none").mkdir()
     run("run", *images, *truth, *library, "--crop-px", 80, "--json", tmp_path / "r.json")
-    ranking = [{"network": "a", "score": 30.0, "metric": "psnr", "ci95": [29.0, 31.0], "mpix_per_s": 2.0}]
-    ranking.append(ranking[0] | {"network": "b", "score": 31.0, "mpix_per_s": 1.0})
-    (tmp_path / "s.json").write_text(json.dumps({"ranking": ranking, "reason": "b is best"}))
+    small_library("small")
+    run(
+        "select",
+        *images,
+        "--task",
+        "denoise",
+        "--library",
+        tmp_path / "library",
+        "--json",
+        tmp_path / "s.json",
+    )
     files = [tmp_path / name for name in ("c.json", "r.json", "s.json")]
     out = ["--out", tmp_path / "all.html", "--json", tmp_path / "all.json"]
     run("report", *files, *images, *out)

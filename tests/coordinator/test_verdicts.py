@@ -85,7 +85,7 @@ def test_a_sitting_tells_verdict_methods_and_scores(place, instrument, cases, li
     network = ref_of(Library(library).card("tiny-4"))
     second = ref_of(Library(library).card("tiny-6"))
     rivals = {Role.SECOND: (second, network), Role.CLASSICAL: (SMOOTH,)}
-    record = verdicts.sit(place, instrument, network, rivals, cases, 1)
+    record = verdicts.sit(place, instrument, network, rivals, cases, verdicts.Look(1))
     assert record["assigned"] == SMOOTH.model_dump(mode="json")
     assert record["rivals"] == {"in service": [], "second network": ["tiny-6@1"], "classical": ["gaussian"]}
     assert set(record["means"]) == {"tiny-4@1", "tiny-6@1", "gaussian"}
@@ -109,7 +109,9 @@ def test_a_candidate_that_invents_structure_is_refused_and_told_by_which_check(
     )
     kept = save_network(place.settings.networks / "new", network.module, card)
     (place.settings.networks / "new").rename(place.settings.networks / kept.weights_sha256)
-    record = verdicts.sit(place, instrument, ref_of(kept), {Role.CLASSICAL: (SMOOTH,)}, cases, 1)
+    record = verdicts.sit(
+        place, instrument, ref_of(kept), {Role.CLASSICAL: (SMOOTH,)}, cases, verdicts.Look(1)
+    )
     assert record["verdict"]["passed"] is False
     assert record["verdict"]["reasons"][0].startswith("tiny-4@1+wild cannot be trusted, ")
     assert False in {finding["holds"] for finding in record["verdict"]["trust"]}
@@ -119,10 +121,12 @@ def test_an_algorithm_tuned_anew_is_judged_beside_the_same_one_in_service(place,
     network = ref_of(Library(library).card("tiny-4"))
     old = SMOOTH.model_copy(update={"parameters": {"sigma_px": 0.5}})
     rivals = {Role.IN_SERVICE: (old,), Role.CLASSICAL: (SMOOTH,)}
-    record = verdicts.sit(place, instrument, network, rivals, cases, 3)
+    record = verdicts.sit(place, instrument, network, rivals, cases, verdicts.Look(3))
     assert record["rivals"]["in service"] == ["gaussian as in service"]
     assert record["assigned"] == SMOOTH.model_dump(mode="json")
-    same = verdicts.sit(place, instrument, network, {**rivals, Role.IN_SERVICE: (SMOOTH,)}, cases, 3)
+    same = verdicts.sit(
+        place, instrument, network, {**rivals, Role.IN_SERVICE: (SMOOTH,)}, cases, verdicts.Look(3)
+    )
     assert same["rivals"] == {"in service": ["gaussian"], "second network": [], "classical": []}
     assert same["assigned"] == SMOOTH.model_dump(mode="json")
 
