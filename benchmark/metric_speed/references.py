@@ -18,7 +18,7 @@ _WINDOW = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": Fals
 
 
 @dataclass(frozen=True)
-class Optional:
+class OptionalLibrary:
     """A library that may be missing, and what brings it."""
 
     module: str
@@ -32,9 +32,9 @@ class Optional:
         return f"{self.module} is not installed: pip install 'synoptic[{self.extra}]'"
 
 
-TORCHMETRICS = Optional("torchmetrics", "peers")
-MONAI = Optional("monai", "peers")
-PYCOCOTOOLS = Optional("pycocotools", "benchmark")
+TORCHMETRICS = OptionalLibrary("torchmetrics", "peers")
+MONAI = OptionalLibrary("monai", "peers")
+PYCOCOTOOLS = OptionalLibrary("pycocotools", "benchmark")
 
 
 def least_squares(image: Pixels, truth: Pixels) -> Pixels:
