@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.metric_speed.scene import Scene
+from benchmark.metrics.pointwise import Pixels
 from benchmark.metrics.structural import SCALE_WEIGHTS
-
-Pixels = NDArray[Any]
 
 _WINDOW = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
