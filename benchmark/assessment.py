@@ -126,14 +126,12 @@ def best_of(scores: Scores, keys: Sequence[str]) -> str:
     means = {key: mean for key in keys if (mean := scores.mean(key)) is not None}
     if not means:
         raise BenchmarkError("expected a classical algorithm with a score on every case, found none")
-    sign = 1 if scores.metric.higher_is_better else -1
-    return max(means, key=lambda key: sign * means[key])
+    return min(means, key=lambda key: scores.metric.place(means[key]))
 
 
 def _rows(scores: Scores, best: str, seed: int) -> list[Row]:
     rows = [row_of(scores, key, best, seed) for key in scores.values]
-    sign = 1 if scores.metric.higher_is_better else -1
-    return sorted(rows, key=lambda row: -sign * row.value if row.value is not None else float("inf"))
+    return sorted(rows, key=lambda row: scores.metric.place(row.value))
 
 
 def row_of(scores: Scores, key: str, best: str, seed: int) -> Row:

@@ -209,6 +209,26 @@ def target_of(reference: Reference) -> NDArray[Any]:
             return reference.labels
 
 
+def inside(reference: Reference) -> NDArray[np.bool_]:
+    """Pixels [Y, X] of the class that is looked for; of cells, the membranes between them.
+
+    Raises
+    ------
+    BenchmarkError
+        If the reference is none of labels.
+    """
+    match reference:
+        case Labels(mask):
+            return mask
+        case Instances(labels):
+            return np.asarray(labels > 0)
+        case Partition(labels):
+            return np.asarray(labels == 0)
+        case _:
+            kind = type(reference).__name__.lower()
+            raise BenchmarkError(f"expected labelled images, found a {kind}; send labels first")
+
+
 def _measure(prediction: NDArray[Any], reference: Reference, metric: Metric) -> float:
     match reference, metric:
         case Truth(), Metric.NRMSE | Metric.NRMSE_AFFINE | Metric.FRC_RESOLUTION:

@@ -54,11 +54,7 @@ class Forest:
 
     def codes(self, features: Iterable[NDArray[np.float32]]) -> Codes:
         """Cut F features, of one shape each, into their classes: uint8 [F, ...]."""
-        cut = [
-            np.searchsorted(edges, values.ravel()).astype(np.uint8).reshape(values.shape)
-            for edges, values in zip(self.edges, features, strict=True)
-        ]
-        return np.stack(cut)
+        return _cut(self.edges, features)
 
     def probability(self, codes: Codes, depth: int) -> NDArray[np.float32]:
         """Mean share of the second class in the nodes that samples reach, float32 [N] of codes [F, N].
@@ -115,12 +111,20 @@ def grow(
     """
     shares = np.linspace(0, 1, CLASSES + 1)[1:-1]
     edges = np.quantile(features, shares, axis=1).T.astype(np.float32)
-    codes = Forest(edges, *_empty(growth)).codes(features)
+    codes = _cut(edges, features)
     feature, at_most, share = _empty(growth)
     for tree in range(growth.trees):
         weights = rng.multinomial(second.size, np.full(second.size, 1 / second.size)).astype(np.float64)
         feature[tree], at_most[tree], share[tree] = _tree(codes, second, weights, growth, rng)
     return Forest(edges, feature, at_most, share)
+
+
+def _cut(edges: NDArray[np.float32], features: Iterable[NDArray[np.float32]]) -> Codes:
+    cut = [
+        np.searchsorted(each, values.ravel()).astype(np.uint8).reshape(values.shape)
+        for each, values in zip(edges, features, strict=True)
+    ]
+    return np.stack(cut)
 
 
 def _empty(growth: Growth) -> tuple[NDArray[np.int16], Codes, NDArray[np.float32]]:

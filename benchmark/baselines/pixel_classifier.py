@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.baselines.denoise import smooth_gaussian
-from benchmark.baselines.family import ClassicalMethod
 from benchmark.baselines.forest import Codes, Forest
 from benchmark.baselines.pixel_features import pixel_features
 from model_library.images.frame import Grey
@@ -61,24 +60,6 @@ class PixelClassifier:
     def __call__(self, pixels: Grey) -> Grey:
         """Give each pixel [Y, X] 1 where it is of the class, else 0."""
         return (self.probability(pixels) > self.level).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class NumberedPixels:
-    """The forest's probability, and the tuned algorithm that makes numbered objects or cells of it."""
-
-    probability: PixelProbability
-    numbering: ClassicalMethod
-    scale: int = 1
-
-    @property
-    def ref(self) -> ClassicalRef:
-        """What it is; no reference can rebuild it."""
-        return ClassicalRef(id=FOREST_ID, parameters=dict(self.numbering.parameters))
-
-    def __call__(self, pixels: Grey) -> Grey:
-        """Give each pixel [Y, X] the number of its object or cell."""
-        return self.numbering(self.probability(pixels))
 
 
 def pixel_codes(forest: Forest, pixels: Grey) -> Codes:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from benchmark.baselines.family import Family
 from benchmark.baselines.forest import Forest, Growth, grow
+from benchmark.baselines.numbered import Numbered
 from benchmark.baselines.pixel_classifier import (
     FOREST_ID,
-    NumberedPixels,
     PixelClassifier,
     PixelProbability,
     pixel_codes,
@@ -18,11 +18,12 @@ from benchmark.baselines.pixel_classifier import (
 )
 from benchmark.baselines.pixel_features import pixel_features
 from benchmark.baselines.tuning import tune
-from benchmark.cases import Case, Instances, Labels, Partition, default_metric, score
+from benchmark.cases import Case, default_metric, inside, score
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling
+from model_library.wire.methods import ClassicalRef
 
 GROWTH = Growth()
 """Of a rival that is given its best chance."""
@@ -62,7 +63,6 @@ def train_pixel_classifier(
     """
     forest, unseen = _cross_fitted(cases, growth or GROWTH, seed)
     metric = metric or default_metric(cases[0].reference)
-    sign = 1 if metric.higher_is_better else -1
     best: tuple[float, PixelClassifier] | None = None
     for depth, sigma_px in product(unseen[0], _SIGMAS_PX):
         maps = [
@@ -70,7 +70,7 @@ def train_pixel_classifier(
             for each, case in zip(unseen, cases, strict=True)
         ]
         for level in _LEVELS:
-            value = sign * _mean_score(maps, level, cases, metric)
+            value = metric.sign * _mean_score(maps, level, cases, metric)
             if best is None or value > best[0]:
                 best = value, PixelClassifier(PixelProbability(forest, depth, sigma_px), level)
     assert best is not None
@@ -79,7 +79,7 @@ def train_pixel_classifier(
 
 def train_numbered_pixels(
     family: Family, cases: Sequence[Case], *, seed: int = 0, growth: Growth | None = None
-) -> NumberedPixels:
+) -> Numbered:
     """Train a forest on numbered objects or cells, and tune their numbering on images that it did not see.
 
     Parameters
@@ -100,7 +100,9 @@ def train_numbered_pixels(
         Case(case.field, case.name, smoothed(each[forest.depth], case.input.shape, 0.0), case.reference)
         for each, case in zip(unseen, cases, strict=True)
     ]
-    return NumberedPixels(PixelProbability(forest, forest.depth), tune(family, seen))
+    numbering = tune(family, seen)
+    ref = ClassicalRef(id=FOREST_ID, parameters=dict(numbering.parameters))
+    return Numbered(PixelProbability(forest, forest.depth), numbering, ref)
 
 
 def _mean_score(maps: Sequence[Grey], level: float, cases: Sequence[Case], metric: Metric) -> float:
@@ -116,25 +118,22 @@ def _cross_fitted(cases: Sequence[Case], growth: Growth, seed: int) -> tuple[For
     if not cases:
         raise BenchmarkError(f"expected labelled images for {FOREST_ID}, found none; send labels first")
     rng = np.random.default_rng([seed, 21])
-    single = len(cases) == 1
-    masks = [_mask(case) for case in cases]
-    parts = _halves(cases[0].input) if single else [np.ones(mask.shape, dtype=bool) for mask in masks]
-    owners = [0 if single else number for number in range(len(parts))]
+    masks = [inside(case.reference) for case in cases]
+    parts = [(number, np.ones(mask.shape, dtype=bool)) for number, mask in enumerate(masks)]
+    if len(cases) == 1:
+        parts = [(0, half) for half in _halves(cases[0].input)]
     most = max(1, _MOST_SAMPLES // len(parts))
-    sampled = [
-        _samples(cases[owner].input, masks[owner], part, most, rng)
-        for owner, part in zip(owners, parts, strict=True)
-    ]
+    sampled = [_samples(cases[number].input, masks[number], part, most, rng) for number, part in parts]
     whole = _grown(sampled, growth, rng)
     depths = sorted({*(min(depth, growth.depth) for depth in _DEPTHS), growth.depth})
     found = [{depth: np.zeros(mask.size, dtype=np.float32) for depth in depths} for mask in masks]
     folds = min(_FOLDS, len(parts))
     for fold in range(folds):
         forest = _grown([each for number, each in enumerate(sampled) if number % folds != fold], growth, rng)
-        for number in range(fold, len(parts), folds):
-            codes, inside = pixel_codes(forest, cases[owners[number]].input), parts[number].ravel()
-            for depth, each in forest.probabilities(codes[:, inside], depths).items():
-                found[owners[number]][depth][inside] = each
+        for number, part in parts[fold::folds]:
+            codes, judged = pixel_codes(forest, cases[number].input), part.ravel()
+            for depth, each in forest.probabilities(codes[:, judged], depths).items():
+                found[number][depth][judged] = each
     return whole, list(found)
 
 
@@ -142,22 +141,6 @@ def _halves(pixels: Grey) -> list[NDArray[np.bool_]]:
     left = np.zeros(pixels.shape, dtype=bool)
     left[:, : pixels.shape[1] // 2] = True
     return [left, ~left]
-
-
-def _mask(case: Case) -> NDArray[np.bool_]:
-    """Pixels of the class that is looked for; of cells, the membranes between them."""
-    match case.reference:
-        case Labels(mask):
-            return mask
-        case Instances(labels):
-            return np.asarray(labels > 0)
-        case Partition(labels):
-            return np.asarray(labels == 0)
-        case _:
-            kind = type(case.reference).__name__.lower()
-            raise BenchmarkError(
-                f"expected labelled images for {FOREST_ID}, found a {kind}; send labels first"
-            )
 
 
 def _samples(

@@ -81,6 +81,5 @@ class _Search:
         if point not in self.known:
             method = ClassicalMethod(self.family, self.parameters(point), self.scale)
             mean = evaluate((method,), self.cases, self.metric).mean(method_key(method.ref))
-            sign = 1 if self.metric.higher_is_better else -1
-            self.known[point] = sign * mean if mean is not None else float("-inf")
+            self.known[point] = self.metric.sign * mean if mean is not None else float("-inf")
         return self.known[point]

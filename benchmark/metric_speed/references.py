@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.metric_speed.scene import Scene
+from benchmark.metrics.pointwise import Pixels
 from benchmark.metrics.structural import SCALE_WEIGHTS
-
-Pixels = NDArray[Any]
 
 _WINDOW = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
 
 @dataclass(frozen=True)
-class Optional:
+class OptionalLibrary:
     """A library that may be missing, and what brings it."""
 
     module: str
@@ -32,9 +31,9 @@ class Optional:
         return f"{self.module} is not installed: pip install 'synoptic[{self.extra}]'"
 
 
-TORCHMETRICS = Optional("torchmetrics", "peers")
-MONAI = Optional("monai", "peers")
-PYCOCOTOOLS = Optional("pycocotools", "benchmark")
+TORCHMETRICS = OptionalLibrary("torchmetrics", "peers")
+MONAI = OptionalLibrary("monai", "peers")
+PYCOCOTOOLS = OptionalLibrary("pycocotools", "benchmark")
 
 
 def least_squares(image: Pixels, truth: Pixels) -> Pixels:

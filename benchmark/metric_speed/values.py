@@ -9,6 +9,7 @@ from benchmark.metric_speed import references as peer
 from benchmark.metric_speed.scene import Scene, planted, scene
 from benchmark.metrics.defects import defect_errors
 from benchmark.metrics.detection import object_overlaps
+from benchmark.metrics.pointwise import Pixels
 from benchmark.metrics.resolution import ring_correlation
 from model_library.wire.base import Message
 
@@ -62,10 +63,10 @@ def _restored(drawn: Scene) -> Iterator[ValueRow]:
     image, truth, span = drawn.image, drawn.truth, drawn.data_range
     fitted = peer.least_squares(image, truth)
 
-    def psnr(pixels: peer.Pixels) -> float:
+    def psnr(pixels: Pixels) -> float:
         return float(peak_signal_noise_ratio(truth, pixels, data_range=span))  # type: ignore[no-untyped-call]
 
-    def nrmse(pixels: peer.Pixels) -> float:
+    def nrmse(pixels: Pixels) -> float:
         return float(normalized_root_mse(truth, pixels))
 
     yield _row("psnr", "scikit-image", metrics.psnr(image, truth, span), psnr(image))
@@ -123,7 +124,7 @@ def _segmented(drawn: Scene) -> Iterator[ValueRow]:
         yield _coco_iou(drawn)
 
 
-def _eight_connected(labels: peer.Pixels) -> peer.Pixels:
+def _eight_connected(labels: Pixels) -> Pixels:
     from scipy.ndimage import label
 
     found, _ = label(labels > 0, structure=np.ones((3, 3), dtype=int))

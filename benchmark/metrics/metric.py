@@ -1,5 +1,6 @@
 """The names of the figures of merit."""
 
+import math
 from enum import StrEnum
 
 
@@ -43,6 +44,15 @@ class Metric(StrEnum):
     def higher_is_better(self) -> bool:
         """Whether a larger value is a better one."""
         return self not in _LOWER_IS_BETTER
+
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied by so that a larger one is better: 1 or -1."""
+        return 1 if self.higher_is_better else -1
+
+    def place(self, value: float | None) -> float:
+        """Key by which values are sorted: the best one first, a missing one last."""
+        return math.inf if value is None else -self.sign * value
 
     @property
     def unit(self) -> str:

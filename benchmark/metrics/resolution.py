@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from scipy.fft import rfft2
 
 from benchmark.compiled import worth_compiling
 from benchmark.errors import UnfitImages
+from benchmark.metrics.pointwise import Pixels
 
 ONE_SEVENTH = 1 / 7
 """Threshold of Rosenthal & Henderson 2003."""
@@ -19,8 +19,6 @@ _SMOOTHED_RINGS = 3
 _UNCERTAIN_RINGS = 3
 """Rings next to the centre that hold too few samples to end a resolution."""
 _LEAST_SIDE_PX = 32
-
-Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,12 @@
 """Structural similarity, at one scale and at five."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from benchmark.compiled import worth_compiling
 from benchmark.errors import UnfitImages
-from benchmark.metrics.pointwise import fitted
+from benchmark.metrics.pointwise import Pixels, fitted
 
 SIGMA_PX = 1.5
 RADIUS_PX = 5
@@ -20,8 +18,6 @@ LEAST_SIDE_MS_PX = (LEAST_SIDE_PX - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 
 _TAPS = np.exp(-0.5 * (np.arange(-RADIUS_PX, RADIUS_PX + 1) / SIGMA_PX) ** 2)
 _TAPS /= _TAPS.sum()
-
-Pixels = NDArray[Any]
 
 
 def ssim(image: Pixels, truth: Pixels, data_range: float) -> float:

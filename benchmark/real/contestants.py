@@ -7,15 +7,10 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from benchmark.baselines import (
-    ClassicalMethod,
-    Family,
-    classical_methods,
-    train_numbered_pixels,
-    train_pixel_classifier,
-    tune,
-)
+from benchmark.assessment import classical_rivals
+from benchmark.baselines import Family, train_numbered_pixels, tune
 from benchmark.baselines.merging import MERGED_CELLS
+from benchmark.baselines.numbered import Numbered
 from benchmark.baselines.objects import CELLS, OBJECTS
 from benchmark.cases import Case
 from benchmark.evaluate import evaluate
@@ -42,30 +37,22 @@ RIM = "rim"
 
 
 def families(case: RealCase) -> tuple[Family, ...]:
-    """Classical algorithms that are tuned for a case."""
+    """Algorithms that number the cells or objects that a case asks for."""
     match case.how:
         case Labelled(form=Form.CELLS):
             return (CELLS, MERGED_CELLS)
-        case Labelled(form=Form.OBJECTS):
+        case _:
             return (OBJECTS,)
-        case _:
-            return classical_methods(case.task)
 
 
-def classical_rivals(case: RealCase, tuning: Sequence[Case], seed: int) -> list[Method]:
+def rivals_of(case: RealCase, tuning: Sequence[Case], seed: int) -> list[Method]:
     """Classical algorithms tuned for a case, and the random forest trained for it where it has labels."""
-    metric = case.metrics[0]
-    rivals: list[Method] = [
-        tune(family, tuning, scale=case.task.scale, metric=metric) for family in families(case)
-    ]
     match case.how:
-        case Labelled(form=Form.MASK):
-            rivals.append(train_pixel_classifier(tuning, metric=metric, seed=seed))
-        case Labelled():
-            rivals.append(train_numbered_pixels(families(case)[0], tuning, seed=seed))
+        case Labelled(form=Form.CELLS | Form.OBJECTS):
+            tuned = [tune(family, tuning, metric=case.metrics[0]) for family in families(case)]
+            return [*tuned, train_numbered_pixels(families(case)[0], tuning, seed=seed)]
         case _:
-            pass
-    return rivals
+            return list(classical_rivals(case.task, tuning, case.metrics[0], seed=seed))
 
 
 def entrants(case: RealCase, library: Library) -> tuple[NetworkCard, ...]:
@@ -133,7 +120,7 @@ def contestant(
 
 def _refined(probability: Method, case: RealCase, tuning: Sequence[Case]) -> Method:
     seen = [replace(each, input=probability(each.input)) for each in tuning]
-    first, *others = (Refined(probability, tune(family, seen)) for family in families(case))
+    first, *others = (Numbered(probability, tune(family, seen), probability.ref) for family in families(case))
     best = first
     for other in others:
         best = other if _value(other.numbering, seen) > _value(best.numbering, seen) else best
@@ -193,21 +180,3 @@ class StackProbability:
         """Give each pixel [Y, X] of a slice the probability of the class, in [0, 1]."""
         share: Grey = softmax(self.method.scores(pixels), axis=0)[self.index].astype(np.float32)
         return share
-
-
-@dataclass(frozen=True)
-class Refined:
-    """A network's class probability, and the tuned algorithm that makes numbers of it."""
-
-    probability: Method
-    numbering: ClassicalMethod
-    scale: int = 1
-
-    @property
-    def ref(self) -> NetworkRef:
-        """What the network is."""
-        return _network_ref(self.probability)
-
-    def __call__(self, pixels: Grey) -> Grey:
-        """Give each pixel [Y, X] the number of its cell or object."""
-        return self.numbering(self.probability(pixels))

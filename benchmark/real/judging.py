@@ -12,7 +12,7 @@ from benchmark.evaluate import evaluate_all
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.real.build import build_cases
-from benchmark.real.contestants import classical_rivals, contestant, entrants
+from benchmark.real.contestants import contestant, entrants, rivals_of
 from benchmark.real.rows import CaseResult, RealRow, TunedKind, difference_of
 from benchmark.real.seen import Seen, case_digests, refusal, seen_by
 from benchmark.real.sources import Part
@@ -101,7 +101,7 @@ def judge(case: RealCase, terms: Terms, fingerprint: str) -> Judged:
     tuning = build_cases(case.for_parameters, terms.data, Part.TUNING, terms.seed)
     scored = build_cases(case, terms.data, Part.SCORED, terms.seed)
     contest = _admitted(case, terms, tuning)
-    contest.rivals = classical_rivals(case, tuning, terms.seed)
+    contest.rivals = rivals_of(case, tuning, terms.seed)
     everybody: list[Method] = [*contest.networks, *contest.tuned, *contest.rivals]
     found = evaluate_all(everybody, scored, case.metrics)
     best = best_of(found[case.metrics[0]], [method_key(rival.ref) for rival in contest.rivals])
@@ -166,10 +166,9 @@ def _best_first(methods: Sequence[Method], tuning: Sequence[Case], metric: Metri
     if len(methods) < 2:
         return list(methods)
     scores = evaluate_all(methods, tuning, (metric,))[metric]
-    sign = 1 if metric.higher_is_better else -1
     means = [(scores.mean(method_key(method.ref)), method) for method in methods]
-    known = [(sign * mean, method) for mean, method in means if mean is not None]
-    return [method for _, method in sorted(known, key=lambda pair: -pair[0])]
+    known = [(mean, method) for mean, method in means if mean is not None]
+    return [method for _, method in sorted(known, key=lambda pair: metric.place(pair[0]))]
 
 
 def _refused(case: RealCase, key: str, saw: Seen, why: str) -> RealRow:
@@ -214,8 +213,7 @@ def _rows(case: RealCase, contest: _Field, scores: Scores, best: str, seed: int)
                 refused=scores.failures.get(key) if row.value is None else None,
             )
         )
-    sign = 1 if scores.metric.higher_is_better else -1
-    return sorted(rows, key=lambda row: -sign * row.value if row.value is not None else float("inf"))
+    return sorted(rows, key=lambda row: scores.metric.place(row.value))
 
 
 def _gains(scores: Scores, contest: _Field, best: str) -> dict[str, tuple[float, ...]]:

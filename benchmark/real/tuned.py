@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from benchmark.cases import Case, Instances, Labels, OtherFrame, Partition, Reference, target_of
+from benchmark.cases import Case, inside, target_of
 from benchmark.real.acquired import Planted, clean_windows, degrade
 from benchmark.real.build import build_cases
 from benchmark.real.contestants import class_index
@@ -165,7 +164,7 @@ def _pairs(
             return PlantedPairs([pixels for _, _, pixels in windows], case.how)
         case SecondFrame():
             cases = build_cases(case, data, Part.TUNING, seed)
-            return FramePairs([(each.input, _other(each.reference)) for each in cases])
+            return FramePairs([(each.input, target_of(each.reference)) for each in cases])
         case Labelled():
             every = case.model_copy(update={"tuning_images": case.tuning_images + len(reserved)})
             cases = build_cases(every, data, Part.TUNING, seed)
@@ -177,7 +176,7 @@ def _labelled(cases: Sequence[Case], how: Labelled, network: LoadedNetwork) -> A
     index = class_index(network.card, how)
     assert index is not None
     images = [each.input for each in cases]
-    classes = [np.where(_inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases]
+    classes = [np.where(inside(each.reference), np.uint8(index), np.uint8(0)) for each in cases]
     if how.form is not Form.CELLS:
         return AnnotatedPairs(images, classes)
     cells = [target_of(each.reference) for each in cases]
@@ -194,24 +193,6 @@ def _checkpointing(
     terms = "\n".join((card.weights_sha256, case.model_dump_json(), config.model_dump_json(), *digests))
     digest = sha256_bytes(terms.encode())
     return Checkpointing(work / "tuning" / f"{case.name}-{card.id}-{digest[:12]}", digest, every_s=30.0)
-
-
-def _other(reference: Reference) -> Grey:
-    assert isinstance(reference, OtherFrame)
-    return reference.pixels
-
-
-def _inside(reference: Reference) -> NDArray[np.bool_]:
-    """Pixels [Y, X] of the target; of cells, the membranes between them."""
-    match reference:
-        case Labels():
-            return reference.mask
-        case Instances():
-            return np.asarray(reference.labels > 0)
-        case Partition():
-            return np.asarray(reference.labels == 0)
-        case _:
-            raise AssertionError("only labelled cases have pixels of a target")
 
 
 def _loss(case: RealCase) -> LossName:

@@ -9,8 +9,6 @@ from model_library.inference.weights import CARD_FILE, LoadedNetwork, load_netwo
 from model_library.wire.tasks import Task
 from model_library.zoo.shipped import library_folder
 
-__all__ = ["Library", "library_folder"]
-
 
 class Library:
     """The networks in a folder, each in a folder named by its id."""

@@ -9,7 +9,8 @@ from model_library.errors import LibraryError, WeightsError
 from model_library.images.durable import TEMPORARY_SUFFIX, sync_folder, write_durably
 from model_library.inference.self_test import check_self_test
 from model_library.inference.weights import CARD_FILE, WEIGHTS_FILE, load_network, read_card
-from model_library.zoo.registry import Library, library_folder
+from model_library.zoo.registry import Library
+from model_library.zoo.shipped import library_folder
 from model_library.zoo.store import card_bytes
 
 

@@ -16,7 +16,7 @@ from benchmark.metric_speed.values import compare_values
 def without_peers(monkeypatch):
     """As on a computer without the optional libraries."""
     for name in ("TORCHMETRICS", "MONAI", "PYCOCOTOOLS"):
-        missing = references.Optional("no_such_module_here", "peers")
+        missing = references.OptionalLibrary("no_such_module_here", "peers")
         monkeypatch.setattr(references, name, missing)
     monkeypatch.setattr(command, "VALUES_SIDE_PX", 256)
 

@@ -48,6 +48,13 @@ def test_a_card_gets_the_first_metric_of_each_case_and_the_pooled_gain(found, sm
     assert gain.command.endswith("--networks small")
 
 
+def test_the_command_on_a_card_names_what_was_asked_besides(found, small_library):
+    library = small_library()
+    put_on_cards(found.model_copy(update={"seed": 3, "self_ensemble": True}), library)
+    commands = [score.command for score in library.card("small").scores]
+    assert all("--networks small --self-ensemble --seed 3" in command for command in commands)
+
+
 def test_scores_of_other_commands_stay_and_those_of_the_suite_are_replaced(found, small_library):
     library = small_library()
     small_library("absent")

@@ -3,9 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+from benchmark import assessment
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
-from benchmark.real import command, contestants, made
+from benchmark.real import command, made
 from benchmark.real.made import JoinedLibrary, Making, with_made
 
 RECIPE = """
@@ -68,8 +69,8 @@ def test_of_two_libraries_the_second_counts(small_library, tmp_path):
 
 def test_the_suite_judges_what_it_made(recipe, superalloy, noise_case, small_library, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "CASES", (noise_case,))
-    genuine = contestants.classical_methods
-    monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:1])
+    genuine = assessment.classical_methods
+    monkeypatch.setattr(assessment, "classical_methods", lambda task: genuine(task)[:1])
     asked = ["run", "--suite", "real", "--data", superalloy, "--library", small_library().folder]
     asked += ["--make", recipe, "--networks", "made-here"]
     with pytest.raises(BenchmarkError, match="--work"):

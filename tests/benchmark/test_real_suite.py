@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmark import networks
+from benchmark import assessment, networks
 from benchmark.baselines import pixel_training
 from benchmark.baselines.forest import Growth
+from benchmark.baselines.numbered import Numbered
 from benchmark.cli import app
 from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
-from benchmark.real import command, contestants, suite
+from benchmark.real import command, suite
 from benchmark.real.build import build_cases
-from benchmark.real.contestants import Refined, contestant, entrants
+from benchmark.real.contestants import contestant, entrants
 from benchmark.real.finished import Finished
 from benchmark.real.judging import Terms
 from benchmark.real.rows import CaseResult, RealRow, pooled
@@ -36,8 +37,8 @@ SEGMENT = Segment(classes=("background", "precipitate"))
 
 @pytest.fixture(autouse=True)
 def two_rivals(monkeypatch):
-    genuine = contestants.classical_methods
-    monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:2])
+    genuine = assessment.classical_methods
+    monkeypatch.setattr(assessment, "classical_methods", lambda task: genuine(task)[:2])
     monkeypatch.setattr(pixel_training, "GROWTH", Growth(trees=2, depth=3))
 
 
@@ -195,8 +196,8 @@ def test_a_network_with_a_class_of_rims_is_read_as_does_better_on_the_tuning_ima
     monkeypatch.setattr(Grown, "__call__", lambda self, pixels: true[pixels.tobytes()])
     assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Grown)
     monkeypatch.setattr(Grown, "__call__", lambda self, pixels: np.zeros_like(pixels))
-    monkeypatch.setattr(Refined, "__call__", lambda self, pixels: true[pixels.tobytes()])
-    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Refined)
+    monkeypatch.setattr(Numbered, "__call__", lambda self, pixels: true[pixels.tobytes()])
+    assert isinstance(contestant(library.load("small"), case, tuning, superalloy), Numbered)
 
 
 def test_a_detector_is_asked_for_objects_alone_and_ranks_them(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from benchmark import assessment
 from benchmark.metrics import Metric
-from benchmark.real import contestants, tuned
+from benchmark.real import tuned
 from benchmark.real.acquired import clean_windows
 from benchmark.real.build import build_cases
 from benchmark.real.finished import Finished
@@ -27,8 +28,8 @@ TUNE = TuneConfig(steps=100, batch=8, learning_rate=1e-2)
 
 @pytest.fixture(autouse=True)
 def one_rival(monkeypatch):
-    genuine = contestants.classical_methods
-    monkeypatch.setattr(contestants, "classical_methods", lambda task: genuine(task)[:1])
+    genuine = assessment.classical_methods
+    monkeypatch.setattr(assessment, "classical_methods", lambda task: genuine(task)[:1])
 
 
 def tune(case, data, library, how=TUNE):

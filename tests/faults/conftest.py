@@ -25,7 +25,7 @@ from model_library.degradation.recipe import Recipe
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
 from model_library.specimens import SpecimenKind, render
-from model_library.zoo.registry import library_folder
+from model_library.zoo.shipped import library_folder
 from simulations.scenario import digitise
 from site_client.status import SiteStatus, read_status
 

@@ -9,7 +9,7 @@ from model_library.images.writers import encode_acquisition
 from model_library.inference.weights import CARD_FILE, read_card
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import Denoise
-from model_library.zoo.registry import library_folder
+from model_library.zoo.shipped import library_folder
 from simulations.acquisition import acquire
 from simulations.default_fleet import default_scenario
 from simulations.errors import SimulationError

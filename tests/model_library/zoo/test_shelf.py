@@ -13,8 +13,9 @@ from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Denoise
 from model_library.zoo import shelf
-from model_library.zoo.registry import Library, library_folder
+from model_library.zoo.registry import Library
 from model_library.zoo.shelf import add, put, remove
+from model_library.zoo.shipped import library_folder
 from model_library.zoo.store import save_network
 
 
