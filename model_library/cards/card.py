@@ -6,11 +6,14 @@ from pydantic import Field
 
 from model_library.networks.config import NetworkConfig, NetworkFacts
 from model_library.wire.base import Message
-from model_library.wire.methods import Sha256
+from model_library.wire.methods import NetworkRef, Sha256
 from model_library.wire.tasks import Task
 
 Modality = Literal["sem", "tem", "stem", "fib_sem", "cryo_em", "light"]
 """How the images that a network is for are taken."""
+
+CARD_FILE, WEIGHTS_FILE = "card.json", "weights.safetensors"
+"""What lies in the folder of a network."""
 
 
 class TrainingData(Message):
@@ -85,3 +88,8 @@ class NetworkCard(Message):
     licence: str = "Apache-2.0"
     lineage: Lineage | None = None
     self_test: SelfTest | None = None
+
+    @property
+    def ref(self) -> NetworkRef:
+        """Id, version and weights digest, for provenance and releases."""
+        return NetworkRef(id=self.id, version=self.version, weights_sha256=self.weights_sha256)

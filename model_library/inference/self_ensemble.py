@@ -1,6 +1,6 @@
 """The mean over the eight ways to turn and mirror an image (Lim et al. 2017, section 3.4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,21 @@ def over_dihedral(apply: Callable[[Channels], Channels], image: Channels) -> Cha
     -------
     [C', s Y, s X]; turning the image turns the result, but for rounding.
     """
-    total: NDArray[np.float32] | None = None
+    results = turned_back(apply, image)
+    total = next(results).copy()
+    for each in results:
+        total += each
+    mean: NDArray[np.float32] = total / np.float32(8)
+    return mean
+
+
+def turned_back(apply: Callable[[Channels], Channels], image: Channels) -> Iterator[Channels]:
+    """Apply a function to all turned and mirrored images; gives its eight results, turned back."""
     for turns in range(4):
         for mirrored in (False, True):
             turned = np.rot90(image, turns, axes=(1, 2))
             result = apply(np.ascontiguousarray(turned[..., ::-1] if mirrored else turned))
-            back = np.rot90(result[..., ::-1] if mirrored else result, -turns, axes=(1, 2))
-            total = back.copy() if total is None else total + back
-    assert total is not None
-    mean: NDArray[np.float32] = total / np.float32(8)
-    return mean
+            yield np.rot90(result[..., ::-1] if mirrored else result, -turns, axes=(1, 2))
 
 
 class SelfEnsemble:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model_library.images.frame import Grey
-from model_library.inference.self_ensemble import Channels
+from model_library.inference.self_ensemble import Channels, turned_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,7 @@ def spread_over_dihedral(apply: Callable[[Channels], Channels], image: Channels)
         Mean and standard deviation over the eight, [C', s Y, s X] each; the mean is that of `over_dihedral`
         but for rounding.
     """
-    results: list[NDArray[np.float32]] = []
-    for turns in range(4):
-        for mirrored in (False, True):
-            turned = np.rot90(image, turns, axes=(1, 2))
-            result = apply(np.ascontiguousarray(turned[..., ::-1] if mirrored else turned))
-            results.append(np.rot90(result[..., ::-1] if mirrored else result, -turns, axes=(1, 2)))
-    stack = np.stack(results)
+    stack = np.stack(list(turned_back(apply, image)))
     return stack.mean(axis=0), stack.std(axis=0, ddof=1)
 
 
