@@ -6,10 +6,9 @@ from pathlib import Path
 
 from model_library.cards.card import CARD_FILE, NetworkCard
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.prepared import Measured, Prepared, gives_instances
+from model_library.inference.prepared import Measured, Prepared, gives_instances, prepared_network
 from model_library.wire.compute import ComputeFacts, FamilyThroughput
 from model_library.zoo.serving.child import Prepare, prepare_in_child
-from model_library.zoo.serving.opening import prepared_network
 
 
 def family_members(library: Path) -> dict[str, tuple[NetworkCard, Path]]:

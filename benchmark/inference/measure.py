@@ -34,11 +34,11 @@ from model_library.images.intensity import Scaling
 from model_library.images.writers import encode_acquisition
 from model_library.inference.backends.port import Backend
 from model_library.inference.backends.torch_backend import TorchBackend
-from model_library.inference.prepared import Measured, Prepared, this_machine
+from model_library.inference.prepared import Measured, Prepared, prepared_network, this_machine
 from model_library.inference.served import ServedNetwork
 from model_library.inference.weights import load_network
 from model_library.inference.windows import Tiling, computed
-from model_library.zoo.serving.opening import open_choice, prepared_network
+from model_library.zoo.serving.opening import open_choice
 from model_library.zoo.serving.prepare import folded, prepare
 
 _FILE_DEADLINE_S = 1800.0

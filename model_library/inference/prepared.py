@@ -9,6 +9,7 @@ How fast depends on the architecture alone, and is measured once for all its wei
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -176,6 +177,27 @@ def read_prepared(network_folder: Path, cache: Path, threads: int) -> tuple[Prep
     card = sha256_file(network_folder / CARD_FILE)
     fits = (record.card_sha256, record.weights_sha256, record.graph_sha256) == (card, digest, graph)
     return (record, folder) if fits and record.machine == this_machine(threads) else None
+
+
+def prepared_network(
+    network_folder: Path, cache: Path, threads: int, prepare: Callable[[Path, Path, int], object]
+) -> tuple[Prepared, Path]:
+    """Give what `read_prepared` finds; where that is nothing, after it was prepared.
+
+    Raises
+    ------
+    CardError, WeightsError
+        The network is not whole, or cannot be prepared.
+    """
+    found = read_prepared(network_folder, cache, threads)
+    if found is None:
+        prepare(network_folder, cache, threads)
+        found = read_prepared(network_folder, cache, threads)
+    if found is None:
+        raise WeightsError(
+            f"{network_folder}: expected a record in {cache}, found none after preparing; free the disk"
+        )
+    return found
 
 
 def probe(geometry: Geometry) -> NDArray[np.float32]:

@@ -93,9 +93,7 @@ def compute(
             tiling = Tiling(tiling.tile_px if tiling.batch > 1 else smaller, max(1, tiling.batch // 2))
 
 
-def computed(
-    image: Channels, backend: Backend, geometry: Geometry, tiling: Tiling, told: Told = lambda _: None
-) -> Channels:
+def computed(image: Channels, backend: Backend, geometry: Geometry, tiling: Tiling) -> Channels:
     """Compute an image in memory, [C, Y, X] -> [C', Y * scale, X * scale]; otherwise as `compute`."""
     height, width = image.shape[1:]
     result = np.empty((geometry.out_channels, height * geometry.scale, width * geometry.scale), np.float32)
@@ -104,7 +102,7 @@ def computed(
         result[(slice(None), *part)] = pixels
 
     plane = Plane((height, width), lambda part: image[(slice(None), *part)], write)
-    compute(plane, backend, geometry, tiling, told)
+    compute(plane, backend, geometry, tiling)
     return result
 
 

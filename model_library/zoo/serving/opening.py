@@ -21,8 +21,8 @@ from model_library.inference.prepared import (
     GRAPH_FILE,
     Measured,
     Prepared,
+    prepared_network,
     probe,
-    read_prepared,
 )
 from model_library.inference.served import ServedNetwork
 from model_library.inference.windows import Tiling
@@ -65,27 +65,6 @@ def open_network(
         shutil.rmtree(place, ignore_errors=True)
     record, place = prepared_network(folder, cache, threads, prepare)
     return open_choice(folder, place, record, record.choice(precision))
-
-
-def prepared_network(
-    folder: Path, cache: Path, threads: int, prepare: Prepare = prepare_in_child
-) -> tuple[Prepared, Path]:
-    """Give what was prepared of a network, and its folder; prepare it first where it is not.
-
-    Raises
-    ------
-    CardError, WeightsError
-        The network is not whole, or cannot be prepared.
-    """
-    found = read_prepared(folder, cache, threads)
-    if found is None:
-        prepare(folder, cache, threads)
-        found = read_prepared(folder, cache, threads)
-    if found is None:
-        raise WeightsError(
-            f"{folder}: expected a record in {cache}, found none after preparing; free the disk"
-        )
-    return found
 
 
 def open_choice(folder: Path, place: Path, record: Prepared, choice: Measured) -> ServedNetwork:
