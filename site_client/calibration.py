@@ -4,13 +4,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from model_library.cards.card import NetworkCard
+from model_library.cards.card import CARD_FILE, NetworkCard
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.prepared import CARD_FILE, Measured, Prepared, read_prepared
+from model_library.inference.prepared import Measured, Prepared, gives_instances, prepared_network
 from model_library.wire.compute import ComputeFacts, FamilyThroughput
 from model_library.zoo.serving.child import Prepare, prepare_in_child
-
-_INSTANCES = "mask_rcnn"
 
 
 def family_members(library: Path) -> dict[str, tuple[NetworkCard, Path]]:
@@ -20,13 +18,12 @@ def family_members(library: Path) -> dict[str, tuple[NetworkCard, Path]]:
     """
     found: dict[str, tuple[NetworkCard, Path]] = {}
     for path in sorted(library.glob(f"*/{CARD_FILE}")):
+        if gives_instances(path.parent):
+            continue
         card = NetworkCard.model_validate_json(path.read_bytes())
-        family = card.config.kind
-        best = found.get(family)
-        if family != _INSTANCES and (
-            best is None or card.facts.flops_per_pixel > best[0].facts.flops_per_pixel
-        ):
-            found[family] = card, path.parent
+        best = found.get(card.config.kind)
+        if best is None or card.facts.flops_per_pixel > best[0].facts.flops_per_pixel:
+            found[card.config.kind] = card, path.parent
     return found
 
 
@@ -60,12 +57,8 @@ def calibrate(
     records: dict[str, tuple[Prepared, Measured]] = {}
     for family, (_, folder) in members.items():
         begun(family)
-        found = read_prepared(folder, cache, threads)
-        if found is None:
-            prepare(folder, cache, threads)
-            found = read_prepared(folder, cache, threads)
-        if found is not None:
-            records[family] = found[0], found[0].choice(precision)
+        record, _ = prepared_network(folder, cache, threads, prepare)
+        records[family] = record, record.choice(precision)
     return ComputeFacts(
         threads=threads,
         memory_bytes=_memory_bytes(),

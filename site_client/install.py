@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from model_library.cards.card import CARD_FILE, WEIGHTS_FILE
 from model_library.cards.release import ReleaseManifest, channel_target, weights_target
 from model_library.errors import ChildDied, ChildRefused, WeightsError
 from model_library.images.durable import sync_folder, write_durably
@@ -131,8 +132,8 @@ class Installer:
         incoming = self._networks / f".incoming-{manifest.method.weights_sha256}"
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
-        write_durably(incoming / "weights.safetensors", downloaded.read_bytes())
-        write_durably(incoming / "card.json", manifest.card.model_dump_json(indent=2).encode())
+        write_durably(incoming / WEIGHTS_FILE, downloaded.read_bytes())
+        write_durably(incoming / CARD_FILE, manifest.card.model_dump_json(indent=2).encode())
         try:
             self._check(manifest, incoming)
         except _DOES_NOT_WORK:

@@ -19,7 +19,7 @@ from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import gives_instances
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
 from model_library.wire.tasks import Segment, Task
-from model_library.zoo.serving.provenance import provenance
+from model_library.zoo.serving.provenance import provenance, source_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,7 @@ def reconstruct(
         provenance=provenance(
             method.ref, task, made_at=clock(), scale=method.scale, arithmetic="float32 by torch", fit=decided
         )
-        | {
-            "source": {
-                **source,
-                "pixel_size_nm": frame.pixel_size_nm,
-                "shape": list(frame.pixels.shape),
-                "data_bar_rows": frame.data_bar_rows,
-            },
-        },
+        | {"source": source_told(source, decided, frame.pixels.shape, frame.data_bar_rows)},
     )
 
 
@@ -152,7 +145,7 @@ def load_method(
                 return _load_network_method(ref, task, network_folder, threads)
             from site_client.serving import serve
 
-            return serve(ref, task, network_folder, cache, threads=threads, policy=precision)
+            return serve(ref, task, network_folder, cache, threads=threads, precision=precision)
 
 
 def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threads: int) -> Method:
@@ -166,9 +159,7 @@ def _load_network_method(ref: NetworkRef, task: Task, folder: Path | None, threa
     if folder is None:
         raise WeightsError(f"expected the folder of network {ref.id}, found none; install the release again")
     network = load_network(folder)
-    found = NetworkRef(
-        id=network.card.id, version=network.card.version, weights_sha256=network.card.weights_sha256
-    )
+    found = network.card.ref
     if found != ref or network.card.task != task:
         raise WeightsError(
             f"{folder}: expected {ref.id} {ref.version} for the task {task}, found {found.id} "

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from model_library.cards.card import CARD_FILE
 from model_library.errors import WeightsError
 from model_library.images.frame import Grey
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.prepared import CARD_FILE
 from model_library.inference.served import ServedNetwork, restore_recording, result_shape
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Segment, Task
@@ -23,8 +23,7 @@ class ServedMethod:
     @property
     def ref(self) -> NetworkRef:
         """Id, version and weights digest."""
-        card = self.network.card
-        return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+        return self.network.card.ref
 
     @property
     def scale(self) -> int:
@@ -47,7 +46,7 @@ def serve(
     cache: Path,
     *,
     threads: int,
-    policy: PrecisionPolicy = "float32",
+    precision: PrecisionPolicy = "float32",
 ) -> ServedMethod:
     """Open the network that a reference names.
 
@@ -56,7 +55,7 @@ def serve(
     WeightsError, CardError
         The folder does not hold this network, whole, for this task.
     """
-    method = ServedMethod(open_network(folder, cache, threads=threads, policy=policy))
+    method = ServedMethod(open_network(folder, cache, threads=threads, precision=precision))
     if method.ref != ref or method.network.card.task != task:
         card = method.network.card
         raise WeightsError(

@@ -14,28 +14,26 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from benchmark.method import Method
-from model_library.cards.card import NetworkCard
-from model_library.errors import UnknownNetwork
+from model_library.cards.card import CARD_FILE, NetworkCard
 from model_library.images.contents import read_grey_frame
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
 from model_library.images.writers import write_result
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.prepared import CARD_FILE
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import Tell, answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
-from model_library.wire.methods import MethodRef, NetworkRef
+from model_library.wire.methods import MethodRef
 from model_library.wire.tasks import Segment, Task
 from model_library.zoo.serving.reconstruction import Wishes
 from model_library.zoo.serving.reconstruction import reconstruct as stream
-from model_library.zoo.shipped import library_folder
+from model_library.zoo.shipped import shipped_network
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
 from site_client.reconstruct import decide_fit, load_method, reconstruct
 from site_client.serving import ServedMethod
-from site_client.trial import check_answer, try_method
+from site_client.trial import try_method
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
@@ -80,10 +78,7 @@ class Worker:
 
     def _check(self, question: dict[str, Any]) -> dict[str, Any]:
         """Load a method afresh and try it; raises `WeightsError` where it does not work."""
-        folder, stored = question["network_folder"], question.get("stored_frame")
-        if folder is not None and self._cache is None:
-            # Else whoever prepared it for this machine has asked.
-            check_answer(Path(folder))
+        stored = question.get("stored_frame")
         try_method(self._load(question), None if stored is None else Path(stored))
         return {"ok": True}
 
@@ -169,15 +164,10 @@ def _digest(source: Path, expected: str | None) -> str:
 
 
 def _look_up(network_id: str) -> dict[str, Any]:
-    folder = library_folder() / network_id
-    if not (folder / CARD_FILE).is_file():
-        raise UnknownNetwork(
-            f"expected the id of a network, found '{network_id}'; see `synoptic library list`"
-        )
+    folder = shipped_network(network_id)
     card = NetworkCard.model_validate_json((folder / CARD_FILE).read_bytes())
-    ref = NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
     return {
-        "method": ref.model_dump(mode="json"),
+        "method": card.ref.model_dump(mode="json"),
         "network_folder": str(folder),
         "task": card.task.model_dump(mode="json"),
     }

@@ -15,7 +15,7 @@ from benchmark.inference.rows import BIOIMAGEIO, MONAI, MONAI_TUNED, NetworkName
 from model_library.cards.card import NetworkCard
 from model_library.images.intensity import Scaling, to_dtype
 from model_library.inference.backends.port import Precision
-from model_library.inference.prepared import Measured, Prepared, read_prepared
+from model_library.inference.prepared import Measured, Prepared
 from model_library.inference.served import ServedNetwork, restore_recording, result_shape
 from model_library.inference.weights import LoadedNetwork, load_network
 from model_library.networks.build import build
@@ -24,7 +24,7 @@ from model_library.networks.facts import facts
 from model_library.wire.tasks import Denoise, SuperResolve
 from model_library.zoo.exchange.export import export_package
 from model_library.zoo.serving.opening import open_choice
-from model_library.zoo.serving.prepare import folded, prepare
+from model_library.zoo.serving.prepare import folded
 from model_library.zoo.store import save_network
 
 Wide = NDArray[np.uint16]
@@ -70,15 +70,6 @@ def plant(name: NetworkName, folder: Path) -> LoadedNetwork:
     )
     save_network(folder, module, card)
     return load_network(folder)
-
-
-def prepared(folder: Path, cache: Path, threads: int) -> tuple[Prepared, Path]:
-    """Prepare a network for so many threads, unless it is, and give the record and its place."""
-    if read_prepared(folder, cache, threads) is None:
-        prepare(folder, cache, threads)
-    found = read_prepared(folder, cache, threads)
-    assert found is not None
-    return found
 
 
 def engine(folder: Path, record: Prepared, place: Path, choice: Measured) -> Contestant:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.errors import BenchmarkError
-from benchmark.inference.contestants import Contestant, Wide, engine, peers, plant, prepared
+from benchmark.inference.contestants import Contestant, Wide, engine, peers, plant
 from benchmark.inference.roof import roof_flop_per_s
 from benchmark.inference.rows import (
     BIOIMAGEIO,
@@ -31,16 +31,15 @@ from benchmark.inference.rows import (
 )
 from model_library.images.frame import Frame
 from model_library.images.intensity import Scaling
-from model_library.images.tiling import Slices
 from model_library.images.writers import encode_acquisition
 from model_library.inference.backends.port import Backend
 from model_library.inference.backends.torch_backend import TorchBackend
-from model_library.inference.prepared import Measured, Prepared, this_machine
+from model_library.inference.prepared import Measured, Prepared, prepared_network, this_machine
 from model_library.inference.served import ServedNetwork
 from model_library.inference.weights import load_network
-from model_library.inference.windows import Plane, Tiling, compute
+from model_library.inference.windows import Tiling, computed
 from model_library.zoo.serving.opening import open_choice
-from model_library.zoo.serving.prepare import folded
+from model_library.zoo.serving.prepare import folded, prepare
 
 _FILE_DEADLINE_S = 1800.0
 _SEAM_SIDE_PX = {"unet": 1024, "edsr-x2": 384}
@@ -104,7 +103,7 @@ def run_contest(contest: Contest, folder: Path, tell: Tell) -> InferenceReport:
     for name, sizes in contest.sizes.items():
         tell(f"{name}: preparing")
         network = plant(name, folder / name)
-        planted = Planted(name, folder / name, *prepared(folder / name, folder / "cache", 1))
+        planted = Planted(name, folder / name, *prepared_network(folder / name, folder / "cache", 1, prepare))
         own = [engine(planted.folder, planted.record, planted.place, each) for each in planted.choices()]
         rivals = peers(name, network, planted.folder) if contest.with_peers else []
         for size in sizes:
@@ -220,16 +219,9 @@ def _rows(
 
 def unit_result(planted: Planted, backend: Backend, image: Wide, tile_px: int = 1024) -> NDArray[np.float32]:
     """Restore an image in float32, unit scaled, [Y * scale, X * scale]."""
-    geometry, scaling = planted.record.geometry, Scaling.of(image)
-    height, width = (side * geometry.scale for side in image.shape)
-    output = np.empty((height, width), np.float32)
-
-    def write(part: Slices, pixels: NDArray[np.float32]) -> None:
-        output[part] = pixels[0]
-
-    plane = Plane((image.shape[0], image.shape[1]), lambda part: scaling.apply(image[part])[None], write)
-    compute(plane, backend, geometry, Tiling(tile_px))
-    return output
+    unit = Scaling.of(image).apply(image)[None]
+    result: NDArray[np.float32] = computed(unit, backend, planted.record.geometry, Tiling(tile_px))[0]
+    return result
 
 
 def _distance(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -254,7 +246,7 @@ def file_runs(planted: Planted, size: int, threads: int, tell: Tell) -> list[Fil
     """
     source = planted.folder / f"{size}.tif"
     source.write_bytes(encode_acquisition(Frame(scene(size), 4.0)))
-    record, _ = prepared(planted.folder, planted.folder.parent / "cache", threads)
+    record, _ = prepared_network(planted.folder, planted.folder.parent / "cache", threads, prepare)
     runs = []
     for each in dict.fromkeys([record.choice("auto"), record.choice("float32")]):
         tell(f"{planted.name} {size}: from file to file, {each.backend} {each.precision}")

@@ -11,7 +11,6 @@ Seconds = dict[str, list[float]]
 """By contestant: one-thread CPU seconds of each round; rounds that it sat out are not in it."""
 
 MONAI, MONAI_TUNED, BIOIMAGEIO = "monai", "monai-tuned", "bioimageio"
-PEERS = (MONAI, MONAI_TUNED, BIOIMAGEIO)
 
 
 class InferenceRow(Message):

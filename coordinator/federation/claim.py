@@ -1,6 +1,5 @@
 """Which of two processes may write to a federation's folder: the one that started last."""
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 from coordinator.errors import CoordinatorError
 from model_library.images.durable import write_durably
+from model_library.processes.operating_system import try_lock
 
 _CLAIM_FILE, _LOCK_FILE = "claim", "claim.lock"
 _PATIENCE_S = 60.0
@@ -68,15 +68,10 @@ class Claim:
 
 
 def _lock(handle: int, deadline: float, folder: Path) -> None:
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Superseded(
-                    f"{folder}: expected to write within {_PATIENCE_S:g} s, found another process writing "
-                    "all the time; end it"
-                ) from None
-            time.sleep(_LOOK_S)
-        else:
-            return
+    while not try_lock(handle):
+        if time.monotonic() > deadline:
+            raise Superseded(
+                f"{folder}: expected to write within {_PATIENCE_S:g} s, found another process writing "
+                "all the time; end it"
+            )
+        time.sleep(_LOOK_S)

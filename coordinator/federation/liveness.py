@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from model_library.processes.operating_system import try_lock
+
 _LOCK_FILE = "alive.lock"
 
 
@@ -34,9 +36,6 @@ def is_alive(folder: Path) -> bool:
         return False
     handle = os.open(folder / _LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(handle)
     finally:
         os.close(handle)
-    return False

@@ -12,6 +12,9 @@ from model_library.wire.tasks import Task
 Modality = Literal["sem", "tem", "stem", "fib_sem", "cryo_em", "light"]
 """How the images that a network is for are taken."""
 
+CARD_FILE, WEIGHTS_FILE = "card.json", "weights.safetensors"
+"""What lies in the folder of a network."""
+
 
 class TrainingData(Message):
     """One source that training saw; `digests` are SHA-256 of files, empty for simulated specimens."""

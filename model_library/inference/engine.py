@@ -1,4 +1,8 @@
-"""A network applied to a whole image, window by window, exactly as if in one piece."""
+"""A network applied to a whole image, window by window, exactly as if in one piece: the reference.
+
+Torch in float32 on arrays in memory, with nothing prepared: it judges networks, and what serves files
+(`served`, on the fastest backend) is held against it. Both share windows and self-ensemble.
+"""
 
 import numpy as np
 import torch
@@ -7,13 +11,13 @@ from numpy.typing import NDArray
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.frame import Grey
 from model_library.images.intensity import Scaling, refuse_non_finite
-from model_library.images.tiling import Slices
+from model_library.inference.backends.port import Backend
 from model_library.inference.backends.torch_backend import TorchBackend
 from model_library.inference.geometry import Geometry
 from model_library.inference.instances import instances
-from model_library.inference.self_ensemble import Channels, over_dihedral
+from model_library.inference.self_ensemble import Channels, SelfEnsemble
 from model_library.inference.weights import LoadedNetwork, load_network
-from model_library.inference.windows import TILE_PX, Plane, Tiling, compute
+from model_library.inference.windows import TILE_PX, Tiling, computed
 from model_library.networks.build import (
     exact_tiling,
     in_channels,
@@ -80,8 +84,7 @@ class NetworkMethod:
     @property
     def ref(self) -> NetworkRef:
         """Id, version and weights digest, for provenance and releases."""
-        card = self._network.card
-        return NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256)
+        return self._network.card.ref
 
     @property
     def scale(self) -> int:
@@ -203,11 +206,10 @@ def forward_tiled(
             f"network that gives one, found {image.shape[0]} channels and {card.id}, a {card.config.kind}; "
             "choose a network for such images, and `instances` for instances"
         )
-
-    def apply(channels: Channels) -> Channels:
-        return _in_windows(network, channels, tile_px)
-
-    output = over_dihedral(apply, image) if self_ensemble else apply(image)
+    backend: Backend = TorchBackend(network.module)
+    if self_ensemble:
+        backend = SelfEnsemble(backend)
+    output = computed(image, backend, geometry_of(card.config), Tiling(tile_px))
     if not np.isfinite(output).all():
         raise NonFinitePixels(
             f"expected finite grey values from {card.id} {card.version}, "
@@ -226,16 +228,3 @@ def geometry_of(config: NetworkConfig) -> Geometry:
         radius=receptive_radius(config),
         exact=exact_tiling(config),
     )
-
-
-def _in_windows(network: LoadedNetwork, image: Channels, tile_px: int) -> Channels:
-    geometry = geometry_of(network.card.config)
-    height, width = image.shape[1] * geometry.scale, image.shape[2] * geometry.scale
-    output = np.empty((geometry.out_channels, height, width), np.float32)
-
-    def write(part: Slices, pixels: Channels) -> None:
-        output[(slice(None), *part)] = pixels
-
-    plane = Plane((image.shape[1], image.shape[2]), lambda part: image[(slice(None), *part)], write)
-    compute(plane, TorchBackend(network.module), geometry, Tiling(tile_px))
-    return output

@@ -9,6 +9,7 @@ How fast depends on the architecture alone, and is measured once for all its wei
 import json
 import os
 import platform
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from model_library.cards.card import CARD_FILE, WEIGHTS_FILE, NetworkCard
 from model_library.errors import CardError, WeightsError
 from model_library.inference.agreement import Agreement
 from model_library.inference.backends.port import BackendName, Precision
@@ -26,10 +28,8 @@ from model_library.wire.base import Message
 from model_library.wire.methods import Sha256
 
 GRAPH_FILE, RECORD_FILE, ANSWER_FILE = "network.onnx", "prepared.json", "answer.npy"
-WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "card.json"
 NETWORKS = "networks"
-PROBE_SEED, PROBE_SIDE_PX = 0, 64
-
+_PROBE_SEED, _PROBE_SIDE_PX = 0, 64
 _LIGHT = 1.25
 
 _LIBRARIES = ("torch", "onnxruntime", "openvino", "synoptic")
@@ -82,13 +82,25 @@ class Prepared(Message):
     flops_per_pixel: int
     measured: tuple[Measured, ...] = Field(min_length=1)
 
-    def choice(self, policy: PrecisionPolicy = "float32") -> Measured:
-        """Give the fastest backend that agrees with torch, in the precisions that the policy allows."""
+    def choice(self, precision: PrecisionPolicy = "float32") -> Measured:
+        """Give the fastest backend that agrees with torch, in the precisions that are allowed.
+
+        Raises
+        ------
+        WeightsError
+            None agrees.
+        """
         allowed = [
             each
             for each in self.measured
-            if each.agreement.holds(each.precision) and (policy == "auto" or each.precision == "float32")
+            if each.agreement.holds(each.precision) and (precision == "auto" or each.precision == "float32")
         ]
+        if not allowed:
+            tried = ", ".join(f"{each.backend} {each.precision}" for each in self.measured)
+            raise WeightsError(
+                f"expected a backend that agrees with torch in float32, found none among {tried}; "
+                "install the extras: pip install 'synoptic[openvino,onnxruntime]'"
+            )
         # Loading torch takes seconds and hundreds of megabytes: it has to be worth it.
         worth = {each: each.mpix_per_s * (1.0 if each.backend == "torch" else _LIGHT) for each in allowed}
         return max(worth, key=lambda each: worth[each])
@@ -167,19 +179,38 @@ def read_prepared(network_folder: Path, cache: Path, threads: int) -> tuple[Prep
     return (record, folder) if fits and record.machine == this_machine(threads) else None
 
 
+def prepared_network(
+    network_folder: Path, cache: Path, threads: int, prepare: Callable[[Path, Path, int], object]
+) -> tuple[Prepared, Path]:
+    """Give what `read_prepared` finds; where that is nothing, after it was prepared.
+
+    Raises
+    ------
+    CardError, WeightsError
+        The network is not whole, or cannot be prepared.
+    """
+    found = read_prepared(network_folder, cache, threads)
+    if found is None:
+        prepare(network_folder, cache, threads)
+        found = read_prepared(network_folder, cache, threads)
+    if found is None:
+        raise WeightsError(
+            f"{network_folder}: expected a record in {cache}, found none after preparing; free the disk"
+        )
+    return found
+
+
 def probe(geometry: Geometry) -> NDArray[np.float32]:
     """Make the image whose answer is kept: waves under noise, unit scaled, [1, C, side, side]."""
-    side = geometry.rounded_up(PROBE_SIDE_PX)
+    side = geometry.rounded_up(_PROBE_SIDE_PX)
     y, x = np.mgrid[:side, :side]
     scene = 0.5 + 0.3 * np.sin(x / 9) * np.cos(y / 13)
-    noise = np.random.default_rng(PROBE_SEED).normal(0, 0.1, (1, geometry.in_channels, side, side))
+    noise = np.random.default_rng(_PROBE_SEED).normal(0, 0.1, (1, geometry.in_channels, side, side))
     image: NDArray[np.float32] = (scene + noise).astype(np.float32)
     return image
 
 
 def _verified_weights(network_folder: Path) -> str:
-    from model_library.cards.card import NetworkCard
-
     try:
         told = NetworkCard.model_validate_json((network_folder / CARD_FILE).read_bytes()).weights_sha256
     except (OSError, ValidationError) as failure:

@@ -123,7 +123,7 @@ def _planes(
     for place in product(*map(range, shape)):
         channel = place[leading.index("C")] if "C" in leading else 0
         if channel not in scalings:
-            own = pixels.take(channel, axis=leading.index("C")) if "C" in leading else pixels
+            own = np.moveaxis(pixels, leading.index("C"), 0)[channel] if "C" in leading else pixels
             scalings[channel] = scaling_for(network.card.config, own)
         if axes.endswith("S"):
             source, target = pixels[place], result[place]

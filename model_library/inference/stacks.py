@@ -10,6 +10,7 @@ from model_library.inference.weights import LoadedNetwork
 from model_library.networks.build import in_channels
 from model_library.networks.channels import neighbouring_slices
 from model_library.networks.config import Channels
+from model_library.networks.units import scaling_for
 
 
 def restore_stack(
@@ -114,7 +115,7 @@ def _prepared(stack: NDArray[np.float32], network: LoadedNetwork) -> tuple[int, 
             f"expected a stack [Z, Y, X] with slices, found {stack.shape}; put its axes in this order"
         )
     refuse_non_finite(stack, "stack")
-    return in_channels(network.card.config), Scaling.of(stack)
+    return in_channels(network.card.config), scaling_for(network.card.config, stack)
 
 
 def _refuse_others(network: LoadedNetwork, allowed: tuple[Channels, ...]) -> None:

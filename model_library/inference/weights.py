@@ -9,14 +9,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from model_library.cards.card import NetworkCard
+from model_library.cards.card import CARD_FILE, WEIGHTS_FILE, NetworkCard
 from model_library.errors import CardError, WeightsError
 from model_library.networks.build import build
 from model_library.networks.facts import facts
 from model_library.signing.digests import sha256_bytes
 
-CARD_FILE = "card.json"
-WEIGHTS_FILE = "weights.safetensors"
+__all__ = ["CARD_FILE", "WEIGHTS_FILE", "LoadedNetwork", "assemble", "load_network", "read_card"]
 
 
 @dataclass(frozen=True, slots=True)

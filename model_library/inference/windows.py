@@ -93,6 +93,19 @@ def compute(
             tiling = Tiling(tiling.tile_px if tiling.batch > 1 else smaller, max(1, tiling.batch // 2))
 
 
+def computed(image: Channels, backend: Backend, geometry: Geometry, tiling: Tiling) -> Channels:
+    """Compute an image in memory, [C, Y, X] -> [C', Y * scale, X * scale]; otherwise as `compute`."""
+    height, width = image.shape[1:]
+    result = np.empty((geometry.out_channels, height * geometry.scale, width * geometry.scale), np.float32)
+
+    def write(part: Slices, pixels: Channels) -> None:
+        result[(slice(None), *part)] = pixels
+
+    plane = Plane((height, width), lambda part: image[(slice(None), *part)], write)
+    compute(plane, backend, geometry, tiling)
+    return result
+
+
 def plan(shape: tuple[int, int], geometry: Geometry, tiling: Tiling) -> tuple[Tile, ...]:
     """Cut a plane, extended to multiples of the stride, into windows of one size, as few as possible."""
     padded = geometry.rounded_up(shape[0]), geometry.rounded_up(shape[1])

@@ -39,6 +39,9 @@ class TorchBackend:
         if precision != "float32" or self.elsewhere:
             module = copy.deepcopy(module).eval().to(self._device, self._dtype)
             module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if precision == "float32" and self.elsewhere:
+            # By default a GPU's convolutions drop 13 bits of the mantissa: nothing would agree.
+            torch.backends.cudnn.allow_tf32 = False
         # CUDA graphs: launching the kernels of a small network takes longer than computing them.
         self._module = torch.compile(module, mode="reduce-overhead") if self.elsewhere else module
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from model_library.errors import WeightsError
+from model_library.processes.operating_system import own_group
 
-Prepare = Callable[[Path, Path, int], None]
+Prepare = Callable[[Path, Path, int], object]
 """Prepares the network in a folder, in a cache, for so many threads."""
 
 _DEADLINE_S = 900.0
@@ -39,6 +40,8 @@ def prepare_in_child(folder: Path, cache: Path, threads: int, *, nice: int = 0) 
             capture_output=True,
             timeout=_DEADLINE_S,
             check=False,
+            # Ctrl-C in a terminal is for the daemon: a network that is being prepared is not at fault.
+            **own_group(),
         )
     except subprocess.TimeoutExpired as failure:
         raise WeightsError(f"{folder}: expected to be prepared within {_DEADLINE_S:g} s") from failure

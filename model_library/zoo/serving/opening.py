@@ -11,26 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from model_library.cards.card import NetworkCard
+from model_library.cards.card import CARD_FILE, NetworkCard
 from model_library.errors import WeightsError
 from model_library.inference.agreement import Agreement
 from model_library.inference.backends.port import Backend
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import (
     ANSWER_FILE,
-    CARD_FILE,
     GRAPH_FILE,
-    NETWORKS,
     Measured,
     Prepared,
+    prepared_network,
     probe,
-    read_prepared,
 )
 from model_library.inference.served import ServedNetwork
 from model_library.inference.windows import Tiling
 from model_library.zoo.serving.child import Prepare, prepare_in_child
-
-_NETWORKS_KEPT = 32
 
 
 def open_network(
@@ -38,7 +34,7 @@ def open_network(
     cache: Path,
     *,
     threads: int,
-    policy: PrecisionPolicy = "float32",
+    precision: PrecisionPolicy = "float32",
     prepare: Prepare = prepare_in_child,
 ) -> ServedNetwork:
     """Open a network on the fastest backend that agrees with torch.
@@ -48,12 +44,11 @@ def open_network(
     folder
         Folder `{card.json, weights.safetensors}`.
     cache
-        Where prepared networks lie, and what is known of architectures; of the networks, those that were
-        not used for longest are dropped.
+        Where prepared networks lie, and what is known of architectures.
     threads
         That the backend may use.
-    policy
-        Which precisions are allowed.
+    precision
+        What may be computed in.
     prepare
         What is done where the network is not prepared yet, or for another machine.
 
@@ -62,23 +57,14 @@ def open_network(
     CardError, WeightsError
         The network is not whole, cannot be prepared, or no longer gives the answer that was kept.
     """
-    found = read_prepared(folder, cache, threads)
-    if found is not None:
-        record, place = found
-        try:
-            return open_choice(folder, place, record, record.choice(policy))
-        except WeightsError:
-            # Made by another version of this program, or damaged: made anew.
-            shutil.rmtree(place, ignore_errors=True)
-    prepare(folder, cache, threads)
-    _drop_old(cache / NETWORKS)
-    found = read_prepared(folder, cache, threads)
-    if found is None:
-        raise WeightsError(
-            f"{folder}: expected a record in {cache}, found none after preparing; free the disk"
-        )
-    record, place = found
-    return open_choice(folder, place, record, record.choice(policy))
+    record, place = prepared_network(folder, cache, threads, prepare)
+    try:
+        return open_choice(folder, place, record, record.choice(precision))
+    except WeightsError:
+        # Damaged, or made by another version of this program: made anew.
+        shutil.rmtree(place, ignore_errors=True)
+    record, place = prepared_network(folder, cache, threads, prepare)
+    return open_choice(folder, place, record, record.choice(precision))
 
 
 def open_choice(folder: Path, place: Path, record: Prepared, choice: Measured) -> ServedNetwork:
@@ -145,13 +131,3 @@ def _refuse_another_answer(backend: Backend, record: Prepared, place: Path) -> N
             f"found one {agreement.max_error_over_std:.2g} standard deviations and "
             f"{agreement.psnr_db:.1f} dB away; delete this folder"
         )
-
-
-def _drop_old(networks: Path) -> None:
-    used: dict[Path, float] = {}
-    for path in networks.glob("[0-9a-f]*"):
-        # Another site may drop it at this moment.
-        with suppress(OSError):
-            used[path] = path.stat().st_mtime
-    for folder in sorted(used, key=lambda path: used[path])[:-_NETWORKS_KEPT]:
-        shutil.rmtree(folder, ignore_errors=True)

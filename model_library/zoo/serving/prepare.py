@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from model_library.cards.card import CARD_FILE
 from model_library.errors import CannotFold
 from model_library.images.durable import write_durably
 from model_library.inference.agreement import Agreement
@@ -19,7 +20,6 @@ from model_library.inference.backends.torch_backend import TorchBackend, torch_p
 from model_library.inference.engine import geometry_of, load_network
 from model_library.inference.prepared import (
     ANSWER_FILE,
-    CARD_FILE,
     GRAPH_FILE,
     RECORD_FILE,
     Measured,
@@ -33,7 +33,9 @@ from model_library.networks.folding import fold
 from model_library.signing.digests import sha256_bytes, sha256_file
 from model_library.zoo.serving.architecture import ArchitectureCache
 from model_library.zoo.serving.graphs import graph_of
-from model_library.zoo.serving.trial import Trial
+from model_library.zoo.serving.rates import RateMeter
+
+_NETWORKS_KEPT = 32
 
 
 def prepare(folder: Path, cache: Path, threads: int) -> Prepared:
@@ -47,7 +49,8 @@ def prepare(folder: Path, cache: Path, threads: int) -> Prepared:
     folder
         Folder `{card.json, weights.safetensors}`.
     cache
-        Where prepared networks lie; the folder of this one is replaced.
+        Where prepared networks lie; the folder of this one is replaced, and those that were not used for
+        longest are dropped.
     threads
         That backends may use.
 
@@ -68,9 +71,8 @@ def prepare(folder: Path, cache: Path, threads: int) -> Prepared:
         graph, known_graph = graph_of(module, image, known.graph())
         able = list(backends(module, graph, threads))
         known_rates = known.rates()
-        rates = known_rates or Trial(geometry, network.card.facts.flops_per_pixel, module, threads).rates(
-            able
-        )
+        flops_per_pixel = network.card.facts.flops_per_pixel
+        rates = known_rates or RateMeter(geometry, flops_per_pixel, module, threads).rates(able)
         if not known_graph or not known_rates:
             known.keep(graph, rates)
     by_arithmetic = {(each.backend, each.precision): each for each in rates}
@@ -80,7 +82,7 @@ def prepare(folder: Path, cache: Path, threads: int) -> Prepared:
         graph_sha256=sha256_bytes(graph) if graph else "",
         machine=machine,
         geometry=geometry,
-        flops_per_pixel=network.card.facts.flops_per_pixel,
+        flops_per_pixel=flops_per_pixel,
         measured=tuple(
             Measured(**rate.model_dump(), agreement=Agreement.of(backend(image), answer))
             for backend in able
@@ -129,3 +131,15 @@ def _keep(final: Path, record: Prepared, graph: bytes, answer: NDArray[np.float3
     write_durably(incoming / RECORD_FILE, record.model_dump_json(indent=2).encode())
     shutil.rmtree(final, ignore_errors=True)
     incoming.replace(final)
+    _drop_old(final.parent)
+
+
+def _drop_old(networks: Path) -> None:
+    """Keep the networks that were used last; what a kill left half made goes as they do."""
+    used: dict[Path, float] = {}
+    for path in networks.iterdir():
+        # Another site may drop it at this moment.
+        with suppress(OSError):
+            used[path] = path.stat().st_mtime
+    for folder in sorted(used, key=lambda path: used[path])[:-_NETWORKS_KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """What a result says of where it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any
@@ -44,4 +44,26 @@ def provenance(
         "task": task.model_dump(mode="json"),
         "scale": scale,
         "pixel_fit": fit.as_provenance(),
+    }
+
+
+def source_told(
+    about: Mapping[str, Any], fit: PixelFit, shape: Sequence[int], data_bar_rows: int
+) -> dict[str, Any]:
+    """Tell of the source of a result, as JSON values by name.
+
+    Parameters
+    ----------
+    about
+        What is known of the file: at least `file_name` and `sha256`.
+    fit
+        Tells the side of the source's pixels.
+    shape, data_bar_rows
+        Of its pixels as they were read, and what was cropped off the bottom before.
+    """
+    return {
+        **about,
+        "pixel_size_nm": fit.found_nm,
+        "shape": list(shape),
+        "data_bar_rows": data_bar_rows,
     }

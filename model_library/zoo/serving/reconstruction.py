@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_library.errors import UnknownNetwork, UnsupportedImage
+from model_library.errors import UnsupportedImage
 from model_library.images.contents import read_recording
 from model_library.images.data_bar import bar_rows, without_data_bar
 from model_library.images.directory import is_tiff
@@ -21,15 +21,13 @@ from model_library.images.readers import read_frame
 from model_library.images.result_file import ResultFile
 from model_library.images.tiff_pages import read_head
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.prepared import CARD_FILE
 from model_library.inference.self_ensemble import SelfEnsemble
 from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
 from model_library.signing.digests import sha256_file
-from model_library.wire.methods import NetworkRef
 from model_library.zoo.serving.opening import open_network
 from model_library.zoo.serving.places import user_cache
-from model_library.zoo.serving.provenance import provenance
-from model_library.zoo.shipped import library_folder
+from model_library.zoo.serving.provenance import provenance, source_told
+from model_library.zoo.shipped import shipped_network
 
 _MAPPED_BYTES = 1 << 28
 """Smaller files are read at once: a writer that shortens a mapped file ends the process that reads it."""
@@ -163,32 +161,19 @@ def reconstruct(
         Not even the smallest windows fit.
     """
     wishes = wishes or Wishes()
-    card = network.card
-    acquired = read_acquired(source, colour=card.config.channels == "rgb")
+    acquired = read_acquired(source, colour=network.card.config.channels == "rgb")
     about = wishes.source or {"file_name": source.name, "sha256": sha256_file(source)}
     fit = _fit(acquired, network, wishes)
     refuse_unfit(fit, source.name)
     pixels = _resampled(acquired.pixels, acquired.axes, fit.factor)
     shape = result_shape(network, pixels.shape, acquired.axes)
     dtype = result_dtype(network, acquired.pixels.dtype)
-    scale = network.geometry.scale
-    size_nm = None if fit.fitted_nm is None else fit.fitted_nm / scale
-    told_of = provenance(
-        NetworkRef(id=card.id, version=card.version, weights_sha256=card.weights_sha256),
-        card.task,
-        made_at=wishes.clock(),
-        scale=scale,
-        arithmetic=network.arithmetic,
-        fit=fit,
-    ) | {
-        "source": {
-            **about,
-            "pixel_size_nm": fit.found_nm,
-            "shape": list(acquired.pixels.shape),
-            "data_bar_rows": acquired.data_bar_rows,
-        },
-        **(wishes.provenance or {}),
-    }
+    size_nm = None if fit.fitted_nm is None else fit.fitted_nm / network.geometry.scale
+    told_of = (
+        _made_by(network, fit, wishes.clock())
+        | {"source": source_told(about, fit, acquired.pixels.shape, acquired.data_bar_rows)}
+        | dict(wishes.provenance or {})
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
     with ResultFile(target, shape, dtype, axes=acquired.axes, pixel_size=size, provenance=told_of) as file:
@@ -208,6 +193,17 @@ def _fit(acquired: Acquired, network: ServedNetwork, wishes: Wishes) -> PixelFit
     found_nm = size.side_nm or wishes.pixel_size_nm
     # Tuned on images of its instrument, at their pixel size, whatever range it descends from.
     return fit_pixels(found_nm, card.pixel_size_nm, wishes.pixel_policy)
+
+
+def _made_by(network: ServedNetwork, fit: PixelFit, made_at: datetime) -> dict[str, Any]:
+    return provenance(
+        network.card.ref,
+        network.card.task,
+        made_at=made_at,
+        scale=network.geometry.scale,
+        arithmetic=network.arithmetic,
+        fit=fit,
+    )
 
 
 def _resampled(pixels: NDArray[Any], axes: str, factor: float) -> NDArray[Any]:
@@ -246,12 +242,7 @@ def reconstruct_file(
     UnknownNetwork
         No network of this id ships. Else as `reconstruct`.
     """
-    folder = library_folder() / network_id
-    if not (folder / CARD_FILE).is_file():
-        raise UnknownNetwork(
-            f"expected the id of a network, found '{network_id}'; see `synoptic library list`"
-        )
-    network = open_network(folder, user_cache(), threads=threads, policy=precision)
+    network = open_network(shipped_network(network_id), user_cache(), threads=threads, precision=precision)
     if self_ensemble:
         network = replace(network, backend=SelfEnsemble(network.backend))
     return reconstruct(Path(source), Path(target), network)

@@ -1,5 +1,6 @@
 """Preparing is done once per network, and its long parts once per architecture, for a whole machine."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from model_library.networks.build import build
 from model_library.networks.config import MaskRCNNConfig, NetworkConfig, ResidualDenoiserConfig, UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Denoise, Segment
-from model_library.zoo.serving import graphs, trial
+from model_library.zoo.serving import graphs, rates
 from model_library.zoo.serving import prepare as preparing
 from model_library.zoo.serving.child import prepare_in_child
 from model_library.zoo.serving.graphs import with_weights
@@ -63,17 +64,17 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from model_library.zoo.exchange import onnx_export
 
     monkeypatch.setattr(onnx_export, "as_onnx", told("export", onnx_export.as_onnx))
-    monkeypatch.setattr(trial.Trial, "rates", told("trial", trial.Trial.rates))
+    monkeypatch.setattr(rates.RateMeter, "rates", told("measure", rates.RateMeter.rates))
     return done
 
 
 def test_other_weights_of_a_known_architecture_are_neither_exported_nor_timed(tmp_path, costs):
     first = prepare(planted(tmp_path / "a", 1), tmp_path / "cache", 1)
-    assert sorted(costs) == ["export", "trial"]
+    assert sorted(costs) == ["export", "measure"]
     second = prepare(planted(tmp_path / "b", 2), tmp_path / "cache", 1)
-    assert sorted(costs) == ["export", "trial"]
-    rates = [[(each.mpix_per_s, each.tile_px) for each in record.measured] for record in (first, second)]
-    assert rates[0] == rates[1]
+    assert sorted(costs) == ["export", "measure"]
+    told = [[(each.mpix_per_s, each.tile_px) for each in record.measured] for record in (first, second)]
+    assert told[0] == told[1]
     assert all(each.agreement.holds(each.precision) for each in second.measured)
     assert second.graph_sha256 != first.graph_sha256
 
@@ -96,7 +97,7 @@ def test_another_architecture_or_number_of_threads_is_measured_for_itself(tmp_pa
     prepare(planted(tmp_path / "a", 1), tmp_path / "cache", 1)
     prepare(planted(tmp_path / "b", 1, ResidualDenoiserConfig(depth=3, width=5)), tmp_path / "cache", 1)
     prepare(tmp_path / "a", tmp_path / "cache", 2)
-    assert costs.count("trial") == 3
+    assert costs.count("measure") == 3
 
 
 def test_weights_in_a_graph_are_those_that_were_put_there(tmp_path):
@@ -147,7 +148,7 @@ def test_without_other_libraries_a_network_serves_on_torch(tmp_path, monkeypatch
         monkeypatch.setitem(sys.modules, f"model_library.inference.backends.{name}", None)
     monkeypatch.setitem(sys.modules, "model_library.zoo.exchange.onnx_export", None)
     folder = planted(tmp_path / "a", 1)
-    network = open_network(folder, tmp_path / "cache", threads=1, prepare=lambda *told: void(prepare(*told)))
+    network = open_network(folder, tmp_path / "cache", threads=1, prepare=prepare)
     assert network.arithmetic == "float32 by torch"
 
 
@@ -167,14 +168,14 @@ class Counting:
 
 def test_who_is_hopelessly_slow_is_not_asked_again(tmp_path, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(trial.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(rates.time, "perf_counter", lambda: clock[0])
     network = load_network(planted(tmp_path / "a", 1))
     fast, near, slow = (Counting(seconds, clock) for seconds in (1.0, 1.9, 2.1))
     from model_library.inference.engine import geometry_of
 
-    trials = trial.Trial(geometry_of(TINY), network.card.facts.flops_per_pixel, network.module, 1)
+    meter = rates.RateMeter(geometry_of(TINY), network.card.facts.flops_per_pixel, network.module, 1)
     backends: list[Backend] = [fast, near, slow]
-    found = trials.rates(backends)
+    found = meter.rates(backends)
     assert (fast.calls, near.calls, slow.calls) == (4, 4, 2)
     assert [found[0].mpix_per_s / each.mpix_per_s for each in found] == pytest.approx([1.0, 1.9, 2.1])
 
@@ -185,5 +186,14 @@ def test_a_cache_that_cannot_be_written_to_is_replaced(tmp_path):
     assert usable_cache(tmp_path / "cache", tmp_path / "own") == tmp_path / "cache"
 
 
-def void(_: object) -> None:
-    return None
+def test_networks_that_were_not_used_for_longest_are_dropped_whoever_prepares(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "_NETWORKS_KEPT", 2)
+    half_made = tmp_path / "cache" / "networks" / ".half-made"
+    half_made.mkdir(parents=True)
+    os.utime(half_made, (0, 0))
+    folders = [planted(tmp_path / str(seed), seed) for seed in (1, 2, 3)]
+    places = [place_of(folder, tmp_path / "cache", 1) for folder in folders]
+    for day, (folder, place) in enumerate(zip(folders, places, strict=True), 1):
+        prepare_once(folder, tmp_path / "cache", 1)
+        os.utime(place, (day, day))
+    assert set((tmp_path / "cache" / "networks").iterdir()) == set(places[1:])

@@ -73,13 +73,9 @@ def opened(home: Path, name: str) -> ServedNetwork:
         home / name,
         home / "cache",
         threads=1,
-        policy="float32",
-        prepare=lambda folder, cache, threads: void(prepare(folder, cache, threads)),
+        precision="float32",
+        prepare=prepare,
     )
-
-
-def void(_: object) -> None:
-    return None
 
 
 def scene(*shape: int) -> np.ndarray:
@@ -204,7 +200,7 @@ def measured(
 
 
 @pytest.mark.parametrize(
-    ("candidates", "policy", "chosen"),
+    ("candidates", "precision", "chosen"),
     [
         ([("torch", "float32", 1.0), ("openvino", "bfloat16", 4.0)], "auto", ("openvino", "bfloat16")),
         ([("torch", "float32", 1.0), ("openvino", "bfloat16", 4.0)], "float32", ("torch", "float32")),
@@ -212,8 +208,8 @@ def measured(
         ([("torch", "bfloat16", 1.5), ("onnxruntime", "float32", 1.0)], "auto", ("torch", "bfloat16")),
     ],
 )
-def test_the_fastest_serves_and_torch_only_where_it_is_worth_loading(candidates, policy, chosen):
-    found = record(*(measured(*each) for each in candidates)).choice(policy)
+def test_the_fastest_serves_and_torch_only_where_it_is_worth_loading(candidates, precision, chosen):
+    found = record(*(measured(*each) for each in candidates)).choice(precision)
     assert (found.backend, found.precision) == chosen
 
 
@@ -222,6 +218,8 @@ def test_what_does_not_agree_with_torch_never_serves():
     wrong = measured("openvino", "float32", 9.0, error=3e-5)
     coarse = measured("openvino", "bfloat16", 9.0, psnr=37.0)
     assert record(honest, wrong, coarse).choice() == honest
+    with pytest.raises(WeightsError, match="openvino bfloat16; install the extras"):
+        record(wrong, coarse).choice("auto")
 
 
 def record(*found: Measured) -> Prepared:
@@ -244,7 +242,7 @@ def test_a_prepared_network_serves_in_a_process_without_torch(home: Path, tmp_pa
         "from model_library.zoo.serving.opening import open_network\n"
         "from model_library.zoo.serving.reconstruction import reconstruct\n"
         "home, target = map(pathlib.Path, sys.argv[1:])\n"
-        "network = open_network(home / 'grey', home / 'cache', threads=1, policy='auto')\n"
+        "network = open_network(home / 'grey', home / 'cache', threads=1, precision='auto')\n"
         "reconstruct(target / 'in.tif', target / 'out.ome.tif', network)\n"
         "print(json.dumps([network.backend.name, 'torch' in sys.modules]))\n"
     )

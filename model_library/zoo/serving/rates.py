@@ -23,7 +23,7 @@ _HOPELESS = 2.0
 """Times as slow as the fastest in the first round: it is not asked again."""
 
 
-class Trial:
+class RateMeter:
     """Measures backends on one architecture.
 
     Parameters
