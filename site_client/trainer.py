@@ -68,13 +68,7 @@ class Trainer:
         came = dict(weights)
         weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
-        update, report = adapt(
-            material,
-            weights,
-            plan,
-            stop=_stop(question),
-            clock=time.monotonic,
-        )
+        update, report = adapt(material, weights, plan, stop=_stop(question), clock=time.monotonic)
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
         leaving = {key: np.asarray(weights[key] + update[key] - came[key]) for key in plan.sends(weights)}
         if plan.privacy is None:
