@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.metrics import Metric
 from coordinator.federation.hearings import Hearing, concerned, gate_cases, hearing_of, local_only
 from coordinator.federation.records import Finding
-from coordinator.federation.versions import own_version
+from coordinator.federation.versions import network_of, own_version
 from coordinator.methods import method_of
 from coordinator.store.values import Federation
 from coordinator.workplace import Workplace
@@ -40,8 +40,7 @@ def measure_matrix(place: Workplace, federation: Federation) -> str:
     if Finding.MATRIX in federation.findings:
         return "the matrix was measured before"
     hearings, left_out = _hearings(place, federation)
-    common = NetworkRef.model_validate(federation.findings[Finding.NETWORK])
-    rows = (_Row(None, "common", common), *_rows(federation, hearings))
+    rows = (_Row(None, "common", network_of(federation)), *_rows(federation, hearings))
     columns: dict[str, list[float | None]] = {}
     for site, hearing in hearings.items():
         with place.turns.turn(_URGENCY, place.check):
