@@ -216,7 +216,7 @@ def _keep(task: LocalTask, card: NetworkCard, content: bytes, fields: Sequence[s
     module = assemble(named, content, source="the candidate").module
     sha256 = sha256_bytes(weights_bytes(module))
     before = () if card.lineage is None else card.lineage.tuned_fields
-    update: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "version": f"{card.version.partition('+local.')[0]}+local.{sha256[:8]}",
         "weights_sha256": sha256,
         "purpose": f"{card.purpose.partition(_ADAPTED)[0]}{_ADAPTED}",
@@ -229,9 +229,9 @@ def _keep(task: LocalTask, card: NetworkCard, content: bytes, fields: Sequence[s
             tuned_fields=tuple(sorted({*before, *fields})),
         ),
     }
-    incoming = task.networks / f".incoming-{sha256}"
-    kept = save_network(incoming, module, card.model_copy(update=update))
-    final = task.networks / sha256
+    kept, final = card.model_copy(update=changes), task.networks / sha256
     if not final.is_dir():
+        incoming = task.networks / f".incoming-{sha256}"
+        save_network(incoming, module, kept)
         incoming.replace(final)
     return NetworkRef(id=kept.id, version=kept.version, weights_sha256=sha256)

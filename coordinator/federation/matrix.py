@@ -28,7 +28,7 @@ _URGENCY = 7
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A network: that of one site (`own`, `local_only`, `in_service`), or of all (`common`)."""
+    """A network: that of one site (`personal`, `local_only`, `in_service`), or of all (`common`)."""
 
     site: str | None
     kind: str
@@ -82,7 +82,7 @@ def _rows(federation: Federation, hearings: dict[str, Hearing]) -> Iterator[_Row
     for site, hearing in hearings.items():
         in_service = hearing.release.manifest.method
         networks = {
-            "own": own_version(federation, hearing.instrument.id),
+            "personal": own_version(federation, hearing.instrument.id),
             "local_only": local_only(hearing.campaign),
             "in_service": in_service if isinstance(in_service, NetworkRef) else None,
         }

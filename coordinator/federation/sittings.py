@@ -107,7 +107,8 @@ def _sit(
     candidates = (common,) if own is None else (common, own)
     at_hand = (*candidates, *rivals[Role.IN_SERVICE], *rivals[Role.SECOND])
     cases = gate_cases(place, federation, hearing, at_hand)
-    look = looks_before(place, instrument.id) + 1
+    # One that a crash has cut short left its second verdict behind: it is no look of its own.
+    look = looks_before(place, instrument.id, (federation.id, Finding.PERSONAL_GATES)) + 1
     tie_share = place.settings.federation.tie_share
     first = sit(place, instrument, common, rivals, cases, Look(look, tie_share=tie_share))
     if own is None:
