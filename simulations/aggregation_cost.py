@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import tempfile
 import time
 import tracemalloc
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -212,6 +214,8 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--updates", type=int, default=1000, help="the larger number of updates")
     asked = parser.parse_args()
+    # The rounds tell of every update on standard output, where the figures go.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     tell(measure(asked.updates), asked.json)
 
 
