@@ -3,10 +3,8 @@
 `python -m simulations.aggregation_cost --json aggregation.json`
 """
 
-import argparse
 import gc
-import json
-import sys
+import logging
 import tempfile
 import time
 import tracemalloc
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
@@ -36,6 +35,7 @@ from coordinator.federation.stored_arrays import StoredArrays
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.networks.config import UNetConfig
 from model_library.wire.tasks import Denoise
+from simulations.measurement import parser_of, say, tell
 
 _STREAMING: tuple[Algorithm, ...] = (FedAvg(), FedAdam(), FedBuff())
 _COLLECTING: tuple[Algorithm, ...] = (TrimmedMean(), Median(), MultiKrum(byzantine=2))
@@ -172,12 +172,12 @@ def measure(most: int) -> dict[str, Any]:
         for members in counts:
             (folder / str(members)).mkdir()
             whole[members] = copies_of_a_round(members, folder / str(members))
-            _say(f"a round of {members}: {whole[members]:.2f} copies")
+            say(f"a round of {members}: {whole[members]:.2f} copies")
         streaming = {
             each.kind: {count: copies_of_joining(each, count, file) for count in counts}
             for each in _STREAMING
         }
-        _say("joining measured")
+        say("joining measured")
         collecting = {each.kind: {10: copies_of_joining(each, 10, file)} for each in _COLLECTING}
         return {
             "copies_of_the_network": {
@@ -209,22 +209,14 @@ def _cpu(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def main() -> None:
     """Measure, print the figures, and write them as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser = parser_of(__doc__)
     parser.add_argument("--updates", type=int, default=1000, help="the larger number of updates")
     asked = parser.parse_args()
-    text = json.dumps(measure(asked.updates), indent=1)
-    if asked.json is not None:
-        asked.json.write_text(text)
-    print(text)
+    # The rounds tell of every update on standard output, where the figures go.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    tell(measure(asked.updates), asked.json)
 
 
 if __name__ == "__main__":

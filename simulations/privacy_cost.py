@@ -3,23 +3,17 @@
 `python -m simulations.privacy_cost --json privacy.json`
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from coordinator.federation.aggregation import Contribution, aggregate
-from model_library.cards.adaptation import AdaptationPlan
+from coordinator.federation.validation import norm
 from model_library.cards.privacy import Privacy, epsilon
-from model_library.wire.tasks import Denoise
-from simulations.wire_cost import Site, quality_db, sites_of
+from simulations.measurement import parser_of, say, tell
+from simulations.small_federation import Arrays, Site, federate, plan_of, quality_db, sites_of, weights_of
 from site_client.federation.noising import privatise
 
 if TYPE_CHECKING:
@@ -28,8 +22,6 @@ if TYPE_CHECKING:
 _MULTIPLIERS = (1.0, 4.0)
 _CROWDS = (1, 100)
 _LAYERS: Mapping[str, tuple[str, ...]] = {"all": (), "head": ("head",)}
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +43,15 @@ def trained(
     start: "LoadedNetwork", sites: Sequence[Site], course: Course, seed: int
 ) -> tuple[Arrays, list[float]]:
     """Run rounds of federated averaging; returns the network and the norms of the updates as trained."""
-    from site_client.adapt import adapt
-
-    weights: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
     norms = []
-    for number in range(1, course.rounds + 1):
-        plan = AdaptationPlan(
-            federation_id="privacy-cost",
-            number=number,
-            rounds=course.rounds,
-            task=Denoise(),
-            config=start.card.config,
-            steps=course.steps,
-            learning_rate=3e-4,
-            seed=number,
-            deadline_s=1e9,
-            travels=course.travels,
-            privacy=course.privacy,
-        )
-        contributions = {}
-        for place, site in enumerate(sites):
-            update, report = adapt(site.material, weights, plan, stop=lambda: False, clock=lambda: 0.0)
-            norms.append(float(np.sqrt(sum(np.square(each).sum() for each in update.values()))))
-            rng = np.random.default_rng([seed, number, place])
-            sent = update if course.privacy is None else _crowded(update, course, rng)
-            contributions[str(place)] = Contribution(report.examples, partial(dict, sent))
-        weights = aggregate(weights, contributions).network
-    return weights, norms
+
+    def travel(number: int, place: int, update: Arrays) -> Arrays:
+        norms.append(norm(update))
+        rng = np.random.default_rng([seed, number, place])
+        return update if course.privacy is None else _crowded(update, course, rng)
+
+    plan = plan_of(start, course.rounds, course.steps).model_copy(update={"travels": course.travels})
+    return federate(start, sites, plan, travel), norms
 
 
 def _crowded(update: Arrays, course: Course, rng: np.random.Generator) -> Arrays:
@@ -95,7 +69,7 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     start = Library().load("unet-denoise-sem")
-    before: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
+    before = weights_of(start)
     sites = tuple(replace(each, held_out=each.held_out[:1]) for each in sites_of(seed))
     told: dict[str, Any] = {
         "network": start.card.id,
@@ -106,7 +80,6 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     }
 
     def run(name: str, course: Course) -> list[float]:
-        start.module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in before.items()})
         weights, norms = trained(start, sites, course, seed)
         found = {
             "layers": name,
@@ -117,7 +90,7 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
             "psnr_db": quality_db(start, weights, sites),
         }
         told["courses"].append(found)
-        print(json.dumps(found), file=sys.stderr, flush=True)
+        say(json.dumps(found))
         return norms
 
     for name, layers in _LAYERS.items():
@@ -133,18 +106,12 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print the figures, and write them as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser = parser_of(__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of specimens and noise")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5, help="of training per site and round")
     asked = parser.parse_args()
-    text = json.dumps(measure(asked.seed, asked.rounds, asked.steps), indent=1)
-    if asked.json is not None:
-        asked.json.write_text(text)
-    print(text)
+    tell(measure(asked.seed, asked.rounds, asked.steps), asked.json)
 
 
 if __name__ == "__main__":

@@ -3,43 +3,21 @@
 `python -m simulations.wire_cost --json wire.json`
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.metrics.pointwise import psnr
-from coordinator.federation.aggregation import Contribution, aggregate
+from coordinator.federation.validation import norm
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.delta_coding import most_bytes, pack, unpack
 from model_library.wire.federation import Encoding
-from model_library.wire.tasks import Denoise
-from simulations.acquisition import Acquired, acquire
-from simulations.default_fleet import default_scenario
+from simulations.measurement import parser_of, say, tell
+from simulations.small_federation import Arrays, Site, federate, plan_of, quality_db, sites_of, weights_of
 
 if TYPE_CHECKING:
     from model_library.inference.weights import LoadedNetwork
-    from site_client.adapt import Material
-
-_SITES = ("cortex", "cerebellum", "retina")
-_FRAMES, _HELD_OUT = 8, 3
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What one site trains on, and frames with truth that it does not."""
-
-    material: "Material"
-    held_out: tuple[Acquired, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,62 +35,28 @@ class Course:
     meant: Arrays
 
 
-def sites_of(seed: int) -> tuple[Site, ...]:
-    """Simulate three microscopes of one kind that differ in dose."""
-    from site_client.adapt import Material, TrainingFrame
-
-    scenario = default_scenario(seed, _FRAMES + _HELD_OUT)
-    found = []
-    for site in scenario.sites:
-        if site.name not in _SITES:
-            continue
-        frames = [acquire(site, number, seed) for number in range(_FRAMES + _HELD_OUT)]
-        trained = [TrainingFrame(each.frame.grey, f"field {n}") for n, each in enumerate(frames[:_FRAMES])]
-        found.append(Site(Material.of(trained), tuple(frames[_FRAMES:])))
-    return tuple(found)
-
-
-def federate(
-    start: "LoadedNetwork", sites: tuple[Site, ...], encoding: Encoding, rounds: int, steps: int
+def course_of(
+    start: "LoadedNetwork", sites: Sequence[Site], encoding: Encoding, plan: AdaptationPlan
 ) -> Course:
-    """Run rounds of federated averaging in this process, with updates that travel in an encoding."""
-    from site_client.adapt import adapt
+    """Run the rounds with updates that travel in an encoding."""
+    before = weights_of(start)
+    residuals: dict[int, Arrays] = {}
+    sent, meant = ({key: np.zeros(a.shape) for key, a in before.items()} for _ in range(2))
+    most, lengths = most_bytes(len(before), sum(array.size for array in before.values())), []
 
-    weights: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
-    residuals: list[Arrays | None] = [None] * len(sites)
-    sent, meant = ({key: np.zeros(a.shape) for key, a in weights.items()} for _ in range(2))
-    most, total = most_bytes(len(weights), sum(array.size for array in weights.values())), 0
-    for number in range(1, rounds + 1):
-        contributions = {}
-        for place, site in enumerate(sites):
-            plan = _plan(start, number, rounds, steps)
-            update, report = adapt(site.material, weights, plan, stop=lambda: False, clock=lambda: 0.0)
-            packed = pack(update, encoding, residuals[place])
-            residuals[place], total = packed.residual, total + len(packed.content)
-            arrived = unpack(packed.content, most)
-            for key in weights:
-                sent[key] += arrived[key]
-                meant[key] += update[key]
-            contributions[str(place)] = Contribution(report.examples, partial(dict, arrived))
-        weights = aggregate(weights, contributions).network
-        _say(f"{encoding}: round {number} of {rounds}")
-    return Course(weights, total / (rounds * len(sites)), sent, meant)
+    def travel(number: int, place: int, update: Arrays) -> Arrays:
+        packed = pack(update, encoding, residuals.get(place))
+        residuals[place] = packed.residual
+        lengths.append(len(packed.content))
+        arrived = unpack(packed.content, most)
+        for key in before:
+            sent[key] += arrived[key]
+            meant[key] += update[key]
+        say(f"{encoding}: site {place + 1} of {len(sites)} in round {number} of {plan.rounds}")
+        return arrived
 
-
-def quality_db(start: "LoadedNetwork", weights: Arrays, sites: tuple[Site, ...]) -> float:
-    """Mean PSNR over held-out frames against what a noise-free detector would count."""
-    import torch
-
-    from model_library.inference.engine import NetworkMethod
-
-    start.module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in weights.items()})
-    method = NetworkMethod(replace(start, module=start.module.eval()), tile_px=320)
-    scores = []
-    for each in (frame for site in sites for frame in site.held_out):
-        assert each.truth is not None
-        truth = each.truth.grey
-        scores.append(psnr(method(each.frame.grey), truth, float(truth.max() - truth.min())))
-    return float(np.mean(scores))
+    weights = federate(start, sites, plan, travel)
+    return Course(weights, float(np.mean(lengths)), sent, meant)
 
 
 def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
@@ -123,13 +67,10 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     start = Library().load("unet-denoise-sem")
-    before: Arrays = {key: tensor.numpy().copy() for key, tensor in start.module.state_dict().items()}
-    sites = sites_of(seed)
+    before, sites, plan = weights_of(start), sites_of(seed), plan_of(start, rounds, steps)
     raw = sum(array.nbytes for array in before.values())
-    courses: dict[Encoding, Course] = {}
-    for encoding in ("float32", "int8", "float16"):
-        courses[encoding] = federate(start, sites, encoding, rounds, steps)
-        start.module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in before.items()})
+    encodings: tuple[Encoding, ...] = ("float32", "int8", "float16")
+    courses = {each: course_of(start, sites, each, plan) for each in encodings}
     plain = courses["float32"]
     reference_db = quality_db(start, plain.weights, sites)
     return {
@@ -141,8 +82,8 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
         "encodings": {
             name: {
                 "upload_share": course.bytes_per_update / raw,
-                "drift": _distance(course.sent, course.meant) / _norm(course.meant),
-                "apart_from_float32": _distance(course.weights, plain.weights) / _norm(plain.weights),
+                "drift": _distance(course.sent, course.meant) / norm(course.meant),
+                "apart_from_float32": _distance(course.weights, plain.weights) / norm(plain.weights),
                 "psnr_db": (found := quality_db(start, course.weights, sites)),
                 "quality_loss": (reference_db - found) / reference_db,
             }
@@ -151,46 +92,18 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     }
 
 
-def _plan(start: "LoadedNetwork", number: int, rounds: int, steps: int) -> AdaptationPlan:
-    return AdaptationPlan(
-        federation_id="wire-cost",
-        number=number,
-        rounds=rounds,
-        task=Denoise(),
-        config=start.card.config,
-        steps=steps,
-        learning_rate=3e-4,
-        seed=number,
-        deadline_s=1e9,
-    )
-
-
-def _norm(arrays: Arrays) -> float:
-    return float(np.sqrt(sum(np.square(array, dtype=np.float64).sum() for array in arrays.values())))
-
-
 def _distance(one: Arrays, other: Arrays) -> float:
-    return _norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
 
 
 def main() -> None:
     """Measure, print the figures, and write them as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser = parser_of(__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of specimens and noise")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=10, help="of training per site and round")
     asked = parser.parse_args()
-    text = json.dumps(measure(asked.seed, asked.rounds, asked.steps), indent=1)
-    if asked.json is not None:
-        asked.json.write_text(text)
-    print(text)
+    tell(measure(asked.seed, asked.rounds, asked.steps), asked.json)
 
 
 if __name__ == "__main__":

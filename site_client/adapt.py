@@ -116,39 +116,38 @@ def adapt(
         Training diverges.
     """
     frames = _usable(material, plan)
-    begun = clock()
-    start = _module(weights, plan)
-    spared = len(frames) // _FRAMES_PER_SPARED
-    frames, judged = frames[: len(frames) - spared], frames[len(frames) - spared :]
-    objective = _objective(frames, judged, material.noise)
-    fitted = fit(
-        start,
-        ProximalObjective(objective, start, plan.proximal) if plan.proximal else objective,
-        _fit_config(plan),
-        stop=stop,
-    )
-    losses = fitted.losses
-    if not losses:
+    begun, start = clock(), _module(weights, plan)
+    examples = len(frames) - len(frames) // _FRAMES_PER_SPARED
+    objective = _objective(frames[:examples], frames[examples:], material.noise)
+    held = ProximalObjective(objective, start, plan.proximal) if plan.proximal else objective
+    fitted = fit(start, held, _fit_config(plan), stop=stop)
+    if not fitted.losses:
         raise AdaptationRefused("expected time for at least one step, found none left")
-    reached = fitted.module.state_dict()
-    trained = {*plan.sends(weights), *plan.keeps}
-    update = {
-        key: np.ascontiguousarray(reached[key].detach().numpy() - before)
-        for key, before in weights.items()
-        if key in trained
-    }
     report = AdaptationReport(
         federation_id=plan.federation_id,
         number=plan.number,
-        examples=len(frames),
-        fields=tuple(sorted({frame.field for frame in (*frames, *judged)})),
-        steps=len(losses),
-        loss_first=losses[0],
-        loss_last=losses[-1],
+        examples=examples,
+        fields=tuple(sorted({frame.field for frame in frames})),
+        steps=len(fitted.losses),
+        loss_first=fitted.losses[0],
+        loss_last=fitted.losses[-1],
         train_s=max(0.0, clock() - begun),
-        **_judged(objective, plan, start, fitted.module, spared),
+        **_judged(objective, plan, start, fitted.module, len(frames) - examples),
     )
-    return update, report
+    return _change(weights, fitted.module, plan), report
+
+
+def _change(weights: Weights, reached: nn.Module, plan: AdaptationPlan) -> dict[str, NDArray[np.float32]]:
+    state, trained = reached.state_dict(), _trained(weights, plan)
+    return {
+        key: np.ascontiguousarray(state[key].detach().numpy() - before)
+        for key, before in weights.items()
+        if key in trained
+    }
+
+
+def _trained(weights: Weights, plan: AdaptationPlan) -> frozenset[str]:
+    return frozenset({*plan.sends(weights), *plan.keeps})
 
 
 def _objective(
@@ -222,7 +221,7 @@ def _module(weights: Weights, plan: AdaptationPlan) -> nn.Module:
             raise WeightsError(f"expected finite float32 weights, found others in {key}")
     state = {key: torch.from_numpy(values.copy()) for key, values in weights.items()}
     module.load_state_dict(state, strict=True, assign=True)
-    trained = {*plan.sends(weights), *plan.keeps}
+    trained = _trained(weights, plan)
     for key, parameter in module.named_parameters():
         parameter.requires_grad_(key in trained)
     # Statistics of one site are those of no other: where they are averaged, they are left alone.

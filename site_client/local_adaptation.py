@@ -28,7 +28,6 @@ _FEWEST_FRAMES = 12
 _MEGABYTE = 1e6
 LONGEST_S = 3600.0
 """For one try, waits for the microscope included."""
-_MOST_PIXELS = 64 << 20
 
 
 class LocalRecord(Message):
@@ -174,7 +173,7 @@ class LocalAdaptation:
                 }
                 for each in reversed(buffer.frames)
             ],
-            "most_pixels": min(_MOST_PIXELS, int(self._settings.replay_mb * _MEGABYTE / 4)),
+            "most_pixels": int(self._settings.replay_mb * _MEGABYTE / 4),
             "hold": str(hold_file(self._folder)),
             "until": time.monotonic() + LONGEST_S,
         }

@@ -112,6 +112,28 @@ def adapt_locally(
         The network does not load.
     """
     card = _own_card(task)
+    material, checked = _split(card, frames)
+    weights: Mapping[str, NDArray[np.float32]] = load_file(task.folder / "weights.safetensors")
+    plan = _plan(card, task, len(material.frames))
+    update, report = adapt(material, weights, plan, stop=stop, clock=clock)
+    reached = save({key: np.asarray(array + update[key]) for key, array in weights.items()})
+    rng = np.random.default_rng([task.seed & 0xFFFFFFFF, 1])
+    cases = repeat_cases([(frame.field, frame.pixels) for frame in checked], material.noise, rng, _CROP_PX)
+    differences = paired_differences(*_scored(task, card, reached, cases, stop))
+    level = GatePolicy().level(task.look)
+    interval = mean_interval(differences, level=level)
+    return LocalResult(
+        network=_keep(task, card, reached, report.fields) if interval[0] > 0 else None,
+        difference=float(differences.mean()),
+        interval=interval,
+        level=level,
+        fields=len(differences),
+        steps=report.steps,
+    )
+
+
+def _split(card: NetworkCard, frames: Sequence[TrainingFrame]) -> tuple[Material, list[TrainingFrame]]:
+    """Divide the frames that fit a network into what it is trained on, and what it is checked on."""
     made_for = card.pixel_size_nm
     fitting = [each for each in frames if fit_pixels(each.pixel_size_nm, made_for).action == "as_is"]
     if not fitting:
@@ -128,25 +150,7 @@ def adapt_locally(
             f"expected frames to train on and {FEWEST_FIELDS} other fields of view to check on, found "
             f"{len(taught)} frames and {len(fields)} fields; more are acquired with time"
         )
-    weights: Mapping[str, NDArray[np.float32]] = load_file(task.folder / "weights.safetensors")
-    update, report = adapt(
-        Material(taught, material.noise), weights, _plan(card, task, len(taught)), stop=stop, clock=clock
-    )
-    reached = {key: np.asarray(array + update[key]) for key, array in weights.items()}
-    rng = np.random.default_rng([task.seed & 0xFFFFFFFF, 1])
-    cases = repeat_cases([(frame.field, frame.pixels) for frame in checked], material.noise, rng, _CROP_PX)
-    differences = paired_differences(*_scored(task, card, save(reached), cases, stop))
-    level = GatePolicy().level(task.look)
-    interval = mean_interval(differences, level=level)
-    accepted = interval[0] > 0
-    return LocalResult(
-        network=_keep(task, card, save(reached), report.fields) if accepted else None,
-        difference=float(differences.mean()),
-        interval=interval,
-        level=level,
-        fields=len(differences),
-        steps=report.steps,
-    )
+    return Material(taught, material.noise), checked
 
 
 def _own_card(task: LocalTask) -> NetworkCard:
@@ -212,7 +216,7 @@ def _keep(task: LocalTask, card: NetworkCard, content: bytes, fields: Sequence[s
     module = assemble(named, content, source="the candidate").module
     sha256 = sha256_bytes(weights_bytes(module))
     before = () if card.lineage is None else card.lineage.tuned_fields
-    update: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "version": f"{card.version.partition('+local.')[0]}+local.{sha256[:8]}",
         "weights_sha256": sha256,
         "purpose": f"{card.purpose.partition(_ADAPTED)[0]}{_ADAPTED}",
@@ -225,9 +229,9 @@ def _keep(task: LocalTask, card: NetworkCard, content: bytes, fields: Sequence[s
             tuned_fields=tuple(sorted({*before, *fields})),
         ),
     }
-    incoming = task.networks / f".incoming-{sha256}"
-    kept = save_network(incoming, module, card.model_copy(update=update))
-    final = task.networks / sha256
+    kept, final = card.model_copy(update=changes), task.networks / sha256
     if not final.is_dir():
+        incoming = task.networks / f".incoming-{sha256}"
+        save_network(incoming, module, kept)
         incoming.replace(final)
     return NetworkRef(id=kept.id, version=kept.version, weights_sha256=sha256)

@@ -4,7 +4,8 @@ Files are named by their SHA-256 and believed only after it was computed again: 
 anybody, puts there is no more trusted than what comes over the network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
@@ -36,17 +37,25 @@ class ReleaseCache:
         download
             Fetches and verifies the file, and tells where it is.
         """
-        try:
-            with turn(self._folder / f".{sha256}.lock", self._wait_s):
+        with ExitStack() as taking:
+            with self._bearing():
+                taking.enter_context(turn(self._folder / f".{sha256}.lock", self._wait_s))
+            with self._bearing():
                 if (content := self._found(sha256, length)) is not None:
                     write_durably(into, content)
                     return into
-                path = download()
+            path = download()
+            with self._bearing():
                 write_durably(self._folder / sha256, path.read_bytes(), mode=0o664)
-                return path
+            return path
+
+    @contextmanager
+    def _bearing(self) -> Iterator[None]:
+        """Go on without the folder where it is of no use."""
+        try:
+            yield
         except OSError as trouble:
             _LOG.warning("release-cache-of-no-use", folder=str(self._folder), reason=str(trouble))
-            return download()
 
     def _found(self, sha256: str, length: int) -> bytes | None:
         path = self._folder / sha256

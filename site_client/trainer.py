@@ -5,7 +5,7 @@ Run by the daemon as `python -m site_client.trainer --threads N --nice N`, while
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +68,18 @@ class Trainer:
         came = dict(weights)
         weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
-        update, report = adapt(
-            material,
-            weights,
-            plan,
-            stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
-            clock=time.monotonic,
-        )
+        update, report = adapt(material, weights, plan, stop=_stop(question), clock=time.monotonic)
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
         leaving = {key: np.asarray(weights[key] + update[key] - came[key]) for key in plan.sends(weights)}
-        residual = before.residual if plan.kind == "update" else {}
-        if plan.privacy is not None:
+        if plan.privacy is None:
+            packed = pack(leaving, plan.encoding, before.residual if plan.kind == "update" else {})
+            residual = packed.residual
+        else:
             # Seeded by the operating system. Rounding is paid back to no private update: what is added to
             # it has to be noise, and rounding is far below that.
             leaving, report = privatise(leaving, plan.privacy, np.random.default_rng()), silent(report)
-            residual = {}
-        packed = pack(leaving, plan.encoding, residual)
-        room.keep(plan.number, Kept({} if plan.privacy is not None else packed.residual, own))
+            packed, residual = pack(leaving, plan.encoding), {}
+        room.keep(plan.number, Kept(residual, own))
         (exchange / UPDATE_FILE).write_bytes(packed.content)
         return {"report": report.model_dump(mode="json"), "update_bytes": len(packed.content)}
 
@@ -110,11 +105,17 @@ def _adapt_locally(question: dict[str, Any]) -> dict[str, Any]:
     )
     result = adapt_locally(
         task,
-        read_frames(question["frames"], question["most_pixels"]),
-        stop=lambda: not wait_while_held(Path(question["hold"]), question["until"]),
+        read_frames(question["frames"], min(question["most_pixels"], _MOST_PIXELS)),
+        stop=_stop(question),
         clock=time.monotonic,
     )
     return {**result.model_dump(mode="json"), "told": result.told()}
+
+
+def _stop(question: dict[str, Any]) -> Callable[[], bool]:
+    """Make what training asks before every step: it waits while the microscope acquires, until time is up."""
+    hold, until = Path(question["hold"]), float(question["until"])
+    return lambda: not wait_while_held(hold, until)
 
 
 def wait_while_held(hold: Path, until: float) -> bool:

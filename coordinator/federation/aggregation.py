@@ -173,9 +173,9 @@ def merged(array: NDArray[Any], change: NDArray[np.float64]) -> NDArray[Any]:
     return change.astype(array.dtype)
 
 
-def merge(weights: Weights, delta: Weights) -> dict[str, NDArray[Any]]:
-    """Add changes to weights; arrays without a change stay as they are."""
+def merge(weights: Weights, delta: Weights, shrink: float = 1.0) -> dict[str, NDArray[Any]]:
+    """Add changes, times `shrink`, to weights; arrays without a change stay as they are."""
     return {
-        key: merged(array, np.array(delta[key], np.float64)) if key in delta else array
+        key: merged(array, np.asarray(shrink * np.asarray(delta[key], np.float64))) if key in delta else array
         for key, array in weights.items()
     }

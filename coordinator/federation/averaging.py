@@ -50,6 +50,13 @@ class WeightedSum:
                 total = self.totals[key] = np.zeros(changes.shape, np.float64)
             self._add(total.reshape(-1), changes.reshape(-1), factor)
 
+    def added_to(self, network: Weights) -> dict[str, NDArray[Any]]:
+        """Add the mean to a network, and forget it."""
+        changed = set(self.totals)
+        return {
+            key: merged(array, self.pop(key)) if key in changed else array for key, array in network.items()
+        }
+
     def pop(self, key: str) -> NDArray[np.float64]:
         """Take out the mean of an array, and forget it."""
         mean = self.totals.pop(key)
@@ -78,12 +85,7 @@ class Mean:
     def finish(self) -> Aggregated:
         """See `Aggregation`."""
         _refuse_none(self._sum)
-        changed = self._sum.totals.keys()
-        network = {
-            key: merged(array, self._sum.pop(key)) if key in changed else array
-            for key, array in self._network.items()
-        }
-        return Aggregated(network)
+        return Aggregated(self._sum.added_to(self._network))
 
     def copies(self, updates: int) -> float:  # noqa: ARG002
         """See `Aggregation`."""

@@ -20,6 +20,7 @@ from coordinator.federation.plan import (
 )
 from model_library.images.durable import write_durably
 from model_library.signing.digests import sha256_bytes, sha256_file
+from model_library.wire.delta_coding import dense
 
 CHECKPOINT_FILE = "checkpoint.json"
 
@@ -31,12 +32,7 @@ def weights_file(completed: int) -> str:
 
 def encode_weights(weights: Weights, notes: dict[str, str] | None = None) -> bytes:
     """Weights as the bytes of a safetensors file, with notes in its header."""
-    dense: dict[str, NDArray[Any]] = {
-        # `ascontiguousarray` would give zero-dimensional arrays an axis.
-        key: array if array.flags.c_contiguous else array.copy(order="C")
-        for key, array in weights.items()
-    }
-    return save(dense, metadata=notes)
+    return save({key: dense(array) for key, array in weights.items()}, metadata=notes)
 
 
 def state_file(completed: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.metrics import Metric
 from coordinator.federation.hearings import Hearing, concerned, gate_cases, hearing_of, local_only
 from coordinator.federation.records import Finding
-from coordinator.federation.versions import own_version
+from coordinator.federation.versions import network_of, own_version
 from coordinator.methods import method_of
 from coordinator.store.values import Federation
 from coordinator.workplace import Workplace
@@ -28,7 +28,7 @@ _URGENCY = 7
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A network: that of one site (`own`, `local_only`, `in_service`), or of all (`common`)."""
+    """A network: that of one site (`personal`, `local_only`, `in_service`), or of all (`common`)."""
 
     site: str | None
     kind: str
@@ -40,8 +40,7 @@ def measure_matrix(place: Workplace, federation: Federation) -> str:
     if Finding.MATRIX in federation.findings:
         return "the matrix was measured before"
     hearings, left_out = _hearings(place, federation)
-    common = NetworkRef.model_validate(federation.findings[Finding.NETWORK])
-    rows = (_Row(None, "common", common), *_rows(federation, hearings))
+    rows = (_Row(None, "common", network_of(federation)), *_rows(federation, hearings))
     columns: dict[str, list[float | None]] = {}
     for site, hearing in hearings.items():
         with place.turns.turn(_URGENCY, place.check):
@@ -83,7 +82,7 @@ def _rows(federation: Federation, hearings: dict[str, Hearing]) -> Iterator[_Row
     for site, hearing in hearings.items():
         in_service = hearing.release.manifest.method
         networks = {
-            "own": own_version(federation, hearing.instrument.id),
+            "personal": own_version(federation, hearing.instrument.id),
             "local_only": local_only(hearing.campaign),
             "in_service": in_service if isinstance(in_service, NetworkRef) else None,
         }

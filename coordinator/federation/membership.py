@@ -1,7 +1,7 @@
 """Where each enrolled instrument stands, read from what the coordinator remembers."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from coordinator.federation.cohorts import Progress, Standing
 from coordinator.federation.offences import offences
@@ -10,7 +10,7 @@ from coordinator.federation.records import Finding as FederationFinding
 from coordinator.federation.records import Start
 from coordinator.methods import card_of
 from coordinator.records import ENDED, WAITS, Finding, Stage
-from coordinator.store.values import Campaign, Instrument
+from coordinator.store.values import Campaign, Federation, Instrument
 from coordinator.workplace import Workplace
 from model_library.networks.config import NetworkConfig
 from model_library.wire.methods import NetworkRef
@@ -28,8 +28,9 @@ def offences_before(place: Workplace) -> Counter[str]:
     """Count the rounds in which each instrument sent what cannot be used, since its last quarantine ended."""
     records = (
         RoundRecord.model_validate(told)
-        for federation in place.federations.all()
-        for told in federation.findings.get(FederationFinding.ROUNDS, [])
+        for rounds in place.federations.found(FederationFinding.ROUNDS)
+        for told in rounds
+        if told.get("offenders")
     )
     return offences(records, place.federations.lifted())
 
@@ -65,11 +66,11 @@ def progress(place: Workplace, instrument_id: str) -> Progress:
     return "idle" if finished(place, instrument_id) is None else "ended"
 
 
-def invited_before(place: Workplace) -> Mapping[str, int]:
-    """Tell how many frames each instrument had acquired when it was last invited."""
+def invited_before(federations: Iterable[Federation]) -> Mapping[str, int]:
+    """Tell how many frames each instrument had acquired when it was last invited; oldest federation first."""
     return {
         member.instrument_id: member.acquired
-        for federation in place.federations.all()
+        for federation in federations
         for member in Start.model_validate_json(federation.start).members
     }
 

@@ -12,7 +12,7 @@ from coordinator.federation.records import Start
 from coordinator.methods import card_of, network_folder
 from coordinator.store.values import Federation
 from coordinator.workplace import Workplace
-from model_library.cards.card import Lineage, NetworkCard, TrainingData
+from model_library.cards.card import Lineage, NetworkCard, TrainingData, tuned_field
 from model_library.errors import SynopticError
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.methods import NetworkRef
@@ -88,14 +88,25 @@ def keep_network(
     WeightsError
         The weights are not finite, or not those of the architecture.
     """
+    start = Start.model_validate_json(federation.start)
+    return keep_as_version(place, federation, _card(place, federation, start, rounds), weights)
+
+
+def keep_as_version(
+    place: Workplace, federation: Federation, draft: NetworkCard, weights: bytes
+) -> NetworkRef:
+    """Keep weights under their digest, with a card that bears the federation's number as its version.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not finite, or not those of the architecture.
+    """
     from model_library.inference.weights import assemble
     from model_library.zoo.store import save_network, weights_bytes
 
-    start = Start.model_validate_json(federation.start)
-    draft = _card(place, federation, start, rounds)
-    module = assemble(
-        draft.model_copy(update={"weights_sha256": sha256_bytes(weights)}), weights, source=federation.id
-    ).module
+    named = draft.model_copy(update={"weights_sha256": sha256_bytes(weights)})
+    module = assemble(named, weights, source=federation.id).module
     sha256 = sha256_bytes(weights_bytes(module))
     card = draft.model_copy(update={"version": f"{federation.number}+{sha256[:8]}", "weights_sha256": sha256})
     save_network(place.settings.networks / sha256, module, card)
@@ -165,7 +176,7 @@ def tuned_fields(cards: Sequence[NetworkCard], rounds: "Sequence[RoundRecord]") 
     """Collect `<instrument>/<field>` of whatever any round or any network at the start was tuned on."""
     before = {field for card in cards if card.lineage is not None for field in card.lineage.tuned_fields}
     seen = {
-        f"{instrument}/{field}"
+        tuned_field(instrument, field)
         for each in rounds
         for instrument, fields in each.fields.items()
         for field in fields
@@ -190,7 +201,6 @@ def _card(
     sites = ", ".join(sorted(member.site for member in start.members))
     update = {
         "id": network_id(start.task),
-        "version": str(federation.number),
         "purpose": f"{parent.purpose.partition(_TOGETHER)[0]}{_TOGETHER}{sites}.",
         "training_data": (*_known_data(cards), *_site_data(rounds)),
         "pixel_size_nm": start.pixel_size_nm,

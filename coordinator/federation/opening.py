@@ -19,8 +19,9 @@ def open_due(place: Workplace) -> str | None:
     if sum(willing(place, each) for each in place.identities.all()) < wanted.quorum:
         return None
     everyone = standings(place)
-    before = invited_before(place)
-    began = {each.cohort: each.created_at for each in place.federations.all()}
+    federations = place.federations.all()
+    before = invited_before(federations)
+    began = {each.cohort: each.created_at for each in federations}
     for cohort in cohorts(everyone):
         overdue = wanted.schedule.overdue(began.get(cohort.id), now)
         conditions = Conditions(wanted.quorum, 0 if overdue else wanted.new_frames)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from coordinator.federation.accepted_updates import AcceptedUpdates
+from coordinator.federation.aggregation import merge
 from coordinator.federation.asking import Asking
 from coordinator.federation.checkpoint import encode_weights
 from coordinator.federation.fleet import Weights
@@ -55,11 +54,7 @@ def gather_versions(
     asking.ask_once(gathering, asking.fleet.online() & plan.ids - quarantined)
     gathering.compare()
     for instrument_id, each in gathering.contributions().items():
-        change, shrink = each.load(), gathering.accepted[instrument_id].shrink
-        version = {
-            key: np.asarray(array + shrink * change[key], array.dtype) if key in change else array
-            for key, array in weights.items()
-        }
+        version = merge(weights, each.load(), each.shrink)
         with asking.claim.held():
             version_file(folder, instrument_id).parent.mkdir(exist_ok=True)
             write_durably(version_file(folder, instrument_id), encode_weights(version))

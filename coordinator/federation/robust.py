@@ -94,12 +94,7 @@ class Krum(_Collecting):
         total = WeightedSum()
         for place in self.chosen():
             total.add(self._updates[place])
-        changed = set(total.totals)
-        network = {
-            key: merged(array, total.pop(key)) if key in changed else array
-            for key, array in self._network.items()
-        }
-        return Aggregated(network)
+        return Aggregated(total.added_to(self._network))
 
     def chosen(self) -> tuple[int, ...]:
         """Places of the updates that count, in the order of adding."""

@@ -9,7 +9,7 @@ from coordinator.errors import CannotAssess
 from coordinator.federation.cohorts import Standing
 from coordinator.federation.hearings import Hearing, concerned, gate_cases, hearing_of, local_only, rivals_of
 from coordinator.federation.records import Finding, Stage
-from coordinator.federation.versions import own_version
+from coordinator.federation.versions import network_of, own_version
 from coordinator.releases import publishing
 from coordinator.store.values import Event, Federation, ReleasePurpose
 from coordinator.verdicts import Look, looks_before, sit
@@ -67,11 +67,6 @@ def _sites(records: Iterable[Mapping[str, Any]]) -> str:
     return ", ".join(each["site"] for each in records) or "no site"
 
 
-def network_of(federation: Federation) -> NetworkRef:
-    """Tell which network came of the rounds."""
-    return NetworkRef.model_validate(federation.findings[Finding.NETWORK])
-
-
 def _judge(
     place: Workplace, federation: Federation, standing: Standing
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -112,16 +107,15 @@ def _sit(
     candidates = (common,) if own is None else (common, own)
     at_hand = (*candidates, *rivals[Role.IN_SERVICE], *rivals[Role.SECOND])
     cases = gate_cases(place, federation, hearing, at_hand)
-    look = looks_before(place, instrument.id) + 1
+    # One that a crash has cut short left its second verdict behind: it is no look of its own.
+    look = looks_before(place, instrument.id, (federation.id, Finding.PERSONAL_GATES)) + 1
     tie_share = place.settings.federation.tie_share
-    sitting = sit(place, instrument, common, rivals, cases, Look(look, tie_share=tie_share))
-    sitting |= {"quality": _quality(sitting["means"], hearing, common, None)}
+    first = sit(place, instrument, common, rivals, cases, Look(look, tie_share=tie_share))
     if own is None:
-        return sitting, None
+        return {**first, "quality": _quality(first["means"], hearing, common, None)}, None
     against = {**rivals, Role.SECOND: (common, *rivals[Role.SECOND])}
     second = sit(place, instrument, own, against, cases, Look(look + 1, tie_share=tie_share))
-    sitting["quality"] = _quality(second["means"], hearing, common, own)
-    return sitting, second
+    return {**first, "quality": _quality(second["means"], hearing, common, own)}, second
 
 
 def _quality(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from coordinator.federation.network import network_id
+from coordinator.federation.network import keep_as_version, network_id
 from coordinator.federation.personal import version_file
 from coordinator.federation.plan import RoundRecord
 from coordinator.federation.records import Finding
@@ -10,7 +10,6 @@ from coordinator.methods import card_of
 from coordinator.store.values import Federation
 from coordinator.workplace import Workplace
 from model_library.cards.card import Lineage, NetworkCard, TrainingData, tuned_field
-from model_library.signing.digests import sha256_bytes
 from model_library.wire.methods import NetworkRef
 
 
@@ -40,27 +39,21 @@ def keep_versions(
     if record is None:
         return {}
     cards = {key: _card(place, common, record, key) for key in sorted(record.fields)}
-    return {key: _keep(place, federation, version_file(folder, key), card) for key, card in cards.items()}
+    return {
+        key: keep_as_version(place, federation, card, version_file(folder, key).read_bytes())
+        for key, card in cards.items()
+    }
+
+
+def network_of(federation: Federation) -> NetworkRef:
+    """Tell which network came of the rounds."""
+    return NetworkRef.model_validate(federation.findings[Finding.NETWORK])
 
 
 def own_version(federation: Federation, instrument_id: str) -> NetworkRef | None:
     """Tell which network is an instrument's own version; None where it gave none."""
     told = federation.findings.get(Finding.PERSONAL, {}).get("versions", {}).get(instrument_id)
     return None if told is None else NetworkRef.model_validate(told)
-
-
-def _keep(place: Workplace, federation: Federation, file: Path, draft: NetworkCard) -> NetworkRef:
-    from model_library.inference.weights import assemble
-    from model_library.zoo.store import save_network, weights_bytes
-
-    content = file.read_bytes()
-    named = draft.model_copy(update={"weights_sha256": sha256_bytes(content)})
-    module = assemble(named, content, source=federation.id).module
-    sha256 = sha256_bytes(weights_bytes(module))
-    version = f"{federation.number}+{sha256[:8]}"
-    card = draft.model_copy(update={"version": version, "weights_sha256": sha256})
-    save_network(place.settings.networks / sha256, module, card)
-    return NetworkRef(id=card.id, version=card.version, weights_sha256=sha256)
 
 
 def _card(place: Workplace, common: NetworkRef, record: RoundRecord, instrument_id: str) -> NetworkCard:

@@ -85,6 +85,17 @@ class Federations:
             rows = session.exec(select(FederationRow).order_by(col(FederationRow.number))).all()
             return tuple(_federation(session, row) for row in rows)
 
+    def found(self, name: str) -> tuple[Any, ...]:
+        """Read one finding of every federation that has it, oldest first."""
+        query = (
+            select(FindingRow)
+            .join(FederationRow, col(FederationRow.id) == col(FindingRow.campaign_id))
+            .where(FindingRow.name == name)
+            .order_by(col(FederationRow.number))
+        )
+        with self._database.read() as session:
+            return tuple(json.loads(row.body) for row in session.exec(query).all())
+
     def tuning_fields(self, instrument_id: str, fields: Sequence[str]) -> tuple[str, ...]:
         """Tell which fields of view are for tuning; those never seen before get their split, for good."""
         with self._database.write() as session:

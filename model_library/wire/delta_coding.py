@@ -76,7 +76,7 @@ def pack(change: Arrays, encoding: Encoding, residual: Arrays | None = None) -> 
 
 def sealed(arrays: Arrays) -> bytes:
     """Put arrays into a file as they are: what `unpack` makes of it is for the receiver to examine."""
-    return bytes(zstd_encode(save({key: _dense(array) for key, array in arrays.items()}), _LEVEL))
+    return bytes(zstd_encode(save({key: dense(array) for key, array in arrays.items()}), _LEVEL))
 
 
 def most_bytes(arrays: int, numbers: int) -> int:
@@ -162,6 +162,7 @@ def _along(scale: NDArray[Any], ndim: int) -> NDArray[Any]:
     return scale.reshape(scale.shape + (1,) * (ndim - 1))
 
 
-def _dense(array: NDArray[Any]) -> NDArray[Any]:
+def dense(array: NDArray[Any]) -> NDArray[Any]:
+    """Give an array the memory order in which safetensors writes it."""
     # `ascontiguousarray` would give zero-dimensional arrays an axis.
     return array if array.flags.c_contiguous else array.copy(order="C")

@@ -7,11 +7,11 @@ from pydantic import Field, ValidationError
 
 from model_library.cards.privacy import DELTA, Privacy, epsilon
 from model_library.wire.base import Message
+from site_client.allowance import DAY_S
 from site_client.errors import AdaptationRefused
 from site_client.journal import Journal
 from site_client.settings import SiteSettings
 
-DAY_S = 86_400.0
 _FACT = "updates_sent"
 _ALARM = "privacy"
 
@@ -32,13 +32,17 @@ class UpdatesSent(Message):
 
     def after(self, privacy: Privacy | None, now: float) -> "UpdatesSent":
         """Add one update."""
-        lately = (*(at for at in self.lately if now - DAY_S < at <= now), now)
+        lately = (*self.within_a_day(now), now)
         if privacy is None:
             return self.model_copy(update={"plain": self.plain + 1, "lately": lately})
         counts = {each.noise_multiplier: each.updates for each in self.spent}
         counts[privacy.noise_multiplier] = counts.get(privacy.noise_multiplier, 0) + 1
         spent = tuple(Spent(noise_multiplier=z, updates=n) for z, n in sorted(counts.items()))
         return self.model_copy(update={"spent": spent, "lately": lately})
+
+    def within_a_day(self, now: float) -> tuple[float, ...]:
+        """Tell when updates of the last 24 h left; a clock that was set back frees none of them."""
+        return tuple(at for at in self.lately if at > now - DAY_S)
 
     def epsilon(self, delta: float = DELTA) -> float:
         """Account the updates with noise; nothing bounds what those without have told."""
@@ -131,7 +135,7 @@ class UpdateAccount:
                     "after one more update; it takes part again when its owner allows more"
                 )
         daily = self._settings.most_updates_per_day
-        lately = sum(now - DAY_S < at <= now for at in sent.lately)
+        lately = len(sent.within_a_day(now))
         if daily is not None and lately >= daily:
             raise AdaptationRefused(
                 f"expected at most {daily} updates a day, as this site allows, found {lately} in the last "

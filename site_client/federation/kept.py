@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from model_library.images.durable import write_durably
+from model_library.wire.delta_coding import dense
 
 _RESIDUAL, _OWN = "residual:", "own:"
 _SUFFIX = ".safetensors"
@@ -70,7 +71,7 @@ class KeptArrays:
         self._folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"{_RESIDUAL}{key}": array for key, array in kept.residual.items()}
         arrays |= {f"{_OWN}{key}": array for key, array in kept.own.items()}
-        write_durably(self._file(number), save({key: array.copy("C") for key, array in arrays.items()}))
+        write_durably(self._file(number), save({key: dense(array) for key, array in arrays.items()}))
         earlier = sorted(each for each in self._numbers() if each < number)
         for old in earlier[:-1]:
             self._file(old).unlink(missing_ok=True)

@@ -67,6 +67,13 @@ def test_a_folder_that_cannot_be_used_costs_a_download(tmp_path: Path) -> None:
     assert site.downloads == 1
 
 
+def test_nor_does_one_that_takes_nothing_more_cost_a_second(tmp_path: Path) -> None:
+    (tmp_path / "shared" / SHA256).mkdir(parents=True)
+    site = Site(tmp_path / "a", ReleaseCache(tmp_path / "shared"))
+    assert site.fetch() == CONTENT
+    assert site.downloads == 1
+
+
 def test_a_daemon_that_hangs_holds_no_other_up_for_ever(tmp_path: Path) -> None:
     hanging = Site(tmp_path / "a", ReleaseCache(tmp_path / "shared"), takes_s=3.0)
     other = Site(tmp_path / "b", ReleaseCache(tmp_path / "shared", wait_s=0.1))
@@ -79,14 +86,18 @@ def test_a_daemon_that_hangs_holds_no_other_up_for_ever(tmp_path: Path) -> None:
     thread.join(20)
 
 
-def test_a_download_that_fails_fails_as_without_the_folder(tmp_path: Path) -> None:
-    class Refused(Exception):
-        pass
+@pytest.mark.parametrize("failure", [LookupError, OSError])
+def test_a_download_that_fails_fails_once_as_without_the_folder(
+    tmp_path: Path, failure: type[Exception]
+) -> None:
+    tried = []
 
     def refused() -> Path:
-        raise Refused
+        tried.append(failure)
+        raise failure
 
     cache = ReleaseCache(tmp_path / "shared")
-    with pytest.raises(Refused):
+    with pytest.raises(failure):
         cache.fetch(SHA256, len(CONTENT), tmp_path / "copied", refused)
+    assert len(tried) == 1
     assert Site(tmp_path / "a", cache).fetch() == CONTENT

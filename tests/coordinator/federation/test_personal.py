@@ -17,7 +17,9 @@ from coordinator.federation.opening import open_due
 from coordinator.federation.overview import federations_told
 from coordinator.federation.personal import version_file
 from coordinator.federation.plan import FederationOutcome, read_plan
+from coordinator.federation.records import Finding
 from coordinator.federation.runs import RunState
+from coordinator.federation.sittings import judge_all
 from coordinator.status_lines import quality_lines
 from coordinator.store.values import Instrument, ReleasePurpose
 from coordinator.workplace import Workplace
@@ -237,6 +239,18 @@ def test_each_instrument_gets_the_best_of_common_own_and_present_network(
     assert [each["site"] for each in told["personal"]["record"]["refused"]] == ["cortex"]
 
 
+def test_a_gate_that_a_crash_cut_short_between_the_two_networks_counts_once(
+    place: Workplace, cohort: dict[str, Instrument]
+) -> None:
+    told = perform(place, weights_of(BAD / 2), {"ashby": weights_of(0.0)})
+    place.federations.find_out(told["id"], Finding.GATES, {})
+    federation = place.federations.get(told["id"])
+    assert federation is not None
+    judge_all(place, federation)
+    [again] = federations_told(place)
+    assert [each["looks"] for each in again["personal_gates"]] == [2]
+
+
 def test_an_own_version_descends_from_the_common_network_and_is_given_to_nobody_else(
     place: Workplace, cohort: dict[str, Instrument]
 ) -> None:
@@ -255,7 +269,8 @@ def test_the_matrix_scores_every_network_on_the_images_of_every_site(
 ) -> None:
     federation = perform(place, weights_of(BAD / 2), {"ashby": weights_of(0.0)})
     told, lines = federation["matrix"], quality_lines(federation)
-    assert sum("personal" in line for line in lines) == 1
+    # At the gate of ashby, and in the matrix.
+    assert sum("personal" in line for line in lines) == 2
     assert sum("psnr_repeat on the images of" in line for line in lines) == 1
     assert len(lines) == len([each for each in federation["gates"] if each["quality"]]) + 1 + len(
         told["values"]
@@ -267,10 +282,10 @@ def test_the_matrix_scores_every_network_on_the_images_of_every_site(
     }
     assert rows.keys() == {
         (None, "common"),
-        ("ashby", "own"),
+        ("ashby", "personal"),
         *((name, "in_service") for name in (*MEMBERS, "archive")),
     }
-    best, common, bad = rows["ashby", "own"], rows[None, "common"], rows["ashby", "in_service"]
+    best, common, bad = rows["ashby", "personal"], rows[None, "common"], rows["ashby", "in_service"]
     assert all(a > b > c for a, b, c in zip(best, common, bad, strict=True))
     # The same network under two names scores the same: `archive` serves what ashby's version is.
     assert rows["archive", "in_service"] == best

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_library.cards.privacy import Privacy, epsilon
+from site_client.allowance import DAY_S
 from site_client.database import Database
 from site_client.errors import AdaptationRefused
-from site_client.federation.account import DAY_S, UpdateAccount, UpdatesSent
+from site_client.federation.account import UpdateAccount, UpdatesSent
 from site_client.journal import Journal
 
 
@@ -114,6 +115,14 @@ def test_updates_of_a_day_are_counted_over_any_24_hours(account_of, clock) -> No
     account.spend(None)
     with pytest.raises(AdaptationRefused, match="found 2 in the last 24 h"):
         account.refuse(None)
+
+
+def test_a_clock_that_is_set_back_frees_no_update(account_of, clock) -> None:
+    account = account_of(most_updates_per_day=1)
+    account.spend(None)
+    clock.now -= 3600.0
+    with pytest.raises(AdaptationRefused, match="found 1 in the last 24 h"):
+        account.spend(None)
 
 
 def test_a_site_that_lets_nothing_out_is_not_invited(account_of) -> None:
