@@ -32,32 +32,22 @@ class ModalityName(StrEnum):
 
 
 def task_of(words: str) -> "Task":
-    """Read a task: `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
+    """Read a task, as `parse_task` does.
 
     Raises
     ------
     typer.BadParameter
-        It is none of these.
+        It is none.
     """
-    from model_library.wire.tasks import Denoise, Segment, SuperResolve
+    from model_library.errors import UnknownTask
+    from model_library.wire.tasks import parse_task
 
-    kind, _, classes = words.partition(":")
-    names = tuple(name.strip() for name in classes.split(",") if name.strip())
-    match kind:
-        case "denoise":
-            return Denoise()
-        case "super-resolve-x2":
-            return SuperResolve(scale=2)
-        case "super-resolve-x3":
-            return SuperResolve(scale=3)
-        case "super-resolve-x4":
-            return SuperResolve(scale=4)
-        case "segment" if len(names) > 1:
-            return Segment(classes=names)
-    raise typer.BadParameter(
-        f"expected denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS, found '{words}';"
-        " `synoptic library list` tells what networks there are"
-    )
+    try:
+        return parse_task(words)
+    except UnknownTask as refusal:
+        raise typer.BadParameter(
+            f"{refusal}; `synoptic library list` tells what networks there are"
+        ) from refusal
 
 
 @app.command(epilog=_SELECT_EXAMPLE)

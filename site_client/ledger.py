@@ -146,9 +146,7 @@ class Ledger:
                 latest = None
             elif _renamed(connection, path, stamp, header, exists):
                 return None
-            sequence = 1 + int(
-                connection.execute("SELECT ifnull(max(sequence), 0) FROM frames").fetchone()[0]
-            )
+            sequence = 1 + _last_sequence(connection)
             if latest is None:
                 latest_id = connection.execute(
                     "INSERT INTO frames (path, size, mtime_ns, state, arrived_at)"

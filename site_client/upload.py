@@ -124,6 +124,10 @@ class Uploader:
             while offset < item.declaration.bytes:
                 file.seek(offset)
                 chunk = file.read(_CHUNK_BYTES)
+                if not chunk:
+                    self._outbox.lost(item, f"{item.path} became shorter while it was sent")
+                    self._spool.drop(item)
+                    return
                 offset = self._send_chunk(item, location, offset, chunk)
                 self._pace(len(chunk))
         self._outbox.delivered(item, now=self._clock())

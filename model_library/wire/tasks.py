@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from model_library.errors import UnknownTask
 from model_library.wire.base import Message
 
 UNKNOWN_CLASS = 255
@@ -41,3 +42,34 @@ class Segment(Message):
 
 
 Task = Annotated[Denoise | SuperResolve | Segment, Field(discriminator="kind")]
+
+
+def parse_task(words: str) -> Task:
+    """Read a task as the command line writes it.
+
+    Parameters
+    ----------
+    words
+        `denoise`, `super-resolve-x2` (x3, x4), or `segment:background,cell`.
+
+    Raises
+    ------
+    UnknownTask
+        The words are none of these.
+    """
+    kind, _, classes = words.partition(":")
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    match kind:
+        case "denoise":
+            return Denoise()
+        case "super-resolve-x2":
+            return SuperResolve(scale=2)
+        case "super-resolve-x3":
+            return SuperResolve(scale=3)
+        case "super-resolve-x4":
+            return SuperResolve(scale=4)
+        case "segment" if len(names) >= 2:
+            return Segment(classes=names)
+    raise UnknownTask(
+        f"expected a task (denoise, super-resolve-x2, -x3, -x4, segment:background,CLASS), found {words!r}"
+    )

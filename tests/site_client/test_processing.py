@@ -14,7 +14,7 @@ from model_library.images.readers import read_frame, read_provenance
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import SuperResolve
-from site_client.daemon import worker_child
+from site_client.children import worker_child
 from site_client.journal import InService
 from site_client.ledger import FrameState, Header, Stamp
 from site_client.processing import Processing
