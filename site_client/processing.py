@@ -14,9 +14,9 @@ from model_library.images.durable import TEMPORARY_SUFFIX
 from model_library.processes.child import Child
 from model_library.wire.methods import NetworkRef
 from site_client.fallback import Fallback
+from site_client.frames import CHANGED, MISSING, Finished, LedgerFrame
 from site_client.install import Installer
 from site_client.journal import InService
-from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame
 from site_client.memory import Memory
 from site_client.objects import ClassFigures
 from site_client.settings import SiteSettings

@@ -11,8 +11,8 @@ from model_library.wire.base import Message
 from model_library.wire.tasks import Task
 from site_client.candidate import MICROGRAPHS
 from site_client.errors import SettingsError
+from site_client.frames import Order
 from site_client.hours import parse_span
-from site_client.ledger import Order
 from site_client.send_policy import SendPolicy
 
 FILE_NAME = "settings.toml"

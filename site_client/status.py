@@ -10,9 +10,9 @@ from site_client.backlog import Backlog
 from site_client.control import Control
 from site_client.federation.account import PrivacyTold, UpdateAccount
 from site_client.federation.standing import Standing, read_standing
+from site_client.frames import FrameState
 from site_client.identity import read_identity
 from site_client.journal import BytesKind, Event, InService, InstalledRelease
-from site_client.ledger import FrameState
 from site_client.local_adaptation import LocalRecord, read_record
 from site_client.lock import running_daemon
 from site_client.memory import seen_memory

@@ -22,9 +22,9 @@ from site_client.federation.account import UpdateAccount
 from site_client.federation.session import MOST_FRAMES, Admission, Session
 from site_client.federation.standing import Standing, keep_standing, read_standing
 from site_client.federation.supernode import TRUST_TARGET, TRUSTED_ENTITIES, TrustedEntities
+from site_client.frames import AcceptedFile
 from site_client.identity import read_identity
 from site_client.journal import BytesKind
-from site_client.ledger import AcceptedFile
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 from site_client.trusted import TrustedTargets

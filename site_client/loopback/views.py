@@ -12,7 +12,8 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.wire.tasks import Segment
 from site_client.children import reading_child
 from site_client.errors import NothingToShow
-from site_client.ledger import Ledger, LedgerFrame
+from site_client.frames import LedgerFrame
+from site_client.ledger import Ledger
 from site_client.settings import SiteSettings
 
 Side = Literal["before", "after"]

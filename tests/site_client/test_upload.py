@@ -11,9 +11,9 @@ from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import ImageRequest, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, EnrolmentError
+from site_client.frames import Header, Stamp
 from site_client.identity import enrol, read_identity
 from site_client.journal import BytesKind
-from site_client.ledger import Header, Stamp
 from site_client.settings import read_settings
 from site_client.spool import Spool
 from site_client.upload import Uploader
