@@ -19,6 +19,10 @@ CHANGED = "changed"
 """Reason of a frame whose file was rewritten before it was reconstructed."""
 
 
+UNUSABLE = frozenset({"EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"})
+"""Codes of refusals that are the file's own fault: asking again does not help."""
+
+
 class FrameState(StrEnum):
     """Where a frame stands; a frame is always in exactly one state."""
 

@@ -13,6 +13,7 @@ from model_library.wire.images import ImagePurpose
 from site_client.allowance import ImageAllowance
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused
+from site_client.frames import UNUSABLE
 from site_client.journal import BytesKind
 from site_client.outbox import Outbox, OutboxItem
 from site_client.spool import Spool
@@ -21,9 +22,7 @@ _CHUNK_BYTES = 1 << 20
 _CHECKSUM_MISMATCH = 460
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _ABSENT_RETRY_S = 60.0
-_IMAGES_FAULT = {
-    *("SourceChanged", "EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"),
-}
+_IMAGES_FAULT = UNUSABLE | {"SourceChanged"}
 _KINDS = {ImagePurpose.FIRST: BytesKind.FIRST_IMAGES, ImagePurpose.BENCHMARK: BytesKind.BENCHMARK_IMAGES}
 
 
