@@ -29,13 +29,22 @@ class ModalityName(StrEnum):
 
 
 def task_of(words: str) -> "Task":
-    """Read a task as `read_task` does; other words are a `typer.BadParameter`."""
-    from model_library.wire.tasks import read_task
+    """Read a task, as `parse_task` does.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is none.
+    """
+    from model_library.errors import UnknownTask
+    from model_library.wire.tasks import parse_task
 
     try:
-        return read_task(words)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}; `synoptic library list` tells what networks there are") from error
+        return parse_task(words)
+    except UnknownTask as refusal:
+        raise typer.BadParameter(
+            f"{refusal}; `synoptic library list` tells what networks there are"
+        ) from refusal
 
 
 def select(

@@ -37,6 +37,10 @@ class UnfitPixelSize(ImageError):
     """The image's pixels are too far from the size that a network was made for."""
 
 
+class UnknownTask(SynopticError):
+    """Words name no task."""
+
+
 class RecipeError(SynopticError):
     """A degradation or training recipe contradicts itself or the images it is used on."""
 

@@ -9,13 +9,11 @@ from pydantic import Field, ValidationError
 from model_library.degradation.named import named_recipes
 from model_library.degradation.operators import Downsample, Operator, ShotNoise
 from model_library.degradation.recipe import Recipe
-from model_library.errors import RecipeError
+from model_library.errors import RecipeError, UnknownTask
 from model_library.wire.base import Message
-from model_library.wire.tasks import Task
+from model_library.wire.tasks import Task, parse_task
 from simulations.errors import ScenarioError
 from simulations.scenario import Change, digitise
-from site_client.errors import SettingsError
-from site_client.settings import parse_task
 
 SMALLEST_FRAME_PX = 96
 _DEFAULT_FRAME_PX = 384
@@ -88,7 +86,7 @@ def task_of(told: SiteFile, path: Path) -> Task:
     """
     try:
         return parse_task(told.task) if isinstance(told.task, str) else told.task
-    except SettingsError as error:
+    except UnknownTask as error:
         raise ScenarioError(f"{path}: {error}; correct that line") from error
 
 

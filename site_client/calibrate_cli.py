@@ -6,6 +6,11 @@ from typing import Annotated
 import typer
 
 
+def add_calibrate_command(app: typer.Typer) -> None:
+    """Add the command to the group `site`."""
+    app.command(epilog="Example: synoptic site calibrate --site /srv/synoptic --json compute.json")(calibrate)
+
+
 def calibrate(
     site: Annotated[Path, typer.Option("--site", help="The site's folder.")],
     json_file: Annotated[
@@ -23,8 +28,8 @@ def calibrate(
     from model_library.zoo.shipped import library_folder
     from site_client.calibration import calibrate as measure
     from site_client.calibration import family_members
+    from site_client.children import engine_folder
     from site_client.compute import FILE_NAME, keep_compute
-    from site_client.daemon import engine_folder
     from site_client.settings import read_settings
 
     folder = site.resolve()

@@ -4,7 +4,7 @@ import fnmatch
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from site_client.ledger import Stamp
+from site_client.frames import Stamp
 
 MICROGRAPHS = (*("*.tif", "*.tiff", "*.mrc", "*.dm3", "*.dm4", "*.ser", "*.emd", "*.hspy", "*.czi"),)
 """What instruments write. PNG and JPEG must be asked for: beside micrographs they are mostly previews."""

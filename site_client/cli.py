@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from site_client.calibrate_cli import calibrate
+from site_client.calibrate_cli import add_calibrate_command
 from site_client.control_cli import add_control_commands
 from site_client.rollback_cli import add_rollback_command
 from site_client.service.cli import add_service_commands
@@ -21,8 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-app.command(epilog="Example: synoptic site calibrate --site /srv/synoptic --json compute.json")(calibrate)
 
 Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -58,9 +56,10 @@ def enrol(
     """Make an identity for this microscope and register it, with a one-time token."""
     from pydantic import ValidationError
 
+    from model_library.wire.tasks import parse_task
     from site_client.errors import SettingsError
     from site_client.identity import enrol as enrol_site
-    from site_client.settings import SiteSettings, parse_task
+    from site_client.settings import SiteSettings, found_in
 
     try:
         settings = SiteSettings(
@@ -75,8 +74,7 @@ def enrol(
             trust=trust,
         )
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"expected valid settings, found {found}") from error
+        raise SettingsError(f"expected valid settings, found {found_in(error)}") from error
     identity = enrol_site(folder.resolve(), settings, token)
     typer.echo(f"Enrolled {name} as {identity.instrument_id}. Next: synoptic site run --folder {folder}")
 
@@ -126,7 +124,7 @@ def reconstruct(
     from rich.progress import Progress
 
     from model_library.zoo.serving.places import user_cache
-    from site_client.daemon import worker_child
+    from site_client.children import worker_child
     from site_client.offline import plan, reconstruct_files
 
     pairs = plan(source, target)
@@ -157,6 +155,7 @@ def reconstruct(
         sys.exit(1)
 
 
+add_calibrate_command(app)
 add_control_commands(app)
 add_rollback_command(app)
 add_service_commands(app)

@@ -91,9 +91,12 @@ class Controls:
         self._change("idle", acquiring_until=None)
 
     def _change(self, event: str, **wishes: bool | float | None) -> None:
-        before = self.current()
-        after = before.model_copy(update=wishes)
-        if after != before:
+        # A person's pause and the microscope's `acquiring` come from different processes.
+        with self._journal.writing():
+            before = self.current()
+            after = before.model_copy(update=wishes)
+            if after == before:
+                return
             self._journal.remember(_FACT, after.model_dump_json())
             # The microscope may tell that it acquires several times a second.
             if (after.acquiring_until is None) != (before.acquiring_until is None) or event not in (

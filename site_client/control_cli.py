@@ -2,15 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from site_client.control import Controls
 
 Folder = Annotated[Path, typer.Option(help="The site's folder.")]
 _LOOK_S = 0.5
@@ -27,15 +22,19 @@ def add_control_commands(app: typer.Typer) -> None:
 
 def pause(folder: Folder) -> None:
     """Reconstruct, send and adapt nothing until `resume`; frames are noted, and nothing is lost."""
-    with _controls(folder) as controls:
-        controls.pause()
+    from site_client.memory import shared_memory
+
+    with shared_memory(folder.resolve()) as memory:
+        memory.controls.pause()
     typer.echo("Paused, also after a restart; frames are noted. Next: synoptic site resume")
 
 
 def resume(folder: Folder) -> None:
     """Take back `pause` or `drain`."""
-    with _controls(folder) as controls:
-        controls.resume()
+    from site_client.memory import shared_memory
+
+    with shared_memory(folder.resolve()) as memory:
+        memory.controls.resume()
     typer.echo("Resumed.")
 
 
@@ -45,13 +44,14 @@ def drain(
 ) -> None:
     """Let the daemon reconstruct and send what waits, and end; exit code 1 if it has not ended in time."""
     from site_client.lock import running_daemon
+    from site_client.memory import shared_memory
 
     folder = folder.resolve()
-    with _controls(folder) as controls:
+    with shared_memory(folder) as memory:
         if running_daemon(folder) is None:
             typer.echo("No daemon runs here: nothing to drain.")
             return
-        controls.drain()
+        memory.controls.drain()
     if not _await_end(folder, time.monotonic() + wait_s):
         typer.echo(
             f"expected the daemon to end within {wait_s:g} s, found it at work; `synoptic site status` tells"
@@ -70,28 +70,13 @@ def acquiring(
     ] = 600.0,
 ) -> None:
     """Tell the daemon that the microscope acquires: what adapts networks then gets out of its way."""
-    with _controls(folder) as controls:
+    from site_client.memory import shared_memory
+
+    with shared_memory(folder.resolve()) as memory:
         if state == "on":
-            controls.acquiring(for_s)
+            memory.controls.acquiring(for_s)
         else:
-            controls.idle()
-
-
-@contextmanager
-def _controls(folder: Path) -> Iterator["Controls"]:
-    from site_client.control import Controls
-    from site_client.database import Database
-    from site_client.journal import Journal
-    from site_client.memory import LEDGER_FILE
-    from site_client.settings import read_settings
-
-    folder = folder.resolve()
-    read_settings(folder)
-    database = Database(folder / LEDGER_FILE)
-    try:
-        yield Controls(Journal(database, time.time), time.time)
-    finally:
-        database.close()
+            memory.controls.idle()
 
 
 def sent(

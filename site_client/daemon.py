@@ -5,7 +5,6 @@ This process imports neither torch nor numpy; what needs them runs in children.
 
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,22 +17,19 @@ import structlog
 import structlog.stdlib
 
 from model_library.cards.release import ReleaseManifest
-from model_library.inference.precision import PrecisionPolicy
-from model_library.processes.child import Child
 from model_library.processes.operating_system import never_preempt
 from model_library.wire.federation import Invitation
 from model_library.zoo.serving.child import prepare_in_child
-from model_library.zoo.serving.places import usable_cache, user_cache
-from site_client.allowance import ImageAllowance
+from site_client.children import engine_folder, reading_child, worker_child
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
-from site_client.errors import CoordinatorRefused, CoordinatorUnreachable
 from site_client.federation.participation import Participation
 from site_client.federation.session import hold_file
 from site_client.hours import is_open
-from site_client.identity import read_identity
+from site_client.identity import Identity, read_identity
 from site_client.install import Installer
+from site_client.journal import Journal
 from site_client.local_adaptation import LocalAdaptation
 from site_client.lock import FolderLock
 from site_client.loopback.desk import Desk
@@ -42,16 +38,13 @@ from site_client.loopback.views import Views
 from site_client.memory import LEDGER_FILE, Memory
 from site_client.processing import Processing
 from site_client.release_cache import ReleaseCache
-from site_client.send_policy import Made
+from site_client.sending import Sending
 from site_client.settings import SiteSettings, read_settings
-from site_client.spool import Spool
 from site_client.status import PAGE_FACT
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
-from site_client.upload import Uploader
 from site_client.watch import Watcher
 from site_client.yielding import LOOK_S, Yielding
 
-_INSPECTOR_MEMORY_BYTES = 3 << 30
 _LAST_CALLS_S = 4.0
 _AFTER_DEFECT_S = 5.0
 _KEPT_LOG_BYTES = 10 << 20
@@ -68,89 +61,67 @@ class Daemon:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.settings = read_settings(folder)
-        identity = read_identity(folder)
+        settings, identity = read_settings(folder), read_identity(folder)
+        self._settings = settings
         self._stop = threading.Event()
         self._wakes: dict[str, threading.Event] = {}
         self._database = Database(folder / LEDGER_FILE)
         memory = Memory(self._database)
         self._memory = memory
         self._journal = memory.journal
-        self._client = CoordinatorClient(self.settings, identity, self._journal.count_bytes)
-        self._engine = engine_folder(self.settings, folder)
-        self._worker = _worker(self.settings, folder, self._engine)
-        self._inspector = Child(
-            [
-                *(sys.executable, "-m", "model_library.images.inspector"),
-                *(str(_INSPECTOR_MEMORY_BYTES), str(self.settings.inspect_deadline_s)),
-            ],
+        self._client = CoordinatorClient(settings, identity, self._journal.count_bytes)
+        self._engine = engine_folder(settings, folder)
+        self._worker = worker_child(
+            settings.worker_threads,
+            settings.nice,
+            folder / "log" / "worker.log",
+            cache=self._engine,
+            precision=settings.precision,
+        )
+        self._inspector = reading_child(
+            "model_library.images.inspector",
+            str(settings.inspect_deadline_s),
             log=folder / "log" / "inspector.log",
-            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
-        targets = TrustedTargets(
-            folder,
-            identity,
-            url=self._client.releases_url,
-            fetcher=CoordinatorFetcher(self._client),
-            journal=self._journal,
-            cache=None if self.settings.release_cache is None else ReleaseCache(self.settings.release_cache),
-        )
+        targets = _targets(folder, identity, settings, self._client, self._journal)
         installer = Installer(
             folder, identity.instrument_id, targets=targets, journal=self._journal, check=self._check
         )
+        self._yielding = Yielding(hold_file(folder), memory.controls, settings.quiet_s, time.monotonic)
         self._watcher = Watcher(
-            self.settings,
+            settings,
             memory,
             self._inspector,
             accepted=lambda: self._wake("process"),
-            wrote=lambda: self._yielding.wrote(),
-            own_folders=(folder, self.settings.results),
+            wrote=self._yielding.wrote,
+            own_folders=(folder, settings.results),
         )
-        self._yielding = Yielding(hold_file(folder), memory.controls, self.settings.quiet_s, time.monotonic)
-        self._processing = Processing(self.settings, memory, installer, self._worker, stop=self._stop)
-        self._participation = Participation(folder, self.settings, self._client, memory, targets)
-        self._local = LocalAdaptation(folder, self.settings, memory, idle=self._is_idle)
+        self._processing = Processing(settings, memory, installer, self._worker, stop=self._stop)
+        self._sending = Sending(folder, settings, self._client, memory, stop=self._stop)
+        self._participation = Participation(folder, settings, self._client, memory, targets)
+        self._local = LocalAdaptation(folder, settings, memory, idle=self._is_idle)
         self._conversation = Conversation(
-            self.settings, self._client, memory, installer, wake=self._wake, invited=self._invited
+            settings, self._client, memory, installer, wake=self._wake, invited=self._invited
         )
-        self._views = Views(self.settings, memory.ledger, folder / "log" / "viewer.log")
-        self._desk = Desk(folder, self.settings.site_name, memory, self._views)
-        self._spool = Spool(
-            folder / "spool",
-            self.settings.acquisitions,
-            memory.outbox,
-            int(self.settings.spool_gb * 1e9),
-            policy=self.settings.send_policy,
-            make=self._make,
-        )
-        self._outgoing = Child(
-            [sys.executable, "-m", "site_client.outgoing", str(_INSPECTOR_MEMORY_BYTES)],
-            log=folder / "log" / "outgoing.log",
-            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        self._allowance = ImageAllowance(memory.journal, self.settings, time.time)
-        self._uploader = Uploader(
-            self._client,
-            memory.outbox,
-            self._spool,
-            time.time,
-            allowance=self._allowance,
-            pace=self._pace,
-        )
+        self._views = Views(settings, memory.ledger, folder / "log" / "viewer.log")
+        self._desk = Desk(folder, settings, memory, self._views)
 
     def run(self) -> None:
         """Run until `stop`; returns within seconds after it, with everything durable."""
-        self._journal.note("started", self.settings.site_name)
+        self._journal.note("started", self._settings.site_name)
         self._memory.controls.started()
-        threads = [
-            self._start("watch", self._watch),
-            self._start("process", self._processing.step),
-            self._start("talk", self._conversation.step),
-            self._start("upload", self._upload),
-            self._start("federate", self._participation.step),
-            self._start("yield", self._yield),
-            self._start("adapt", self._local.step),
-        ]
+        steps: dict[str, Callable[[], float]] = {
+            "watch": self._watch,
+            "process": self._processing.step,
+            "talk": self._conversation.step,
+            "upload": self._sending.step,
+            "federate": self._participation.step,
+            "yield": self._yield,
+            "adapt": self._local.step,
+        }
+        # All of them before any loop begins: loops wake each other.
+        self._wakes = {name: threading.Event() for name in steps}
+        threads = [self._start(name, step) for name, step in steps.items()]
         page = self._open_page()
         while not self._stop.wait(1.0):
             self._views.rest()
@@ -165,14 +136,14 @@ class Daemon:
         self._local.close()
         self._worker.stop()
         self._inspector.stop()
-        self._outgoing.stop()
+        self._sending.close()
         self._views.close()
         end = time.monotonic() + _LAST_CALLS_S
         for thread in threads:
             thread.join(max(0.0, end - time.monotonic()))
         self._participation.close()
         self._yielding.release()
-        self._journal.note("stopped", self.settings.site_name)
+        self._journal.note("stopped", self._settings.site_name)
         if not any(thread.is_alive() for thread in threads):
             self._client.close()
             self._database.close()
@@ -184,12 +155,12 @@ class Daemon:
     def _open_page(self) -> LoopbackServer | None:
         """Show the site on this computer; where the port is taken the site works all the same."""
         self._journal.forget(PAGE_FACT)
-        if not self.settings.loopback:
+        if not self._settings.loopback:
             return None
         try:
-            page = LoopbackServer(self._desk, self.settings.loopback_port)
+            page = LoopbackServer(self._desk, self._settings.loopback_port)
         except OSError as error:
-            text = f"port {self.settings.loopback_port}: {error.strerror}; choose another loopback_port"
+            text = f"port {self._settings.loopback_port}: {error.strerror}; choose another loopback_port"
             self._journal.raise_alarm("page", text)
             return None
         page.start()
@@ -201,46 +172,27 @@ class Daemon:
         """Whether it was asked to end once nothing waits, and nothing does."""
         if not self._memory.controls.current().draining or not self._watcher.is_quiet():
             return False
-        never = self._allowance.never()
-        queued = sum(
-            counts.queued for purpose, counts in self._memory.outbox.counts().items() if purpose not in never
-        )
-        return queued == 0 and self._memory.ledger.counts().waiting == 0
+        return self._sending.queued() == 0 and self._memory.ledger.counts().waiting == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
         if folder is not None:
             # Not by the worker: it goes on with frames, by what is in service.
             prepare_in_child(
-                folder, self._engine, self.settings.worker_threads, nice=self.settings.adaptation_nice
+                folder, self._engine, self._settings.worker_threads, nice=self._settings.adaptation_nice
             )
         stored = self._memory.ledger.reconstructed()
         question = {
             "op": "check",
-            "stored_frame": None if stored is None else str(self.settings.acquisitions / stored.path),
+            "stored_frame": None if stored is None else str(self._settings.acquisitions / stored.path),
             "method": manifest.method.model_dump(mode="json"),
             "network_folder": None if folder is None else str(folder),
-            "task": self.settings.task.model_dump(mode="json"),
+            "task": self._settings.task.model_dump(mode="json"),
         }
-        self._worker.ask(question, self.settings.frame_deadline_s)
-
-    def _make(self, source: Path, target: Path, sha256: str) -> Made:
-        """Make what leaves of an image."""
-        question = {
-            "source": str(source),
-            "target": str(target),
-            "sha256": sha256,
-            "policy": self.settings.send_policy.model_dump(),
-        }
-        return Made.model_validate(self._outgoing.ask(question, self.settings.frame_deadline_s))
+        self._worker.ask(question, self._settings.frame_deadline_s)
 
     def _watch(self) -> float:
         self._watcher.run(self._stop)
         return 0.0
-
-    def _pace(self, sent_bytes: int) -> None:
-        """Wait as long as so many bytes may take."""
-        if self.settings.upload_mbit_per_s is not None:
-            self._stop.wait(8e-6 * sent_bytes / self.settings.upload_mbit_per_s)
 
     def _yield(self) -> float:
         self._yielding.look()
@@ -248,19 +200,9 @@ class Daemon:
             self._local.give_way()
         return LOOK_S
 
-    def _upload(self) -> float:
-        self._spool.fill()
-        if self._memory.controls.current().paused or not _now_in(self.settings.upload_hours):
-            return 1.0
-        try:
-            return 0.0 if self._uploader.send_next() else 1.0
-        except (CoordinatorUnreachable, CoordinatorRefused) as error:
-            _LOG.warning("upload-waits", reason=str(error))
-            return 5.0
-
     def _invited(self, invitation: Invitation | None) -> None:
         wishes = self._memory.controls.current()
-        if wishes.paused or wishes.draining or not _now_in(self.settings.adaptation_hours):
+        if wishes.paused or wishes.draining or not self._may_adapt():
             invitation = None
         if self._participation.invite(invitation):
             if invitation is not None:
@@ -268,10 +210,12 @@ class Daemon:
             self._wake("federate")
 
     def _is_idle(self) -> bool:
-        return not self._yielding.acquires() and _now_in(self.settings.adaptation_hours)
+        return not self._yielding.acquires() and self._may_adapt()
+
+    def _may_adapt(self) -> bool:
+        return is_open(self._settings.adaptation_hours, datetime.now())
 
     def _start(self, name: str, step: Callable[[], float]) -> threading.Thread:
-        self._wakes[name] = threading.Event()
         thread = threading.Thread(target=self._loop, args=(name, step), name=name, daemon=True)
         thread.start()
         return thread
@@ -303,8 +247,17 @@ class Daemon:
         self._wakes[name].set()
 
 
-def _now_in(hours: tuple[str, ...]) -> bool:
-    return is_open(hours, datetime.now())
+def _targets(
+    folder: Path, identity: Identity, settings: SiteSettings, client: CoordinatorClient, journal: Journal
+) -> TrustedTargets:
+    return TrustedTargets(
+        folder,
+        identity,
+        url=client.releases_url,
+        fetcher=CoordinatorFetcher(client),
+        journal=journal,
+        cache=None if settings.release_cache is None else ReleaseCache(settings.release_cache),
+    )
 
 
 def run_daemon(folder: Path) -> None:
@@ -355,40 +308,3 @@ def _logging_to(path: Path) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         handler.close()
-
-
-def engine_folder(settings: SiteSettings, folder: Path) -> Path:
-    """Tell where networks are prepared: where the settings say, else for all sites of this user."""
-    return usable_cache(settings.engine_cache or user_cache(), folder / "engine")
-
-
-def _worker(settings: SiteSettings, folder: Path, engine: Path) -> Child:
-    log = folder / "log" / "worker.log"
-    return worker_child(
-        settings.worker_threads, settings.nice, log, cache=engine, precision=settings.precision
-    )
-
-
-def worker_child(
-    threads: int,
-    nice: int,
-    log: Path,
-    *,
-    cache: Path | None = None,
-    precision: PrecisionPolicy = "float32",
-) -> Child:
-    """Prepare the child process that reconstructs; it starts when it is first asked.
-
-    In `cache` networks are prepared for serving; without it torch computes them in float32.
-    """
-    options = ["--threads", str(threads), "--nice", str(nice), "--precision", precision]
-    return Child(
-        [sys.executable, "-m", "site_client.worker", *options]
-        + ([] if cache is None else ["--cache", str(cache)]),
-        log=log,
-        environment={
-            "OMP_NUM_THREADS": str(threads),
-            "OPENBLAS_NUM_THREADS": str(threads),
-            "MKL_NUM_THREADS": str(threads),
-        },
-    )

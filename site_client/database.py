@@ -103,7 +103,13 @@ class Database:
         if not read_only:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.executescript(_SCHEMA)
+            # At once, so that whoever looks from another process sees all tables or none.
+            self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+
+    @property
+    def is_made(self) -> bool:
+        """Whether its tables are there: a daemon that has just begun has made the file first."""
+        return self.row("SELECT 1 FROM sqlite_master WHERE name = 'events'") is not None
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

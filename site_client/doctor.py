@@ -12,11 +12,11 @@ from pathlib import Path
 from model_library.wire.base import Message
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import SiteError
+from site_client.federation.participation import MOST_AHEAD_S, MOST_BEHIND_S
 from site_client.identity import read_identity
 from site_client.settings import SiteSettings, read_settings
 
 _LEAST_FREE_BYTES = 5 << 30
-_MOST_AHEAD_S, _MOST_BEHIND_S = 4.0, 300.0
 _WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 _COUNTED_FOLDERS = 200_000
 
@@ -112,8 +112,8 @@ def _watching(settings: SiteSettings) -> Finding:
         return _ok("watching", "by events")
     allowed = int(_WATCHES.read_text())
     folders = 1
-    for path in settings.acquisitions.rglob("*/"):
-        folders += path.is_dir()
+    for _ in settings.acquisitions.rglob("*/"):
+        folders += 1
         if folders > min(allowed, _COUNTED_FOLDERS):
             return _failed(
                 "watching",
@@ -145,7 +145,7 @@ def _coordinator(folder: Path, settings: SiteSettings, clock: Callable[[], float
         client.close()
     yield _ok("coordinator", f"{settings.coordinator_url} knows this instrument")
     ahead_s = client.clock_ahead_s
-    if -_MOST_BEHIND_S < ahead_s < _MOST_AHEAD_S:
+    if -MOST_BEHIND_S <= ahead_s <= MOST_AHEAD_S:
         yield _ok("clock", f"{ahead_s:+.0f} s against the coordinator's")
     else:
         found = f"{ahead_s:+.0f} s against the coordinator's"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -40,11 +41,6 @@ class InService(Message):
         """Id of the release, also where a network that was adapted here serves in its place."""
         return self.release_id.removesuffix(LOCAL_SUFFIX)
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it was adapted here."""
-        return self.release_id.endswith(LOCAL_SUFFIX)
-
 
 class InstalledRelease(Message):
     """One line of the history of this instrument's methods."""
@@ -69,6 +65,10 @@ class Journal:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
+
+    def writing(self) -> AbstractContextManager[object]:
+        """Make what the block reads and writes one change, also against other processes."""
+        return self._database.writing()
 
     def note(self, kind: str, text: str) -> None:
         """Add an event, to the database and to the log."""

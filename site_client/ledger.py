@@ -2,99 +2,17 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Literal
 
 from pydantic import TypeAdapter
 
-from model_library.wire.images import AcquisitionFacts
 from model_library.wire.methods import MethodRef
 from model_library.wire.orders import FrameCounts
+from site_client.acceptance import LATEST, accepted, latest_of
 from site_client.database import Database
-
-Order = Literal["in-order", "live", "every-k"]
-"""Which waiting frame comes next: the oldest; the newest, and the older ones in their order when none has
-come since; or the oldest of every k-th, and never the others."""
-
-MISSING = "missing"
-"""Reason of a frame whose file is gone; it waits again when the file comes back."""
-
-CHANGED = "changed"
-"""Reason of a frame whose file was rewritten before it was reconstructed."""
+from site_client.frames import MISSING, AcceptedFile, Finished, FrameState, Header, LedgerFrame, Order, Stamp
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
-
-
-class FrameState(StrEnum):
-    """Where a frame stands; a frame is always in exactly one state."""
-
-    WAITING = "waiting"
-    RECONSTRUCTED = "reconstructed"
-    SET_ASIDE = "set_aside"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What tells that a file changed, without reading it: size in bytes, mtime in nanoseconds."""
-
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What the inspector found in a whole, readable file; `pixels` is Y times X."""
-
-    sha256: str
-    pixels: int
-    pixel_size_nm: float | None
-    field: str | None
-    acquisition: AcquisitionFacts | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerFrame:
-    """One file of the acquisition folder as the ledger knows it.
-
-    `sequence` counts accepted frames from 1 and is None for a file that was never one. `path` is
-    relative to the acquisition folder, `result` to the results folder.
-    """
-
-    id: int
-    sequence: int | None
-    path: PurePosixPath
-    stamp: Stamp
-    sha256: str | None
-    field: str | None
-    pixel_size_nm: float | None
-    state: FrameState
-    reason: str | None
-    method: MethodRef | None
-    release_id: str | None
-    result: str | None
-    finished_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A result that is durable on disk; `busy_s` is the worker's time for it."""
-
-    method: MethodRef
-    release_id: str | None
-    result: str
-    busy_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedFile:
-    """The file of an accepted frame; `path` is relative to the acquisition folder."""
-
-    path: str
-    sha256: str
-    field: str | None
 
 
 class Ledger:
@@ -114,7 +32,7 @@ class Ledger:
 
     def knows(self, path: str, stamp: Stamp) -> bool:
         """Whether this file, unchanged since, has been dealt with."""
-        row = _latest(self._database, path)
+        row = self._database.row(LATEST, (path,))
         return (
             row is not None
             and Stamp(row["size"], row["mtime_ns"]) == stamp
@@ -138,34 +56,12 @@ class Ledger:
         The frame's sequence; None where it is a frame that the ledger has already (touched or renamed).
         """
         with self._database.writing() as connection:
-            latest = _latest(self._database, path)
-            if latest is not None and latest["sequence"] is not None:
-                taken = _take_again(connection, latest, stamp, header)
-                if taken != "new":
-                    return taken
-                latest = None
-            elif _renamed(connection, path, stamp, header, exists):
-                return None
-            sequence = 1 + int(
-                connection.execute("SELECT ifnull(max(sequence), 0) FROM frames").fetchone()[0]
-            )
-            if latest is None:
-                latest_id = connection.execute(
-                    "INSERT INTO frames (path, size, mtime_ns, state, arrived_at)"
-                    " VALUES (?, ?, ?, 'waiting', ?)",
-                    (path, stamp.size, stamp.mtime_ns, now),
-                ).lastrowid
-            else:
-                latest_id = latest["id"]
-            _fill(connection, latest_id, stamp, header)
-            connection.execute("UPDATE frames SET sequence = ? WHERE id = ?", (sequence, latest_id))
-            _note_backlog(connection)
-            return sequence
+            return accepted(connection, path, stamp, header, now=now, exists=exists)
 
     def set_file_aside(self, path: str, stamp: Stamp, reason: str, *, now: float) -> None:
         """Remember a file that is no frame, and why; a later change of the file is looked at again."""
         with self._database.writing() as connection:
-            latest = _latest(self._database, path)
+            latest = latest_of(connection, path)
             if latest is None or latest["sequence"] is not None:
                 connection.execute(
                     "INSERT INTO frames (path, size, mtime_ns, state, reason, arrived_at)"
@@ -323,79 +219,6 @@ class Ledger:
         """Recall the most frames that ever waited at the same time."""
         row = self._database.row("SELECT value FROM counters WHERE name = 'backlog_max'")
         return 0 if row is None else int(row["value"])
-
-
-def _latest(database: Database, path: str) -> sqlite3.Row | None:
-    return database.row("SELECT * FROM frames WHERE path = ? ORDER BY id DESC LIMIT 1", (path,))
-
-
-def _last_sequence(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT ifnull(max(sequence), 0) FROM frames").fetchone()[0])
-
-
-def _take_again(
-    connection: sqlite3.Connection, latest: sqlite3.Row, stamp: Stamp, header: Header
-) -> int | Literal["new"] | None:
-    """Decide about an accepted frame's file that changed: same frame, same frame rewritten, or a new one."""
-    if latest["sha256"] == header.sha256:
-        back = latest["state"] == FrameState.SET_ASIDE and (latest["reason"] or "").startswith(MISSING)
-        connection.execute(
-            "UPDATE frames SET size = ?, mtime_ns = ? WHERE id = ?",
-            (stamp.size, stamp.mtime_ns, latest["id"]),
-        )
-        if back:
-            connection.execute(
-                "UPDATE frames SET state = 'waiting', reason = NULL WHERE id = ?", (latest["id"],)
-            )
-            _note_backlog(connection)
-        return int(latest["sequence"]) if back else None
-    sent = connection.execute("SELECT 1 FROM outbox WHERE sequence = ?", (latest["sequence"],)).fetchone()
-    rewritten = latest["state"] == FrameState.WAITING or (latest["reason"] or "").startswith(CHANGED)
-    if rewritten and sent is None:
-        # Instruments close a file and open it again to add metadata: still the same acquisition.
-        _fill(connection, latest["id"], stamp, header)
-        return int(latest["sequence"])
-    return "new"
-
-
-def _renamed(
-    connection: sqlite3.Connection, path: str, stamp: Stamp, header: Header, exists: Callable[[str], bool]
-) -> bool:
-    # A rename keeps the mtime; a second, equal acquisition (a blank frame) does not.
-    rows = connection.execute(
-        "SELECT id, path FROM frames WHERE sequence IS NOT NULL AND sha256 = ? AND size = ? AND mtime_ns = ?",
-        (header.sha256, stamp.size, stamp.mtime_ns),
-    ).fetchall()
-    for row in rows:
-        if not exists(row["path"]):
-            connection.execute("UPDATE frames SET path = ? WHERE id = ?", (path, row["id"]))
-            return True
-    return False
-
-
-def _fill(connection: sqlite3.Connection, frame_id: int | None, stamp: Stamp, header: Header) -> None:
-    connection.execute(
-        "UPDATE frames SET size = ?, mtime_ns = ?, sha256 = ?, field = ?, pixel_size_nm = ?, pixels = ?,"
-        " acquisition = ?, state = 'waiting', reason = NULL, deaths = 0 WHERE id = ?",
-        (
-            stamp.size,
-            stamp.mtime_ns,
-            header.sha256,
-            header.field,
-            header.pixel_size_nm,
-            header.pixels,
-            None if header.acquisition is None else header.acquisition.model_dump_json(exclude_none=True),
-            frame_id,
-        ),
-    )
-
-
-def _note_backlog(connection: sqlite3.Connection) -> None:
-    connection.execute(
-        "INSERT INTO counters (name, value)"
-        " SELECT 'backlog_max', count(*) FROM frames WHERE state = 'waiting'"
-        " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
-    )
 
 
 def _frame(row: sqlite3.Row) -> LedgerFrame:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from model_library.images.durable import write_durably
 from model_library.wire.base import Message
 from site_client.database import Database
-from site_client.ledger import LedgerFrame
+from site_client.frames import LedgerFrame
 
 if TYPE_CHECKING:
     from model_library.measurement.objects import ObjectStatistics

@@ -14,18 +14,16 @@ from model_library.images.durable import TEMPORARY_SUFFIX
 from model_library.processes.child import Child
 from model_library.wire.methods import NetworkRef
 from site_client.fallback import Fallback
+from site_client.frames import CHANGED, MISSING, UNUSABLE, Finished, LedgerFrame
 from site_client.install import Installer
 from site_client.journal import InService
-from site_client.ledger import CHANGED, MISSING, Finished, LedgerFrame
 from site_client.memory import Memory
 from site_client.objects import ClassFigures
 from site_client.settings import SiteSettings
 
 _DEATHS_ALLOWED = 1
 _LONGEST_PAUSE_S = 30.0
-_FRAMES_FAULT = {
-    *("EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels", "UnfitPixelSize")
-}
+_FRAMES_FAULT = UNUSABLE | {"UnfitPixelSize"}
 _PERHAPS_THE_METHODS = {"NonFinitePixels"}
 _FRAMES_FOR_SPEED = 5
 _FIGURES = TypeAdapter(dict[str, ClassFigures])

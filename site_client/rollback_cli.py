@@ -1,6 +1,5 @@
 """`synoptic site rollback`: back to an earlier method, at once and without the coordinator."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -23,18 +22,11 @@ def rollback(
 
     The release that is left stays out until the coordinator publishes another one. The daemon need not run.
     """
-    from site_client.database import Database
     from site_client.fallback import Fallback
-    from site_client.journal import Journal
-    from site_client.memory import LEDGER_FILE
-    from site_client.settings import read_settings
+    from site_client.memory import shared_memory
 
     folder = folder.resolve()
-    read_settings(folder)
-    database = Database(folder / LEDGER_FILE)
-    try:
-        fallback = Fallback(Journal(database, time.time), folder / "networks")
+    with shared_memory(folder) as memory:
+        fallback = Fallback(memory.journal, folder / "networks")
         release = fallback.fall_back(reason) if to is None else fallback.return_to(to, reason)
-    finally:
-        database.close()
     typer.echo(f"In service from the next frame on: {release.method.id} ({release.release_id})")

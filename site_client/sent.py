@@ -1,15 +1,14 @@
 """What has left this site: every image, every weight update, byte by byte; the site's own record of it."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from model_library.wire.base import Message
 from model_library.wire.images import ImagePurpose
-from site_client.database import Database
-from site_client.errors import EnrolmentError
 from site_client.federation.account import PrivacyTold, UpdateAccount
-from site_client.journal import BytesKind, Event, Journal
-from site_client.memory import LEDGER_FILE
+from site_client.journal import BytesKind, Event
+from site_client.memory import seen_memory
 from site_client.settings import read_settings
 
 
@@ -53,18 +52,16 @@ def read_sent(folder: Path) -> Sent:
     Raises
     ------
     SettingsError, EnrolmentError
-        The folder is not that of an enrolled site, or its daemon never ran.
+        The folder is not that of a site, or its daemon never ran.
     """
-    if not (folder / LEDGER_FILE).exists():
-        raise EnrolmentError(f"expected a ledger in {folder}, found none: nothing was ever sent from here")
-    database = Database(folder / LEDGER_FILE, read_only=True)
-    try:
-        rows = database.rows(
+    settings = read_settings(folder)
+    with seen_memory(folder) as memory:
+        journal = memory.journal
+        rows = memory.database.rows(
             "SELECT delivered_at, purpose, outbox.sequence, path, sha256, size, sent_sha256, sent_bytes,"
             " policy FROM outbox JOIN frames USING (sequence) WHERE outbox.state = 'delivered'"
             " ORDER BY delivered_at, outbox.id"
         )
-        journal = Journal(database, lambda: 0.0)
         return Sent(
             images=tuple(
                 SentImage(
@@ -80,8 +77,6 @@ def read_sent(folder: Path) -> Sent:
                 for row in rows
             ),
             updates=tuple(event for event in journal.events(5000) if event.kind == "federation-round"),
-            privacy=UpdateAccount(journal, read_settings(folder), lambda: 0.0).told(),
+            privacy=UpdateAccount(journal, settings, time.time).told(),
             bytes_out=journal.bytes_out(),
         )
-    finally:
-        database.close()

@@ -8,11 +8,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from model_library.inference.precision import PrecisionPolicy
 from model_library.wire.base import Message
-from model_library.wire.tasks import Task, read_task
+from model_library.wire.tasks import Task
 from site_client.candidate import MICROGRAPHS
 from site_client.errors import SettingsError
+from site_client.frames import Order
 from site_client.hours import parse_span
-from site_client.ledger import Order
 from site_client.send_policy import SendPolicy
 
 FILE_NAME = "settings.toml"
@@ -205,14 +205,18 @@ loopback_port = {loopback_port}
 
 def write_settings(settings: SiteSettings) -> str:
     """Give the settings as TOML text with comments, in the order in which a person reads them."""
-    values = {
-        name: f"# {name} =" if value is None and name in _OPTIONAL else _toml(value)
-        for name, value in settings.model_dump(mode="json").items()
-    }
-    for name in _OPTIONAL:
-        if not values[name].startswith("#"):
-            values[name] = f"{name} = {values[name]}"
-    return _TEMPLATE.format(**values)
+    values = settings.model_dump(mode="json")
+    return _TEMPLATE.format(
+        **{
+            name: _line(name, values[name]) if field.default is None else _toml(values[name])
+            for name, field in SiteSettings.model_fields.items()
+        }
+    )
+
+
+def _line(name: str, value: object) -> str:
+    """Write the whole line of a setting that may be absent."""
+    return f"# {name} =" if value is None else f"{name} = {_toml(value)}"
 
 
 def read_settings(folder: Path) -> SiteSettings:
@@ -233,23 +237,14 @@ def read_settings(folder: Path) -> SiteSettings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: expected TOML, found {error}; correct the file") from error
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"{path}: expected valid settings, found {found}; correct the file") from error
+        raise SettingsError(
+            f"{path}: expected valid settings, found {found_in(error)}; correct the file"
+        ) from error
 
 
-def parse_task(text: str) -> Task:
-    """Read a task as `read_task` does; other words are a `SettingsError`."""
-    try:
-        return read_task(text)
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
-
-
-_OPTIONAL = (
-    *("engine_cache", "least_noise_multiplier", "most_benchmark_images_per_day", "most_epsilon"),
-    *("most_first_images_per_day", "most_updates_per_day", "pixel_size_nm", "proxy", "release_cache"),
-    *("send_bits", "send_crop_px", "slowest_mpix_per_s", "upload_mbit_per_s"),
-)
+def found_in(error: ValidationError) -> str:
+    """Say which settings are not valid, and why."""
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
 
 
 def _toml(value: object) -> str:

@@ -4,14 +4,13 @@ Where the site reduces what leaves, the reduced file is made here, as soon as th
 """
 
 import errno
-import os
 import shutil
 from pathlib import Path
 
 import structlog
 
 from model_library.errors import ChildDied, ChildRefused
-from model_library.images.durable import sync_folder
+from model_library.images.durable import replace_durably, sync_folder
 from site_client.outbox import Outbox, OutboxItem
 from site_client.send_policy import Make, SendPolicy
 
@@ -150,8 +149,10 @@ def _linked(source: Path, kept: Path) -> bool:
 
 def _copied(source: Path, kept: Path) -> int:
     partial = kept.with_suffix(".partial")
-    shutil.copyfile(source, partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(kept)
+    try:
+        shutil.copyfile(source, partial)
+        replace_durably(partial, kept)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     return kept.stat().st_size

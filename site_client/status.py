@@ -8,16 +8,14 @@ from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import FrameCounts, Orders
 from site_client.backlog import Backlog
 from site_client.control import Control
-from site_client.database import Database
-from site_client.errors import EnrolmentError
 from site_client.federation.account import PrivacyTold, UpdateAccount
 from site_client.federation.standing import Standing, read_standing
+from site_client.frames import FrameState
 from site_client.identity import read_identity
 from site_client.journal import BytesKind, Event, InService, InstalledRelease
-from site_client.ledger import FrameState
 from site_client.local_adaptation import LocalRecord, read_record
 from site_client.lock import running_daemon
-from site_client.memory import LEDGER_FILE, Memory
+from site_client.memory import seen_memory
 from site_client.objects import SegmentationSummary
 from site_client.outbox import OutboxCounts
 from site_client.settings import read_settings
@@ -81,13 +79,7 @@ def read_status(folder: Path) -> SiteStatus:
         The folder is not that of an enrolled site, or its daemon never ran.
     """
     settings, identity = read_settings(folder), read_identity(folder)
-    if not (folder / LEDGER_FILE).exists():
-        raise EnrolmentError(
-            f"expected a ledger in {folder}, found none: the daemon never ran; start `synoptic site run`"
-        )
-    database = Database(folder / LEDGER_FILE, read_only=True)
-    try:
-        memory = Memory(database)
+    with seen_memory(folder) as memory:
         ledger, journal, outbox = memory.ledger, memory.journal, memory.outbox
         orders = journal.fact("orders")
         ordered = None if orders is None else Orders.model_validate_json(orders)
@@ -123,5 +115,3 @@ def read_status(folder: Path) -> SiteStatus:
             alarms=journal.alarms(),
             events=journal.events(),
         )
-    finally:
-        database.close()

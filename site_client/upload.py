@@ -13,6 +13,7 @@ from model_library.wire.images import ImagePurpose
 from site_client.allowance import ImageAllowance
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused
+from site_client.frames import UNUSABLE
 from site_client.journal import BytesKind
 from site_client.outbox import Outbox, OutboxItem
 from site_client.spool import Spool
@@ -21,9 +22,7 @@ _CHUNK_BYTES = 1 << 20
 _CHECKSUM_MISMATCH = 460
 _GONE = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 _ABSENT_RETRY_S = 60.0
-_IMAGES_FAULT = {
-    *("SourceChanged", "EmptyImage", "NotAnImage", "TruncatedImage", "UnsupportedImage", "NonFinitePixels"),
-}
+_IMAGES_FAULT = UNUSABLE | {"SourceChanged"}
 _KINDS = {ImagePurpose.FIRST: BytesKind.FIRST_IMAGES, ImagePurpose.BENCHMARK: BytesKind.BENCHMARK_IMAGES}
 
 
@@ -124,6 +123,10 @@ class Uploader:
             while offset < item.declaration.bytes:
                 file.seek(offset)
                 chunk = file.read(_CHUNK_BYTES)
+                if not chunk:
+                    self._outbox.lost(item, f"{item.path} became shorter while it was sent")
+                    self._spool.drop(item)
+                    return
                 offset = self._send_chunk(item, location, offset, chunk)
                 self._pace(len(chunk))
         self._outbox.delivered(item, now=self._clock())

@@ -17,7 +17,7 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from model_library.wire.images import AcquisitionFacts
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.ledger import Header, Stamp
+from site_client.frames import Header, Stamp
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 

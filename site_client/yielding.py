@@ -52,8 +52,9 @@ class Yielding:
         return self._clock() < self._active_until or self._controls.current().acquiring_until is not None
 
     def release(self) -> None:
-        """Hold nothing any more."""
-        self._set(held=False)
+        """Hold nothing any more; what cannot be removed now, the next start removes."""
+        with suppress(OSError):
+            self._set(held=False)
 
     def _set(self, *, held: bool) -> None:
         if held == self._held:
@@ -62,6 +63,5 @@ class Yielding:
             self._hold.parent.mkdir(parents=True, exist_ok=True)
             self._hold.touch()
         else:
-            with suppress(OSError):
-                self._hold.unlink(missing_ok=True)
+            self._hold.unlink(missing_ok=True)
         self._held = held

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from model_library.errors import UnknownTask
 from model_library.wire.base import Message
 
 UNKNOWN_CLASS = 255
@@ -43,18 +44,18 @@ class Segment(Message):
 Task = Annotated[Denoise | SuperResolve | Segment, Field(discriminator="kind")]
 
 
-def read_task(words: str) -> Task:
-    """Read a task as command lines write it.
+def parse_task(words: str) -> Task:
+    """Read a task as the command line writes it.
 
     Parameters
     ----------
     words
-        `denoise`, `super-resolve-x2` (x3, x4) or `segment:background,class[,class]`.
+        `denoise`, `super-resolve-x2` (x3, x4), or `segment:background,cell`.
 
     Raises
     ------
-    ValueError
-        They are none of these.
+    UnknownTask
+        The words are none of these.
     """
     kind, _, classes = words.partition(":")
     names = tuple(name.strip() for name in classes.split(",") if name.strip())
@@ -67,9 +68,8 @@ def read_task(words: str) -> Task:
             return SuperResolve(scale=3)
         case "super-resolve-x4":
             return SuperResolve(scale=4)
-        case "segment" if len(names) > 1:
+        case "segment" if len(names) >= 2:
             return Segment(classes=names)
-    raise ValueError(
-        "expected a task (denoise, super-resolve-x2, -x3, -x4 or segment:background,CLASS), found"
-        f" {words!r}; write one of these"
+    raise UnknownTask(
+        f"expected a task (denoise, super-resolve-x2, -x3, -x4, segment:background,CLASS), found {words!r}"
     )

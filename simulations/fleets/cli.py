@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     from simulations.fleets.outcome import FleetOutcome
+    from simulations.fleets.scenario import FleetScenario
 
 _INTERRUPTED = 130
 _SHIPPED = Path(__file__).parents[1] / "scenarios"
@@ -42,24 +43,40 @@ def simulate(
 
     Example: synoptic simulate three-sites-non-iid --json fleet.json --report fleet/
     """
+    from simulations.fleets.scenario import read_scenario
+
+    wanted = read_scenario(_file(scenario))
+    if seed is not None:
+        wanted = wanted.model_copy(update={"seed": seed})
+    outcome = _simulated(wanted, data, cpus, report)
+    _write(outcome, json_file, report)
+    if outcome.state != "completed":
+        typer.echo(f"The rounds failed: {outcome.cause}", err=True)
+        raise typer.Exit(1)
+
+
+def _file(scenario: Path) -> Path:
+    shipped = _SHIPPED / f"{scenario}.toml"
+    return shipped if not scenario.exists() and shipped.exists() else scenario
+
+
+def _simulated(
+    scenario: "FleetScenario", data: Path | None, cpus: int, report: Path | None
+) -> "FleetOutcome":
     import tempfile
 
     from model_library.errors import ChildDied
     from simulations.demo import interruptible
     from simulations.errors import SimulationError
     from simulations.fleets.running import simulate as simulated
-    from simulations.fleets.scenario import read_scenario
     from simulations.fleets.staging import Limits
 
-    wanted = read_scenario(_file(scenario))
-    if seed is not None:
-        wanted = wanted.model_copy(update={"seed": seed})
     try:
         with interruptible(), tempfile.TemporaryDirectory() as aside:
             folder = Path(aside) if report is None else report
             folder.mkdir(parents=True, exist_ok=True)
             limits = Limits(cpus, (folder / "engine.log").resolve())
-            outcome = simulated(wanted, data, limits, lambda line: typer.echo(line, err=True))
+            return simulated(scenario, data, limits, lambda line: typer.echo(line, err=True))
     except ChildDied as death:
         if report is not None:
             raise
@@ -70,15 +87,6 @@ def simulate(
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing of it is left.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-    _write(outcome, json_file, report)
-    if outcome.state != "completed":
-        typer.echo(f"The rounds failed: {outcome.cause}", err=True)
-        raise typer.Exit(1)
-
-
-def _file(scenario: Path) -> Path:
-    shipped = _SHIPPED / f"{scenario}.toml"
-    return shipped if not scenario.exists() and shipped.exists() else scenario
 
 
 def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None) -> None:

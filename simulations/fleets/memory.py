@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from simulations.processes import family, usage
 
 _LOOK_S = 0.5
-_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+_MIB = 1 << 20
 
 
 @dataclass(slots=True)
@@ -46,21 +46,5 @@ def watched() -> Iterator[Peak]:
 
 def resident_mib(process: int) -> tuple[float, float]:
     """Resident memory of a process, and of it with all its descendants, in MiB."""
-    children: dict[int, list[int]] = defaultdict(list)
-    pages: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            pages[int(folder.name)] = int((folder / "statm").read_text().split()[1])
-        except (OSError, IndexError):
-            # It has ended since.
-            continue
-        children[parent].append(int(folder.name))
-    found, waiting = 0, [process]
-    while waiting:
-        each = waiting.pop()
-        found += pages.get(each, 0)
-        waiting.extend(children[each])
-    return pages.get(process, 0) * _PAGE_MIB, found * _PAGE_MIB
+    held = [usage(each).rss_bytes / _MIB for each in family(process)]
+    return held[0], sum(held)

@@ -172,11 +172,6 @@ class FleetScenario(Message):
         """Instruments altogether."""
         return sum(group.count for group in self.instruments)
 
-    @property
-    def needs_data(self) -> bool:
-        """Whether it needs a folder of real micrographs."""
-        return any(group.files is not None for group in self.instruments)
-
 
 def read_scenario(path: Path) -> FleetScenario:
     """Read a scenario file.

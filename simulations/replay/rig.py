@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from coordinator.founding import new_enrolment_token
@@ -21,9 +21,9 @@ from model_library.images.durable import write_durably
 from model_library.processes.supervisor import Started, Supervisor
 from model_library.wire.methods import MethodRef
 from simulations.fleet import synoptic
-from site_client.database import Database
+from site_client.errors import EnrolmentError
 from site_client.lock import running_daemon
-from site_client.memory import LEDGER_FILE, Memory
+from site_client.memory import Memory, seen_memory
 from site_client.settings import FILE_NAME, write_settings
 from site_client.settings import read_settings as read_site_settings
 
@@ -113,9 +113,11 @@ class Rig:
         self.until(is_up, _UP_WITHIN_S, "the daemon to run")
         return started
 
-    def read(self) -> "closing[Reader]":
+    @contextmanager
+    def read(self) -> "Iterator[Reader]":
         """Look into the site's memory, whatever its daemon does."""
-        return closing(Reader(self.site))
+        with seen_memory(self.site) as memory:
+            yield Reader(memory)
 
     def until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
         """Await what the processes do.
@@ -134,11 +136,10 @@ class Rig:
 
     def _has_memory(self) -> bool:
         try:
-            with self.read() as reader:
-                reader.memory.journal.events(1)
-        except sqlite3.OperationalError:  # the file, or the last of its tables, is still to come
+            with self.read():
+                return True
+        except EnrolmentError:  # it is still to come
             return False
-        return True
 
     def _released(self, place: Workplace, method: MethodRef) -> Release:
         return release_assigned(
@@ -164,9 +165,8 @@ class Rig:
 class Reader:
     """A site's memory, open for reading."""
 
-    def __init__(self, site: Path) -> None:
-        self.database = Database(site / LEDGER_FILE, read_only=True)
-        self.memory = Memory(self.database)
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
 
     def serves(self, release_id: str) -> bool:
         """Whether a release is in service."""
@@ -175,8 +175,4 @@ class Reader:
 
     def rows(self) -> list[sqlite3.Row]:
         """Every row of the ledger's frames."""
-        return self.database.rows("SELECT * FROM frames ORDER BY id")
-
-    def close(self) -> None:
-        """Close the database."""
-        self.database.close()
+        return self.memory.database.rows("SELECT * FROM frames ORDER BY id")

@@ -12,6 +12,7 @@ import numpy as np
 from model_library.processes.child import Child
 from model_library.processes.supervisor import Started, Supervisor
 from simulations.fleet import ENVIRONMENT
+from simulations.processes import Usage, family, frozen, usage
 from simulations.replay.accounts import (
     Entry,
     closed_to_read_ms,
@@ -22,7 +23,6 @@ from simulations.replay.accounts import (
     writer_cost,
 )
 from simulations.replay.frames import Manner, Written
-from simulations.replay.processes import Usage, family, frozen, usage
 from simulations.replay.report import Idle, Plan, ReplayReport, machine
 from simulations.replay.rig import Rig
 from simulations.replay.writer import Block

@@ -22,9 +22,9 @@ from site_client.federation.account import UpdateAccount
 from site_client.federation.session import MOST_FRAMES, Admission, Session
 from site_client.federation.standing import Standing, keep_standing, read_standing
 from site_client.federation.supernode import TRUST_TARGET, TRUSTED_ENTITIES, TrustedEntities
+from site_client.frames import AcceptedFile
 from site_client.identity import read_identity
 from site_client.journal import BytesKind
-from site_client.ledger import AcceptedFile
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 from site_client.trusted import TrustedTargets
@@ -38,7 +38,7 @@ _JOIN_AGAIN_S = 15.0
 _GRACE_S = 10.0
 """A coordinator whose engine starts again invites nobody for a moment; leaving would cost a minute."""
 _CLAIMED_FRAMES = 500
-_MOST_AHEAD_S, _MOST_BEHIND_S = 4.0, 300.0
+MOST_AHEAD_S, MOST_BEHIND_S = 4.0, 300.0
 """Flower refuses signatures more than 5 s ahead or 305 s behind; our measurement errs by 1 s."""
 _CLOCK = "clock"
 _TRUST = "federation"
@@ -224,7 +224,7 @@ class Participation:
         ahead_s = self._client.clock_ahead_s
         found = f"{abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'}"
         refusal = (
-            f"expected this computer's clock within {_MOST_AHEAD_S:.0f} s of the coordinator's, found it "
+            f"expected this computer's clock within {MOST_AHEAD_S:.0f} s of the coordinator's, found it "
             f"{found} it; set it (NTP): until then this site takes part in no federation"
         )
         # The figure differs from try to try; one alarm stands for all of them.
@@ -233,7 +233,7 @@ class Participation:
         raise AdaptationRefused(refusal)
 
     def _clock_fits(self) -> bool:
-        return -_MOST_BEHIND_S <= self._client.clock_ahead_s <= _MOST_AHEAD_S
+        return -MOST_BEHIND_S <= self._client.clock_ahead_s <= MOST_AHEAD_S
 
     def _granted(self, invitation: Invitation) -> tuple[AcceptedFile, ...]:
         files = self._ledger.newest(_CLAIMED_FRAMES)

@@ -18,8 +18,8 @@ from site_client.errors import AdaptationRefused
 from site_client.federation.account import UpdateAccount
 from site_client.federation.desk import DESK_VARIABLE, EXCHANGE_VARIABLE, Desk
 from site_client.federation.supernode import SuperNode, TrustedEntities
+from site_client.frames import AcceptedFile
 from site_client.identity import Identity
-from site_client.ledger import AcceptedFile
 from site_client.settings import SiteSettings
 
 MOST_FRAMES = 64

@@ -7,10 +7,11 @@ from pydantic import Field
 
 from model_library.wire.base import Message
 from model_library.wire.orders import FrameCounts
+from site_client.control import LONGEST_ACQUISITION_S
 from site_client.federation.account import UpdateAccount
 from site_client.loopback.views import View, Views
 from site_client.memory import Memory
-from site_client.settings import read_settings
+from site_client.settings import SiteSettings
 from site_client.status import SiteStatus, read_status
 
 
@@ -41,18 +42,18 @@ class Acquiring(Message):
     """What the microscope's software tells: it acquires (for so many seconds at most), or not."""
 
     acquiring: bool
-    for_s: float = Field(default=600.0, gt=0, le=86_400)
+    for_s: float = Field(default=600.0, gt=0, le=LONGEST_ACQUISITION_S)
 
 
 class Desk:
     """Answers from the site's database."""
 
-    def __init__(self, folder: Path, site_name: str, memory: Memory, views: Views) -> None:
+    def __init__(self, folder: Path, settings: SiteSettings, memory: Memory, views: Views) -> None:
         self._folder = folder
-        self._site_name = site_name
+        self._site_name = settings.site_name
         self._memory = memory
         self._views = views
-        self._account = UpdateAccount(memory.journal, read_settings(folder), time.time)
+        self._account = UpdateAccount(memory.journal, settings, time.time)
 
     def summary(self) -> Summary:
         """Say how the site is."""

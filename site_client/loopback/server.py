@@ -6,6 +6,7 @@ cannot send without being asked first (Fetch standard, CORS-safelisted request h
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,6 +15,8 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import structlog
+
 from site_client.errors import NothingToShow, SiteError
 from site_client.loopback.desk import Desk
 from site_client.loopback.views import View
@@ -21,6 +24,7 @@ from site_client.loopback.views import View
 ADDRESS = "127.0.0.1"
 _HOSTS = (ADDRESS, "localhost")
 _PATIENCE_S = 10.0
+_LOG = structlog.get_logger("site")
 _MOST_BODY_BYTES = 4096
 _POLICY = (
     "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline';"
@@ -68,8 +72,11 @@ class LoopbackServer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Say nothing: somebody closed a page while it was loading."""
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002
+        """Log it, unless somebody closed a page while it was loading."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            _LOG.error("page-failed", error=repr(error))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,15 +98,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._noted)
 
     def _answer(self, answer: Callable[[], None]) -> None:
-        if urlsplit(f"//{self.headers.get('Host', '')}").hostname not in _HOSTS:
-            return self._refuse(HTTPStatus.FORBIDDEN, "expected a request to this computer by its own name")
         try:
-            answer()
+            if urlsplit(f"//{self.headers.get('Host', '')}").hostname in _HOSTS:
+                answer()
+            else:
+                refusal = "expected a request to this computer by its own name"
+                self._refuse(HTTPStatus.FORBIDDEN, refusal)
         except NothingToShow as absence:
             self._refuse(HTTPStatus.NOT_FOUND, str(absence))
         except (ValueError, SiteError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        return None
 
     def _shown(self) -> None:
         url = urlsplit(self.path)

@@ -1,7 +1,6 @@
 """The newest frame before and after, as pictures, made by a child that lives while somebody looks."""
 
 import base64
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,15 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from model_library.errors import ChildDied, ChildRefused
-from model_library.processes.child import Child
 from model_library.wire.tasks import Segment
+from site_client.children import reading_child
 from site_client.errors import NothingToShow
-from site_client.ledger import Ledger, LedgerFrame
+from site_client.frames import LedgerFrame
+from site_client.ledger import Ledger
 from site_client.settings import SiteSettings
 
 Side = Literal["before", "after"]
 
-_MEMORY_BYTES = 3 << 30
 _DEADLINE_S = 30.0
 _UNWATCHED_S = 60.0
 
@@ -52,15 +51,7 @@ class Views:
         self._asked_at = clock()
         self._looking = threading.Lock()
         self._ranges: tuple[int, list[float]] | None = None
-        self._viewer = Child(
-            [sys.executable, "-m", "site_client.loopback.viewer", str(_MEMORY_BYTES)],
-            log=log,
-            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-
-    def newest(self) -> LedgerFrame | None:
-        """Tell the newest frame that has a result."""
-        return self._ledger.reconstructed()
+        self._viewer = reading_child("site_client.loopback.viewer", log=log)
 
     def png(self, sequence: int, view: View) -> bytes:
         """Picture a part of a frame, or of its result.

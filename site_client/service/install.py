@@ -23,7 +23,11 @@ def service_of(
         name=f"synoptic-{settings.site_name}",
         python=Path(sys.executable),
         folder=folder,
-        writes=(settings.results,),
+        writes=tuple(
+            folder
+            for folder in (settings.results, settings.release_cache, settings.engine_cache)
+            if folder is not None
+        ),
         memory_bytes=None if memory_gib is None else int(memory_gib * (1 << 30)),
         user=user,
     )

@@ -21,6 +21,7 @@ from model_library.images.readers import read_frame
 from model_library.images.writers import write_result
 from model_library.signing.digests import sha256_bytes, sha256_file
 from simulations.errors import ScenarioError
+from simulations.processes import family, frozen, usage
 from simulations.replay.accounts import (
     Entry,
     Losses,
@@ -34,7 +35,6 @@ from simulations.replay.accounts import (
 from simulations.replay.cli import register
 from simulations.replay.frames import Manner, Written, frame_bytes, manner_of
 from simulations.replay.named import method_named
-from simulations.replay.processes import family, frozen, usage
 from simulations.replay.report import ReplayReport
 from simulations.replay.writer import Block, Writer
 

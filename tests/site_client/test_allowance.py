@@ -7,8 +7,8 @@ from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import ImageRequest, Orders
 from site_client.allowance import DAY_S, ImageAllowance
 from site_client.coordinator_client import CoordinatorClient
+from site_client.frames import Header, Stamp
 from site_client.identity import read_identity
-from site_client.ledger import Header, Stamp
 from site_client.spool import Spool
 from site_client.upload import Uploader
 

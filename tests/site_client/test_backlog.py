@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from model_library.wire.methods import ClassicalRef
 from site_client.backlog import Backlog
-from site_client.ledger import Finished, FrameState, Header, Stamp
+from site_client.frames import Finished, FrameState, Header, Stamp
 from site_client.processing import Processing
 
 from .test_processing import ScriptedWorker, installer, serve  # noqa: F401

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from site_client.frames import FrameState
 from site_client.hours import is_open, parse_span
-from site_client.ledger import FrameState
 from site_client.processing import Processing
 from site_client.settings import SiteSettings, read_settings, write_settings
 

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given
@@ -9,6 +12,9 @@ from hypothesis import strategies as st
 
 from model_library.wire.methods import ClassicalRef
 from site_client.control import LONGEST_ACQUISITION_S, Control, Controls
+from site_client.database import Database
+from site_client.journal import Journal
+from site_client.memory import LEDGER_FILE
 from site_client.status import read_status
 
 
@@ -18,6 +24,9 @@ class Facts:
     def __init__(self) -> None:
         self.facts: dict[str, str] = {}
         self.events: list[str] = []
+
+    def writing(self):
+        return nullcontext()
 
     def fact(self, name):
         return self.facts.get(name)
@@ -136,3 +145,18 @@ def test_the_command_for_the_microscopes_software(enrolled, start_daemon, until)
     assert read_status(enrolled.folder).control.acquiring_until is not None
     assert site_command(enrolled, "acquiring", "off").returncode == 0
     assert read_status(enrolled.folder).control.acquiring_until is None
+
+
+def test_a_pause_is_not_lost_while_the_microscope_says_that_it_acquires(enrolled):
+    again = Database(enrolled.folder / LEDGER_FILE)
+    microscope = Controls(Journal(again, time.time), time.time)
+    person = enrolled.memory.controls
+    with ThreadPoolExecutor(1) as beside:
+        saying = beside.submit(lambda: [microscope.acquiring(60.0 + each) for each in range(100)])
+        while not saying.done():
+            person.pause()
+            assert person.current().paused
+            person.resume()
+            assert not person.current().paused
+    again.close()
+    saying.result()

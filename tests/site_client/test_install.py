@@ -13,8 +13,8 @@ from model_library.networks.facts import facts
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import Denoise
 from model_library.zoo.store import save_network
+from site_client.children import worker_child
 from site_client.coordinator_client import CoordinatorClient
-from site_client.daemon import worker_child
 from site_client.errors import CoordinatorUnreachable, ReleaseRefused
 from site_client.identity import read_identity
 from site_client.install import Installer

@@ -11,7 +11,8 @@ import pytest
 
 from model_library.wire.methods import ClassicalRef
 from site_client.database import Database
-from site_client.ledger import Finished, FrameState, Header, Ledger, Stamp
+from site_client.frames import Finished, FrameState, Header, Stamp
+from site_client.ledger import Ledger
 
 HEADER = Header(sha256="a" * 64, pixels=12, pixel_size_nm=4.0, field="field-1")
 OTHER = Header(sha256="b" * 64, pixels=12, pixel_size_nm=4.0, field="field-1")
@@ -119,7 +120,8 @@ import sys
 from pathlib import Path
 from model_library.wire.methods import ClassicalRef
 from site_client.database import Database
-from site_client.ledger import Finished, Header, Ledger, Stamp
+from site_client.frames import Finished, Header, Stamp
+from site_client.ledger import Ledger
 
 ledger = Ledger(Database(Path(sys.argv[1])))
 for n in range(400):

@@ -21,7 +21,7 @@ from model_library.zoo.store import save_network
 from site_client.conversation import Conversation
 from site_client.fallback import Fallback
 from site_client.federation.standing import Standing, keep_standing
-from site_client.ledger import Finished, Header, Stamp
+from site_client.frames import Finished, Header, Stamp
 from site_client.local_adaptation import LocalAdaptation, read_buffer, read_record
 from site_client.reconstruct import load_method
 from site_client.settings import read_settings, write_settings

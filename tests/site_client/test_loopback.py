@@ -33,7 +33,7 @@ def ask(url: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
 @pytest.fixture
 def page(enrolled):
     views = Views(enrolled.settings, enrolled.ledger, enrolled.folder / "viewer.log")
-    server = LoopbackServer(Desk(enrolled.folder, "sem-1", enrolled.memory, views), 0)
+    server = LoopbackServer(Desk(enrolled.folder, enrolled.settings, enrolled.memory, views), 0)
     server.start()
     yield server.url
     server.stop()

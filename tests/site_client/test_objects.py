@@ -13,10 +13,10 @@ from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Segment
+from site_client.children import worker_child
 from site_client.cli import app
-from site_client.daemon import worker_child
+from site_client.frames import Finished, Header, Stamp
 from site_client.journal import InService
-from site_client.ledger import Finished, Header, Stamp
 from site_client.objects import ClassFigures, objects_path
 from site_client.processing import Processing
 

@@ -9,7 +9,7 @@ import pytest
 
 from model_library.errors import ChildRefused
 from model_library.images.readers import read_provenance
-from site_client.daemon import worker_child
+from site_client.children import worker_child
 from site_client.errors import SourceMissing
 from site_client.offline import plan, reconstruct_files
 

@@ -19,8 +19,8 @@ from model_library.wire.images import AcquisitionFacts
 from model_library.wire.orders import ImageRequest, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import SourceChanged
+from site_client.frames import Header, Stamp
 from site_client.identity import read_identity
-from site_client.ledger import Header, Stamp
 from site_client.outgoing import make, reduced
 from site_client.send_policy import Make, SendPolicy
 from site_client.sent import read_sent

@@ -14,9 +14,9 @@ from model_library.images.readers import read_frame, read_provenance
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import SuperResolve
-from site_client.daemon import worker_child
+from site_client.children import worker_child
+from site_client.frames import FrameState, Header, Stamp
 from site_client.journal import InService
-from site_client.ledger import FrameState, Header, Stamp
 from site_client.processing import Processing
 
 DEATH = ChildDied("it ended without an answer (signal SIGSEGV)")

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import ImageRequest, Orders
 from site_client.database import Database
-from site_client.ledger import Header, Ledger, Stamp
+from site_client.frames import Header, Stamp
+from site_client.ledger import Ledger
 from site_client.outbox import Outbox
 from site_client.sample_back import amended, due
 

@@ -72,6 +72,13 @@ def test_a_user_installs_for_himself(enrolled, tmp_path, monkeypatch):
     assert any("enable --now synoptic-sem-1" in command for command in commands)
 
 
+def test_the_unit_lets_the_daemon_write_into_every_folder_that_its_settings_name(enrolled, tmp_path):
+    named = {name: tmp_path / name for name in ("results", "release_cache", "engine_cache")}
+    settings = enrolled.settings.model_copy(update=named)
+    described = service_of(enrolled.folder, settings, user="microscope", memory_gib=None)
+    assert set(described.writes) == set(named.values())
+
+
 def test_a_place_that_cannot_be_written_is_told(enrolled, tmp_path, monkeypatch):
     (tmp_path / "config").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

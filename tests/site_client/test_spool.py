@@ -8,7 +8,7 @@ import pytest
 
 from model_library.signing.digests import sha256_file
 from model_library.wire.orders import ImageRequest, Orders
-from site_client.ledger import Header, Stamp
+from site_client.frames import Header, Stamp
 from site_client.spool import Spool
 
 

@@ -1,5 +1,6 @@
 """Images reach the coordinator whole and once, over a link and a server that fail."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -11,9 +12,9 @@ from model_library.wire.images import ImagePurpose
 from model_library.wire.orders import ImageRequest, Orders
 from site_client.coordinator_client import CoordinatorClient
 from site_client.errors import CoordinatorRefused, CoordinatorUnreachable, EnrolmentError
+from site_client.frames import Header, Stamp
 from site_client.identity import enrol, read_identity
 from site_client.journal import BytesKind
-from site_client.ledger import Header, Stamp
 from site_client.settings import read_settings
 from site_client.spool import Spool
 from site_client.upload import Uploader
@@ -187,3 +188,14 @@ def test_a_coordinator_that_is_down_is_told_from_one_that_refuses(enrolled, clie
     coordinator.down = True
     with pytest.raises(CoordinatorUnreachable):
         client.call("POST", "/v1/heartbeat", content=b"{}")
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_given_up(enrolled, client) -> None:
+    accept(enrolled, 1, os.urandom(3 << 20))
+    spool = Spool(enrolled.folder / "spool", enrolled.settings.acquisitions, enrolled.outbox, 1 << 30)
+    path = enrolled.settings.acquisitions / "frame-001.tif"
+    uploader = Uploader(client, enrolled.outbox, spool, time.time, pace=lambda _: os.truncate(path, 1 << 20))
+    enrolled.outbox.follow(orders(first=1, every_n=99), now=0)
+    assert drain(uploader) == 1
+    [trouble] = enrolled.outbox.troubles()
+    assert "lost: frame-001.tif became shorter while it was sent" in trouble

@@ -11,7 +11,7 @@ import tifffile
 
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.ledger import Stamp
+from site_client.frames import Stamp
 from site_client.watch import Watcher, _stamp
 
 

@@ -13,9 +13,9 @@ from site_client.errors import AdaptationRefused
 from site_client.federation.account import UpdateAccount
 from site_client.federation.participation import Participation, choose
 from site_client.federation.standing import read_standing
+from site_client.frames import AcceptedFile, Header, Stamp
 from site_client.identity import read_identity
 from site_client.journal import BytesKind
-from site_client.ledger import AcceptedFile, Header, Stamp
 from site_client.trusted import CoordinatorFetcher, TrustedTargets
 
 

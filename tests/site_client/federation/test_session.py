@@ -20,8 +20,8 @@ from site_client.errors import AdaptationRefused
 from site_client.federation.account import UpdateAccount
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE, ask_desk
 from site_client.federation.session import Admission, Session
+from site_client.frames import AcceptedFile
 from site_client.identity import Identity
-from site_client.ledger import AcceptedFile
 
 
 class Answers(list):
