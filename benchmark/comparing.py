@@ -10,16 +10,14 @@ import numpy as np
 import typer
 from pydantic import Field
 
-from benchmark.cases import Case
 from benchmark.compare import compare
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
-from benchmark.method import Method
 from benchmark.metrics import Metric
-from benchmark.named import Cast, cast, labels_of
+from benchmark.named import cast, labels_of
 from benchmark.report import write_page
 from benchmark.scores import Scores, method_key
-from benchmark.sites import Asked, SiteCases, read_sites
+from benchmark.sites import Asked, read_sites
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
 
@@ -79,7 +77,7 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
     with TemporaryDirectory() as aside:
         found = cast((run.a, run.b), library=run.library, aside=Path(aside), task=run.task)
         read = read_sites(run.asked, found.task)
-        tuning, scored = parted(found, read)
+        tuning, scored = read.split(tuned=found.tuned)
         typer.echo(f"{len(scored)} cases of {len(read.names)} sites", err=True)
         methods = found.methods(tuning)
         labels = labels_of(methods)
@@ -88,6 +86,7 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
         rows = site_rows(first, second, read.sites, seed=run.asked.seed)
         if report is not None:
             from benchmark.report_page import whole_page
+            from benchmark.report_pictures import example
             from benchmark.report_sections import compare_section
 
             shown = example(scored[0], {labels[name]: method for name, method in methods.items()})
@@ -97,11 +96,6 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _echo(labels[run.a], labels[run.b], rows)
     return rows
-
-
-def parted(found: Cast, read: SiteCases) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    """Part cases into those to tune on and those to score on: all, where nothing is tuned."""
-    return ((), read.cases) if len(found.networks) == len(found.names) else read.split()
 
 
 def told_of(scores: Mapping[str, Scores]) -> dict[str, object]:
@@ -150,16 +144,6 @@ def _row(
             "effect_size": found.difference / spread if spread > 0 else None,
             "wins": float((sign * differences > 0).mean()),
         }
-    )
-
-
-def example(case: Case, methods: Mapping[str, Method]) -> bytes:
-    """PNG of the first case: input and both results, and the map of their difference."""
-    from benchmark.figures import Panel, map_row
-
-    (first, a), (second, b) = ((label, method(case.input)) for label, method in methods.items())
-    return map_row(
-        [Panel("input", case.input), Panel(first, a), Panel(second, b), Panel("difference", a - b)]
     )
 
 

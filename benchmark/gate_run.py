@@ -11,7 +11,7 @@ import typer
 
 from benchmark.assessment import classical_rivals
 from benchmark.cases import Case
-from benchmark.comparing import example, told_of
+from benchmark.comparing import told_of
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.gate import judge
@@ -86,6 +86,7 @@ def run_gate(run: GateRun, json_file: Path | None, report: Path | None = None) -
 def _write_report(report: Path, content: dict[str, Any], case: Case, shown: Mapping[str, Method]) -> None:
     """Write the page, with the candidate and what it was held against on the first scored image."""
     from benchmark.report_page import whole_page
+    from benchmark.report_pictures import example
     from benchmark.report_sections import gate_section
 
     drawn = [example(case, shown)] if len(shown) == 2 else []

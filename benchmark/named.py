@@ -39,6 +39,11 @@ class Cast:
     networks: dict[str, Opened]
     task: Task
 
+    @property
+    def tuned(self) -> bool:
+        """Whether any of it is a classical algorithm, and so wants cases to be tuned on."""
+        return len(self.networks) < len(self.names)
+
     def methods(self, tuning: Sequence[Case]) -> dict[str, Method]:
         """Name -> method; classical algorithms are tuned on these cases.
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmark.comparing import example, parted
+from benchmark.cases import Case
+from benchmark.figures import Panel, map_row
+from benchmark.method import Method
 from benchmark.micrographs import Degrading
 from benchmark.named import cast, labels_of
 from benchmark.sites import Asked, read_sites
@@ -40,13 +42,21 @@ def pictures(content: Mapping[str, Any], sought: Sought) -> list[bytes]:
         try:
             found = cast(names, library=sought.library, aside=Path(aside))
             read = read_sites(asked_again(content["asked"], sought.images, sought.truth), found.task)
-            tuning, scored = parted(found, read) if content["kind"] == "compare" else read.split()
+            tuning, scored = read.split(tuned=found.tuned or content["kind"] != "compare")
             methods = found.methods(tuning)
         except SynopticError:
             # A report must not fail for want of a picture: the section says that there is none.
             return []
         labels = labels_of(methods)
         return [example(scored[0], {labels[name]: method for name, method in methods.items()})]
+
+
+def example(case: Case, methods: Mapping[str, Method]) -> bytes:
+    """PNG of the first case: input and both results, and the map of their difference."""
+    (first, a), (second, b) = ((label, method(case.input)) for label, method in methods.items())
+    return map_row(
+        [Panel("input", case.input), Panel(first, a), Panel(second, b), Panel("difference", a - b)]
+    )
 
 
 def asked_again(told: Mapping[str, Any], images: Path, truth: Path | None) -> Asked:

@@ -70,8 +70,10 @@ class SiteCases:
         """Names of the sites, sorted."""
         return tuple(sorted(set(self.sites.values())))
 
-    def split(self) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-        """Part the cases of every site into those to tune on and those to score on, as one site's are."""
+    def split(self, *, tuned: bool = True) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+        """Part every site's cases: to tune on, and to score on; where nothing is tuned, all are scored."""
+        if not tuned:
+            return (), self.cases
         parts = [split_cases(self.at(site)) for site in self.names]
         return tuple(case for one, _ in parts for case in one), tuple(
             case for _, two in parts for case in two

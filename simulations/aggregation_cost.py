@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from coordinator.federation import rounds
-from coordinator.federation.aggregation import Update, aggregation_of
+from coordinator.federation.aggregation import Update
 from coordinator.federation.algorithms import (
     Algorithm,
     FedAdam,
@@ -30,6 +30,7 @@ from coordinator.federation.algorithms import (
 )
 from coordinator.federation.checkpoint import encode_weights
 from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.joining import aggregation_of
 from coordinator.federation.plan import START_FILE, FederationPlan, Member, write_plan
 from coordinator.federation.stored_arrays import StoredArrays
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport

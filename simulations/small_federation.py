@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.metrics.pointwise import psnr
-from coordinator.federation.aggregation import Contribution, aggregate
+from coordinator.federation.joining import Contribution, aggregate
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.tasks import Denoise
 from simulations.acquisition import Acquired, acquire

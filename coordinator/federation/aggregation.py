@@ -1,19 +1,17 @@
-"""Joining updates into a network: a port with an implementation per kind of arithmetic.
+"""Joining updates into a network: the port, with an implementation per kind of arithmetic.
 
 Federated arithmetic on updates (differences), not on weights. Every sum is in float64 and in the
 order in which updates are added, so the same order gives the same bits.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.errors import CoordinatorError
-from coordinator.federation.algorithms import Algorithm, FedAvg
 from coordinator.federation.fleet import Weights
 
 State: TypeAlias = Mapping[str, NDArray[Any]]
@@ -21,9 +19,6 @@ State: TypeAlias = Mapping[str, NDArray[Any]]
 
 BLOCK = 1 << 14
 """Numbers that are worked on at once: as float64 they stay in a core's cache."""
-
-_MOST_MEDIANS = 3.0
-"""No site weighs more than this many times the median site."""
 
 
 class TooFewUpdates(CoordinatorError):
@@ -88,76 +83,6 @@ class Aggregation(Protocol):
     def copies(self, updates: int) -> float:
         """Memory needed at most, in float32 copies of the network, that network included."""
         ...
-
-
-def aggregation_of(algorithm: Algorithm) -> Aggregation:
-    """Make the arithmetic of an algorithm."""
-    from coordinator.federation import averaging, robust
-
-    match algorithm.kind:
-        case "fedadam" | "fedyogi":
-            return averaging.ServerOptimised(algorithm)
-        case "trimmed_mean" | "median":
-            return robust.Ranked(algorithm)
-        case "multi_krum":
-            return robust.Krum(algorithm)
-        case _:
-            return averaging.Mean()
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """An accepted update: how many examples it rests on, and how to get at it.
-
-    `load` opens the float32 changes by key when they are needed, so that one update at a time is in
-    memory; `shrink` (0 to 1] is applied to them; `staleness` is as in `Update`.
-    """
-
-    examples: int
-    load: Callable[[], Weights]
-    shrink: float = 1.0
-    staleness: int = 0
-
-
-def shares(examples: Mapping[str, int]) -> dict[str, float]:
-    """Share of each site in the mean: its examples, capped at three times the median; their sum is 1."""
-    cap = _MOST_MEDIANS * median(examples.values())
-    capped = {key: min(float(count), cap) for key, count in examples.items()}
-    total = sum(sorted(capped.values()))
-    return {key: count / total for key, count in capped.items()}
-
-
-def aggregate(
-    weights: Weights,
-    contributions: Mapping[str, Contribution],
-    algorithm: Algorithm | None = None,
-    state: State | None = None,
-) -> Aggregated:
-    """Join the updates of a round, in the order of the instruments' ids whoever answered first.
-
-    Parameters
-    ----------
-    weights
-        Those that were sent out.
-    contributions
-        By instrument id; at least one, each examined before.
-    algorithm
-        FedAvg where None.
-    state
-        That of the round before; None before the first.
-
-    Raises
-    ------
-    TooFewUpdates
-        Fewer than the algorithm needs.
-    """
-    share = shares({key: contribution.examples for key, contribution in contributions.items()})
-    aggregation = aggregation_of(algorithm or FedAvg())
-    aggregation.start(weights, state or {})
-    for key in sorted(contributions):
-        one = contributions[key]
-        aggregation.add(Update(one.load(), share[key], one.shrink, one.staleness))
-    return aggregation.finish()
 
 
 def blocks(size: int, block: int = BLOCK) -> Iterator[slice]:

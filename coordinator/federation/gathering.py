@@ -7,8 +7,8 @@ from functools import partial
 import structlog
 
 from coordinator.federation.accepted_updates import AcceptedUpdates
-from coordinator.federation.aggregation import Contribution
 from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.joining import Contribution
 from coordinator.federation.plan import Evaluation, FederationPlan, Refusal, RoundRecord
 from coordinator.federation.validation import (
     Accepted,

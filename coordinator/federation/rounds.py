@@ -7,7 +7,7 @@ import structlog
 
 from coordinator.errors import CoordinatorError
 from coordinator.federation.accepted_updates import AcceptedUpdates
-from coordinator.federation.aggregation import State, aggregate
+from coordinator.federation.aggregation import State
 from coordinator.federation.asking import POLL_S, Asking
 from coordinator.federation.checkpoint import (
     encode_weights,
@@ -21,6 +21,7 @@ from coordinator.federation.claim import Claim
 from coordinator.federation.clock import Clock
 from coordinator.federation.fleet import Fleet, Weights
 from coordinator.federation.gathering import Gathering
+from coordinator.federation.joining import aggregate
 from coordinator.federation.offences import quarantined
 from coordinator.federation.personal import gather_versions
 from coordinator.federation.plan import (

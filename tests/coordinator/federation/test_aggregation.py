@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from coordinator.federation.aggregation import Contribution, aggregate, merge, shares
+from coordinator.federation.aggregation import merge
 from coordinator.federation.fleet import Weights
+from coordinator.federation.joining import Contribution, aggregate, shares
 
 SHAPES = {"kernel": (2, 1, 2, 1), "bias": (2,), "gain": ()}
 

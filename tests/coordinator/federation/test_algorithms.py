@@ -12,7 +12,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.federation.aggregation import Aggregated, Aggregation, TooFewUpdates, Update, aggregation_of
+from coordinator.federation.aggregation import Aggregated, Aggregation, TooFewUpdates, Update
 from coordinator.federation.algorithms import (
     Algorithm,
     FedAdam,
@@ -27,6 +27,7 @@ from coordinator.federation.algorithms import (
     fewest_updates,
 )
 from coordinator.federation.fleet import Weights
+from coordinator.federation.joining import aggregation_of
 from coordinator.federation.robust import squared_distances
 
 SHAPES = {"kernel": (3, 2, 3, 3), "bias": (3,), "gain": ()}

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from coordinator.federation import accepted_updates, checkpoint, claim, plan, rounds
-from coordinator.federation.aggregation import Contribution, aggregate
 from coordinator.federation.checkpoint import read_checkpoint, read_weights
 from coordinator.federation.claim import Claim, Superseded
 from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.joining import Contribution, aggregate
 from coordinator.federation.memory_fleet import Answer, MemoryFleet, Site
 from coordinator.federation.plan import (
     START_FILE,
