@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark import own_frames_cli, selection_cli
+from benchmark import judging_cli, own_frames_cli, selection_cli
 from benchmark.contributed import add_contributed
 from benchmark.inference import cli as inference_cli
 from benchmark.metric_speed import cli as metric_speed_cli
@@ -196,6 +196,7 @@ def resolution(
 for module in (
     selection_cli,
     trust_cli,
+    judging_cli,
     own_frames_cli,
     cards_cli,
     planted_cli,

@@ -64,3 +64,17 @@ class TaskName(StrEnum):
                 return SuperResolve(scale=2)
             case TaskName.SUPER_RESOLVE_X4:
                 return SuperResolve(scale=4)
+
+
+NAMED_METHOD = "library id, network folder, bioimage.io .zip or classical algorithm"
+ImagesOption = Annotated[
+    Path, typer.Option(exists=True, file_okay=False, help="TIFF, PNG or JPEG; or one sub-folder per site.")
+]
+LabelsOption = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO file, for segmentation.")
+]
+TaskOption = Annotated[
+    TaskName | None, typer.Option(help="Only where no network is named; else it is the network's.")
+]
+MostOption = Annotated[int | None, typer.Option(min=1, help="Read only the first files (of each site).")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 unless the answer is yes.")]

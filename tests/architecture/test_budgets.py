@@ -43,7 +43,7 @@ def test_no_function_takes_more_than_six_parameters():
     crowded = [
         f"{path.relative_to(REPOSITORY)}:{node.lineno} {node.name}"
         for path, node in FUNCTIONS
-        if not (is_command(node) or path.name == "cli.py")
+        if not (is_command(node) or path.name.endswith("cli.py"))
         and len([a for a in node.args.args + node.args.kwonlyargs if a.arg not in {"self", "cls"}]) > 6
     ]
     assert crowded == []

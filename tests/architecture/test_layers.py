@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -13,6 +15,13 @@ def test_the_declared_import_contracts_hold():
     program = Path(sys.executable).with_name("lint-imports")
     run = subprocess.run([program, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    packages = ("benchmark", "coordinator", "model_library", "simulations", "site_client")
+    graph = grimp.build_graph(*packages, cache_dir=None)
+    needs = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(list(TopologicalSorter(needs).static_order())) == len(graph.modules)
 
 
 LIGHT_MODULES = [
