@@ -102,8 +102,7 @@ def look_ahead(
     held: Sequence[Case],
     config: FitConfig,
     *,
-    budget_s: float = 60.0,
-    stop: Callable[[], bool] = lambda: False,
+    ends: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> LookAhead:
     """Train each network for a few steps as it would be tuned, and rank what has become of them.
@@ -121,10 +120,8 @@ def look_ahead(
         Cases of fields that are not trained on.
     config
         Of the tuning, with few steps.
-    budget_s
-        For all of them together.
-    stop
-        Whether to break off as if the time had run out.
+    ends
+        Whether the time for all of them together has run out; asked before each step.
 
     Raises
     ------
@@ -140,9 +137,6 @@ def look_ahead(
     start = evaluate([as_method(each) for each in starters], held)
     ahead: Scores | None = None
     trained: list[LoadedNetwork] = []
-
-    def ends() -> bool:
-        return stop() or clock() - began > budget_s
 
     for each in starters:
         result = fit(each.module.requires_grad_(True), pairs, config, stop=ends)

@@ -1,5 +1,6 @@
 """Which of the leading networks a campaign tunes: a look ahead at what a few steps make of them."""
 
+import time
 from typing import TYPE_CHECKING
 
 from benchmark.selection.ranking import Selection
@@ -56,13 +57,13 @@ def _look(place: Workplace, campaign: Campaign) -> "LookAhead | None":
     torch.set_num_threads(place.settings.threads)
     refs = {one.key: NetworkRef.model_validate(one.ref.model_dump()) for one in selection.ranking}
     config = fit_config(place.settings, instrument_of(place, campaign).task)
+    deadline = time.monotonic() + tuning.look_ahead_s
     seen = look_ahead(
         [load_network(network_folder(place, refs[key])) for key in keys],
         material_of(place, campaign, learn).pairs(),
         [case for case in cases if case.field in held],
         config.model_copy(update={"steps": steps}),
-        budget_s=tuning.look_ahead_s,
-        stop=place.stopping.is_set,
+        ends=lambda: place.stopping.is_set() or time.monotonic() > deadline,
     )
     # What a stop cut short must not be kept as a finding: it is made anew after the restart.
     place.check()

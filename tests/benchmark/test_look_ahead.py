@@ -97,7 +97,7 @@ def test_it_comes_again_from_its_seed_and_leaves_the_networks_as_they_are(held, 
 
 def test_out_of_time_the_order_of_the_starts_stands(held, pairs):
     ticks = itertools.count()
-    seen = look_ahead(planted(), pairs, held, CONFIG, budget_s=5, clock=lambda: float(next(ticks)))
+    seen = look_ahead(planted(), pairs, held, CONFIG, ends=lambda: next(ticks) > 5)
     assert not seen.in_time
     assert seen.winner == "stuck@1"
     assert seen.before == seen.after
