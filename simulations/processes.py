@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_STOP_DEADLINE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ def family(pid: int) -> tuple[int, ...]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                parent = int(_stat(int(entry.name))[1])
                 parents.setdefault(parent, []).append(int(entry.name))
     found = [pid]
     for each in found:
@@ -39,7 +41,7 @@ def family(pid: int) -> tuple[int, ...]:
 def usage(pid: int) -> Usage:
     """Tell what a process uses now; nothing where it has ended."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _stat(pid)
     except OSError:
         return Usage(0, 0.0)
     user, system, rss_pages = int(fields[11]), int(fields[12]), int(fields[21])
@@ -54,9 +56,29 @@ def frozen(pid: int) -> Iterator[None]:
         with suppress(ProcessLookupError):
             os.kill(each, signal.SIGSTOP)
             stopped.append(each)
+    _wait_until_still(stopped)
     try:
         yield
     finally:
         for each in reversed(stopped):
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGCONT)
+
+
+def _wait_until_still(pids: list[int]) -> None:
+    # On a loaded machine a process takes the signal only when it next has the processor.
+    deadline = time.monotonic() + _STOP_DEADLINE_S
+    while any(_moves(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+def _moves(pid: int) -> bool:
+    try:
+        return _stat(pid)[0] not in "TtZX"
+    except OSError:
+        return False
+
+
+def _stat(pid: int) -> list[str]:
+    # What follows the name, which may hold spaces: the state comes first, see proc(5).
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

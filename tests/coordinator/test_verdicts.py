@@ -213,7 +213,7 @@ def test_a_network_is_not_ranked_on_fields_that_it_was_tuned_on(place, instrumen
     clean = Library(library).card("tiny-6")
     facts = InstrumentFacts(fields=frozenset({own, tuned_field(instrument.id, "stage:A2")}))
     narrowed = narrow((clean, card), facts)
-    assert [each.card for each in narrowed.eligible] == [clean]
+    assert list(narrowed.eligible) == [clean]
     assert narrowed.left_out == {"tiny-4@1+new": f"was tuned on 1 of the 2 fields to rank on, such as {own}"}
     elsewhere = InstrumentFacts(fields=frozenset({tuned_field("other", "stage:A1")}))
     assert narrow((clean, card), elsewhere).left_out == {}
