@@ -229,7 +229,7 @@ def read_settings(folder: Path) -> SiteSettings:
     """
     path = folder / FILE_NAME
     try:
-        return SiteSettings.model_validate(tomllib.loads(path.read_text()))
+        return SiteSettings.model_validate(tomllib.loads(path.read_bytes().decode()))
     except FileNotFoundError as error:
         raise SettingsError(
             f"expected {path}, found none; run `synoptic site enrol` for this folder"
