@@ -108,7 +108,7 @@ def test_a_proxy_that_nobody_named_as_trusted_learns_nothing(
     proxy = start_proxy("--inspect")
     coordinator.host = HOST
     changed = through(settings, proxy, coordinator.port)
-    with pytest.raises(CoordinatorUnreachable, match="CERTIFICATE_VERIFY_FAILED.*trust"):
+    with pytest.raises(CoordinatorUnreachable, match=r"CERTIFICATE_VERIFY_FAILED.*trust"):
         enrol(tmp_path / "behind", changed, coordinator.enrolment_token)
     seen_at_enrolment = [line for line in proxy.asked() if "seen" in line]
     assert seen_at_enrolment == ["seen GET /v1/ca.pem HTTP/1.1"]
