@@ -1,11 +1,13 @@
 """The page as a browser finds it: whole in itself, every address answered, pixels those of frame and result.
 
-No browser is at hand where the tests run: its script is read, not run.
+No browser is at hand where the tests run: its script is read, and run by node in a document that is none.
 """
 
 import http.client
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -163,3 +165,24 @@ def listening(port: int) -> set[str]:
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
     return {row[1] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node, which runs the page's script")
+def test_its_script_shows_zooms_moves_and_goes_back(enrolled, url):
+    program = ["node", str(Path(__file__).with_name("page_in_node.mjs")), url]
+    told = json.loads(subprocess.run(program, capture_output=True, text=True, timeout=60, check=True).stdout)
+    for step in ("first", "zoomed", "moved", "whole"):
+        pictures = told[step]
+        assert {(each["status"], each["type"]) for each in pictures.values()} == {(200, "image/png")}
+        # Both sides show the same part.
+        assert pictures["before"]["box"] == pictures["after"]["box"]
+    boxes = {step: told[step]["after"]["box"] for step in ("first", "zoomed", "moved", "whole")}
+    assert boxes["first"] == boxes["whole"] == [0, 0, 1, 1]
+    # Zoomed by 0.8 at a quarter of the width and half of the height, which stay where they are.
+    assert boxes["zoomed"] == pytest.approx([0.1, 0.05, 0.9, 0.85])
+    # Dragged by a twentieth of the width to the left and a tenth of the height down.
+    assert boxes["moved"] == pytest.approx([0.02, 0.09, 0.82, 0.89])
+    assert told["texts"]["site"] == "sem-1"
+    assert "1 reconstructed" in told["texts"]["frames"]
+    assert told["texts"]["named-before"] == "As acquired: frame-001.tif"
+    assert told["texts"]["alarms"] == ""
