@@ -93,8 +93,7 @@ def reconstruct(
 
 
 def reconstruct_planes(
-    recording: Recording,
-    frames: Sequence[Frame],
+    acquired: tuple[Recording, Sequence[Frame]],
     method: Method,
     task: Task,
     *,
@@ -106,9 +105,10 @@ def reconstruct_planes(
 
     Parameters
     ----------
-    recording, frames
-        As `images.contents.read_grey_planes` gives them. The others, and refusals, as `reconstruct`.
+    acquired
+        As `images.contents.read_grey_planes` gives it. The others, and refusals, as `reconstruct`.
     """
+    recording, frames = acquired
     made = [reconstruct(frame, method, task, source=source, clock=clock, fit=fit) for frame in frames]
     if len(made) == 1:
         return made[0]

@@ -22,6 +22,7 @@ from model_library.images.pixel_size import PixelSize
 from model_library.images.recording import Recording
 from model_library.images.result_file import ResultFile
 from model_library.images.writers import write_result
+from model_library.inference.gpu_share import cap_gpu_memory
 from model_library.inference.precision import PrecisionPolicy
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import Tell, answer_questions
@@ -101,7 +102,7 @@ class Worker:
         policy = _POLICY.validate_python(question.get("pixel_policy", "resample"))
         fit = decide_fit(frames[0], method.ref, None if folder is None else Path(folder), policy)
         made = reconstruct_planes(
-            recording, frames, method, task, source=about, clock=lambda: datetime.now(UTC), fit=fit
+            (recording, frames), method, task, source=about, clock=lambda: datetime.now(UTC), fit=fit
         )
         made = replace(made, provenance=made.provenance | question["provenance"])
         result.parent.mkdir(parents=True, exist_ok=True)
@@ -198,8 +199,11 @@ def main() -> None:
     parser.add_argument("--nice", type=int, required=True)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--precision", choices=get_args(PrecisionPolicy), default="float32")
+    parser.add_argument("--gpu-share", type=float, default=None)
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
+    if arguments.gpu_share is not None:
+        cap_gpu_memory(arguments.gpu_share)
     worker = Worker(arguments.threads, arguments.cache, arguments.precision)
     answer_questions(worker.answer, ready=worker.report_to)
 

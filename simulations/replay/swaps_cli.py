@@ -14,7 +14,6 @@ def register(app: typer.Typer) -> None:
 def swaps(
     kills: Annotated[int, typer.Option(min=1, help="kill -9 of the daemon, each during a swap.")] = 20,
     networks: Annotated[int, typer.Option(min=2, help="That take turns; a site keeps four.")] = 6,
-    frames_per_kill: Annotated[int, typer.Option(min=1, help="Written after each release.")] = 3,
     longest_life_s: Annotated[
         float, typer.Option(min=0.1, help="A kill strikes at random within so many seconds.")
     ] = 3.0,
@@ -39,13 +38,7 @@ def swaps(
     from simulations.replay.swap_accounts import account, write_report
     from simulations.replay.swaps import SwapPlan, batter
 
-    plan = SwapPlan(
-        kills=kills,
-        networks=networks,
-        frames_per_kill=frames_per_kill,
-        longest_life_s=longest_life_s,
-        seed=seed,
-    )
+    plan = SwapPlan(kills=kills, networks=networks, longest_life_s=longest_life_s, seed=seed)
     progress = Console(stderr=True)
     with tempfile.TemporaryDirectory() as temporary:
         left = batter(work or Path(temporary), plan, lambda text: progress.print(text, style="dim"))
