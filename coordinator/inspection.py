@@ -70,6 +70,10 @@ class Inspections:
                 "reader (it used up its time or memory, or crashed it); export the image again"
             )
             raise Unprocessable(message) from death
+        if found["planes"] != 1:
+            raise Unprocessable(
+                f"{name}: expected one plane, found {found['planes']}; a site sends the middle one"
+            )
         return Inspected(found["sha256"], found["field"], found["pixel_size_nm"])
 
     def rest(self) -> None:

@@ -34,15 +34,18 @@ def worker_child(
     *,
     cache: Path | None = None,
     precision: PrecisionPolicy = "float32",
+    gpu_share: float | None = None,
 ) -> Child:
     """Prepare the child process that reconstructs; it starts when it is first asked.
 
-    In `cache` networks are prepared for serving; without it torch computes them in float32.
+    In `cache` networks are prepared for serving; without it torch computes them in float32. Of a GPU's memory
+    it takes `gpu_share` at most; see `inference.gpu_share`.
     """
     options = ["--threads", str(threads), "--nice", str(nice), "--precision", precision]
+    options += [] if cache is None else ["--cache", str(cache)]
+    options += [] if gpu_share is None else ["--gpu-share", str(gpu_share)]
     return Child(
-        [sys.executable, "-m", "site_client.worker", *options]
-        + ([] if cache is None else ["--cache", str(cache)]),
+        [sys.executable, "-m", "site_client.worker", *options],
         log=log,
         environment=dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)

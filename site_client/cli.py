@@ -11,10 +11,10 @@ from site_client.calibrate_cli import add_calibrate_command
 from site_client.control_cli import add_control_commands
 from site_client.rollback_cli import add_rollback_command
 from site_client.service.cli import add_service_commands
+from site_client.status_cli import add_status_command
 
 if TYPE_CHECKING:
     from site_client.offline import OfflineResult
-    from site_client.status import SiteStatus
 
 app = typer.Typer(
     help="Run the daemon beside a microscope, or reconstruct files offline.",
@@ -87,15 +87,6 @@ def run(folder: Folder) -> None:
     run_daemon(folder.resolve())
 
 
-@app.command(epilog="Example: synoptic site status --folder /srv/synoptic --json")
-def status(folder: Folder, as_json: AsJson = False) -> None:
-    """Show frames, backlog, method in service, files set aside, alarms; the daemon need not run."""
-    from site_client.status import read_status
-
-    found = read_status(folder.resolve())
-    typer.echo(found.model_dump_json(indent=2) if as_json else _described(found))
-
-
 @app.command(epilog="Example: synoptic site reconstruct scan.tif clean.ome.tif --network unet-denoise-shot")
 def reconstruct(
     source: Annotated[
@@ -159,67 +150,4 @@ add_calibrate_command(app)
 add_control_commands(app)
 add_rollback_command(app)
 add_service_commands(app)
-
-
-def _described(status: "SiteStatus") -> str:
-    frames, service = status.frames, status.in_service
-    state = f"running, process {status.pid}" if status.running else "not running"
-    state += "; paused" if status.control.paused else "; draining" if status.control.draining else ""
-    state += "" if status.control.acquiring_until is None else "; the microscope acquires"
-    method = "nothing yet"
-    if service is not None:
-        method = f"{service.method.id} {service.method.version} ({service.release_id})"
-    lines = [
-        f"{status.site} ({status.instrument_id}): {state}",
-        f"frames: {frames.acquired} acquired = {frames.reconstructed} reconstructed"
-        f" + {frames.waiting} waiting + {frames.set_aside} set aside"
-        + (f" + {frames.skipped} skipped" if frames.skipped else ""),
-        f"backlog: {status.backlog.told()}; the largest was {status.backlog_max}",
-        f"asked for: the first {status.first_images or '?'} images; "
-        f"returned: {frames.returned}, every {status.every_n or '?'} frames",
-        f"in service: {method}",
-        f"throughput {_rate(status.throughput_mpix_per_s)},"
-        f" acquisition {_rate(status.acquisition_mpix_per_s)}",
-        f"federation: {_standing(status)}",
-        f"adapted here: {status.local_adaptation.told or 'never tried'}",
-        f"updates sent: {status.privacy.told()}",
-        f"page: {status.page or 'none'}",
-        "bytes out: " + ", ".join(f"{kind} {count}" for kind, count in status.bytes_out.items()),
-    ]
-    lines += _segmented(status)
-    lines += [f"set aside: {item.path}: {item.reason}" for item in status.set_aside]
-    lines += [f"outbox: {trouble}" for trouble in status.outbox_troubles]
-    lines += [f"ALARM {subject}: {text}" for subject, text in status.alarms.items()]
-    return "\n".join(lines)
-
-
-def _segmented(status: "SiteStatus") -> list[str]:
-    if status.segmentation is None:
-        return []
-    frames = status.segmentation.frames
-    return [
-        f"{name}: {each.mean_count:.1f} objects per frame, {100 * each.mean_area_fraction:.1f} % of the area,"
-        f" diameter {_diameter(each.mean_diameter_nm, each.mean_diameter_px)} ({frames} frames)"
-        for name, each in status.segmentation.classes.items()
-    ]
-
-
-def _diameter(nm: float | None, px: float | None) -> str:
-    # Frames with and without a pixel size may be among them.
-    told = [f"{value:.1f} {unit}" for value, unit in ((nm, "nm"), (px, "px")) if value is not None]
-    return " or ".join(told) or "unknown"
-
-
-def _standing(status: "SiteStatus") -> str:
-    standing = status.federation
-    if standing.federation_id is None:
-        return "never invited"
-    cause = "" if standing.cause is None else f"; last trouble: {standing.cause}"
-    return (
-        f"{standing.state.replace('_', ' ')}; {standing.federation_id},"
-        f" {standing.rounds_done} of {standing.rounds} rounds done{cause}"
-    )
-
-
-def _rate(mpix_per_s: float | None) -> str:
-    return "unknown yet" if mpix_per_s is None else f"{mpix_per_s:.3f} MPix/s"
+add_status_command(app)

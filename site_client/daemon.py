@@ -77,6 +77,7 @@ class Daemon:
             folder / "log" / "worker.log",
             cache=self._engine,
             precision=settings.precision,
+            gpu_share=settings.gpu_memory_share,
         )
         self._inspector = reading_child(
             "model_library.images.inspector",
@@ -178,7 +179,11 @@ class Daemon:
         if folder is not None:
             # Not by the worker: it goes on with frames, by what is in service.
             prepare_in_child(
-                folder, self._engine, self._settings.worker_threads, nice=self._settings.adaptation_nice
+                folder,
+                self._engine,
+                self._settings.worker_threads,
+                nice=self._settings.adaptation_nice,
+                gpu_share=self._settings.gpu_memory_share,
             )
         stored = self._memory.ledger.reconstructed()
         question = {

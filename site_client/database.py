@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS frames (
     field TEXT,
     pixel_size_nm REAL,
     pixels INTEGER NOT NULL DEFAULT 0,
+    planes INTEGER NOT NULL DEFAULT 1,
     acquisition TEXT,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'reconstructed', 'set_aside', 'skipped')),
     reason TEXT,

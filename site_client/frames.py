@@ -42,13 +42,14 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the inspector found in a whole, readable file; `pixels` is Y times X."""
+    """What the inspector found in a whole, readable file; `pixels` counts those of all `planes`."""
 
     sha256: str
     pixels: int
     pixel_size_nm: float | None
     field: str | None
     acquisition: AcquisitionFacts | None = None
+    planes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ def _answer(http: httpx.Client, method: str, path: str, content: bytes | None) -
     except httpx.HTTPError as error:
         raise CoordinatorUnreachable(
             f"expected an answer of {http.base_url}{path}, found {type(error).__name__}: {error}; check the "
-            "address and the network"
+            "address, the network, and behind a proxy --proxy and --trust"
         ) from error
     refuse_errors(response, body)
     return body

@@ -14,7 +14,7 @@ from site_client.sample_back import Sampling, amended, due
 from site_client.send_policy import Made
 
 _ITEMS = (
-    "SELECT outbox.*, path, size, sha256, field, pixel_size_nm, acquisition"
+    "SELECT outbox.*, path, size, sha256, field, pixel_size_nm, acquisition, planes"
     " FROM outbox JOIN frames USING (sequence)"
 )
 _SCHEDULE: TypeAdapter[tuple[Sampling, ...]] = TypeAdapter(tuple[Sampling, ...])
@@ -34,6 +34,8 @@ class OutboxItem:
         The upload's URL, once it is declared.
     policy
         By which the site made what is sent (`SendPolicy.told`); None for the file as it was acquired.
+    planes
+        Of what was acquired; of more than one, one is sent.
     """
 
     id: int
@@ -42,6 +44,7 @@ class OutboxItem:
     source_sha256: str
     location: str | None
     policy: str | None
+    planes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,4 +213,6 @@ def _item(row: sqlite3.Row) -> OutboxItem:
             None if row["acquisition"] is None else AcquisitionFacts.model_validate_json(row["acquisition"])
         ),
     )
-    return OutboxItem(row["id"], declaration, path, row["sha256"], row["location"], row["policy"])
+    return OutboxItem(
+        row["id"], declaration, path, row["sha256"], row["location"], row["policy"], row["planes"]
+    )

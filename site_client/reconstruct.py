@@ -1,7 +1,7 @@
 """One frame and one method -> a result that says where it comes from."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from model_library.errors import WeightsError
 from model_library.images.frame import Frame
 from model_library.images.intensity import to_dtype
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
+from model_library.images.recording import Recording
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.prepared import gives_instances
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
@@ -29,17 +30,20 @@ class Result:
     Attributes
     ----------
     pixels
-        Axes [Y * scale, X * scale] of the frame, resampled where its pixels did not fit the network;
-        the dtype of the source, or uint8 class numbers.
+        Axes [Y * scale, X * scale] of the frame, resampled where its pixels did not fit the network, before
+        them those of the planes of a stack or series; the dtype of the source, or uint8 class numbers.
     pixel_size_nm
         Side of a pixel of the result.
     provenance
         JSON values by name.
+    axes
+        Of `pixels`; see `images.recording.AXES`.
     """
 
     pixels: NDArray[Any]
     pixel_size_nm: float | None
     provenance: dict[str, Any]
+    axes: str = "YX"
 
 
 def reconstruct(
@@ -85,6 +89,37 @@ def reconstruct(
             method.ref, task, made_at=clock(), scale=method.scale, arithmetic="float32 by torch", fit=decided
         )
         | {"source": source_told(source, decided, frame.pixels.shape, frame.data_bar_rows)},
+    )
+
+
+def reconstruct_planes(
+    acquired: tuple[Recording, Sequence[Frame]],
+    method: Method,
+    task: Task,
+    *,
+    source: Mapping[str, Any],
+    clock: Callable[[], datetime],
+    fit: PixelFit | None = None,
+) -> Result:
+    """Apply a method to each plane of an image, stack or series by itself.
+
+    Parameters
+    ----------
+    acquired
+        As `images.contents.read_grey_planes` gives it. The others, and refusals, as `reconstruct`.
+    """
+    recording, frames = acquired
+    made = [reconstruct(frame, method, task, source=source, clock=clock, fit=fit) for frame in frames]
+    if len(made) == 1:
+        return made[0]
+    planes = recording.axes.removesuffix("S").removesuffix("YX")
+    shape = recording.pixels.shape[: len(planes)]
+    told = made[0].provenance
+    return replace(
+        made[0],
+        pixels=np.stack([each.pixels for each in made]).reshape(*shape, *made[0].pixels.shape),
+        provenance=told | {"source": told["source"] | {"shape": [*shape, *frames[0].pixels.shape]}},
+        axes=f"{planes}YX",
     )
 
 

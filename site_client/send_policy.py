@@ -29,11 +29,12 @@ class SendPolicy(Message):
         """Whether files are sent as they were acquired."""
         return self.crop_px is None and self.bits is None
 
-    def told(self) -> str:
-        """Say in words what leaves."""
+    def told(self, planes: int = 1) -> str:
+        """Say in words what leaves of an image of so many planes: of a stack or series, the middle one."""
+        plane = [] if planes == 1 else [f"the middle one of {planes} planes"]
         crop = [] if self.crop_px is None else [f"the middle {self.crop_px} px"]
         bits = [] if self.bits is None else [f"{self.bits} bits"]
-        return ", ".join(crop + bits) or "as acquired"
+        return ", ".join(plane + crop + bits) or "as acquired"
 
 
 class Made(Message):

@@ -36,6 +36,7 @@ class SiteSettings(Message):
     every_k: int = Field(default=10, ge=1)
     worker_threads: int = Field(default=1, ge=1, le=256)
     nice: int = Field(default=10, ge=0, le=19)
+    gpu_memory_share: float | None = Field(default=None, gt=0, le=1)
     federate: bool = True
     least_noise_multiplier: float | None = Field(default=None, gt=0)
     most_epsilon: float | None = Field(default=None, gt=0)
@@ -125,6 +126,8 @@ every_k = {every_k}
 # reconstruction stand back where others want the processor (0 not at all, 19 most).
 worker_threads = {worker_threads}
 nice = {nice}
+# How much of a GPU's memory the reconstruction may take, such as 0.5. Adaptation never uses a GPU.
+{gpu_memory_share}
 # In what networks compute: "float32", as the coordinator computed when it judged them, or "auto", which takes
 # bfloat16 where the processor has it: up to twice as fast, and grey values differ by less than their noise.
 precision = {precision}
@@ -229,7 +232,7 @@ def read_settings(folder: Path) -> SiteSettings:
     """
     path = folder / FILE_NAME
     try:
-        return SiteSettings.model_validate(tomllib.loads(path.read_text()))
+        return SiteSettings.model_validate(tomllib.loads(path.read_bytes().decode()))
     except FileNotFoundError as error:
         raise SettingsError(
             f"expected {path}, found none; run `synoptic site enrol` for this folder"

@@ -49,7 +49,7 @@ class Spool:
         self._acquisitions = acquisitions
         self._outbox = outbox
         self._quota_bytes = quota_bytes
-        self._policy = None if policy is None or policy.is_plain else policy.told()
+        self._policy = policy or SendPolicy()
         self._make = make
         self._seen = 0
         self._swept = False
@@ -79,8 +79,9 @@ class Spool:
         ChildRefused, ChildDied, OSError
             It cannot be made: the file is another one now, unreadable or gone.
         """
-        if item.location is None and item.policy != self._policy:
-            item = self._made(item) if self._policy else self._outbox.made(item, None)
+        wanted = self._wanted(item)
+        if item.location is None and item.policy != wanted:
+            item = self._made(item) if wanted else self._outbox.made(item, None)
         elif item.policy is not None and not self._made_file(item).exists():
             item = self._made(item)
         return item, self._source(item) if item.policy is None else self._made_file(item)
@@ -89,6 +90,10 @@ class Spool:
         """Forget an image that was sent or given up."""
         self._kept(item).unlink(missing_ok=True)
         self._made_file(item).unlink(missing_ok=True)
+
+    def _wanted(self, item: OutboxItem) -> str | None:
+        """Say what is to be made of an image; None where it is sent as it is."""
+        return None if self._policy.is_plain and item.planes == 1 else self._policy.told(item.planes)
 
     def _made(self, item: OutboxItem) -> OutboxItem:
         assert self._make is not None
@@ -114,7 +119,7 @@ class Spool:
         try:
             if room < item.declaration.bytes:
                 raise OSError(errno.EDQUOT, "spool_gb is used up")
-            if self._policy is not None:
+            if self._wanted(item) is not None:
                 return self._made(item).declaration.bytes
             return 0 if _linked(source, kept) else _copied(source, kept)
         except (OSError, ChildRefused, ChildDied) as error:

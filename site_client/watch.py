@@ -271,6 +271,7 @@ def _header(answer: Mapping[str, Any], default_pixel_size_nm: float | None) -> H
     return Header(
         sha256=answer["sha256"],
         pixels=answer["pixels"],
+        planes=answer["planes"],
         pixel_size_nm=default_pixel_size_nm if size is None else size,
         field=answer["field"],
         acquisition=None if told is None else AcquisitionFacts.model_validate(told),

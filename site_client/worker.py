@@ -15,10 +15,14 @@ from pydantic import TypeAdapter
 
 from benchmark.method import Method
 from model_library.cards.card import CARD_FILE, NetworkCard
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_grey_planes
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
+from model_library.images.pixel_size import PixelSize
+from model_library.images.recording import Recording
+from model_library.images.result_file import ResultFile
 from model_library.images.writers import write_result
+from model_library.inference.gpu_share import cap_gpu_memory
 from model_library.inference.precision import PrecisionPolicy
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import Tell, answer_questions
@@ -31,7 +35,7 @@ from model_library.zoo.serving.reconstruction import reconstruct as stream
 from model_library.zoo.shipped import shipped_network
 from site_client.errors import SourceChanged, SourceMissing
 from site_client.objects import figures_of, write_objects
-from site_client.reconstruct import decide_fit, load_method, reconstruct
+from site_client.reconstruct import Result, decide_fit, load_method, reconstruct_planes
 from site_client.serving import ServedMethod
 from site_client.trial import try_method
 
@@ -93,21 +97,22 @@ class Worker:
         task = _TASK.validate_python(question["task"])
         if isinstance(method, ServedMethod):
             return self._stream(method, question, about) | {"busy_s": time.perf_counter() - begun}
-        frame = _read(source, question["pixel_size_nm"])
+        recording, frames = _read(source, question["pixel_size_nm"])
         folder = question["network_folder"]
         policy = _POLICY.validate_python(question.get("pixel_policy", "resample"))
-        fit = decide_fit(frame, method.ref, None if folder is None else Path(folder), policy)
-        made = reconstruct(frame, method, task, source=about, clock=lambda: datetime.now(UTC), fit=fit)
-        pixel_size_nm = made.pixel_size_nm
-        provenance = made.provenance | question["provenance"]
+        fit = decide_fit(frames[0], method.ref, None if folder is None else Path(folder), policy)
+        made = reconstruct_planes(
+            (recording, frames), method, task, source=about, clock=lambda: datetime.now(UTC), fit=fit
+        )
+        made = replace(made, provenance=made.provenance | question["provenance"])
         result.parent.mkdir(parents=True, exist_ok=True)
         objects = None
-        if isinstance(task, Segment):
-            statistics = measure_classes(made.pixels, task.classes, pixel_size_nm)
+        if isinstance(task, Segment) and made.axes == "YX":
+            statistics = measure_classes(made.pixels, task.classes, made.pixel_size_nm)
             # Before the result: where the label image is, its statistics are.
-            write_objects(result, statistics, pixel_size_nm, provenance)
+            write_objects(result, statistics, made.pixel_size_nm, made.provenance)
             objects = figures_of(statistics)
-        write_result(result, made.pixels, pixel_size_nm=pixel_size_nm, provenance=provenance)
+        _write(result, made, recording.pixel_size.z_nm)
         return {"ok": True, "busy_s": time.perf_counter() - begun, "objects": objects}
 
     def _stream(
@@ -146,10 +151,24 @@ class Worker:
         )
 
 
-def _read(source: Path, told_nm: float | None) -> Frame:
-    """Read a frame; `told_nm` is the side of its pixels where the file does not say it."""
-    frame = read_grey_frame(source)
-    return frame if frame.pixel_size_nm is not None else replace(frame, pixel_size_nm=told_nm)
+def _read(source: Path, told_nm: float | None) -> tuple[Recording, tuple[Frame, ...]]:
+    """Read a frame, stack or series; `told_nm` is the side of its pixels where the file does not say it."""
+    recording, frames = read_grey_planes(source)
+    if frames[0].pixel_size_nm is None:
+        frames = tuple(replace(frame, pixel_size_nm=told_nm) for frame in frames)
+    return recording, frames
+
+
+def _write(path: Path, made: Result, z_nm: float | None) -> None:
+    if made.axes == "YX":
+        write_result(path, made.pixels, pixel_size_nm=made.pixel_size_nm, provenance=made.provenance)
+        return
+    size, pixels = replace(PixelSize.square(made.pixel_size_nm), z_nm=z_nm), made.pixels
+    with ResultFile(
+        path, pixels.shape, pixels.dtype, axes=made.axes, pixel_size=size, provenance=made.provenance
+    ) as file:
+        file.pixels[...] = pixels
+        file.finish()
 
 
 def _digest(source: Path, expected: str | None) -> str:
@@ -180,8 +199,11 @@ def main() -> None:
     parser.add_argument("--nice", type=int, required=True)
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--precision", choices=get_args(PrecisionPolicy), default="float32")
+    parser.add_argument("--gpu-share", type=float, default=None)
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
+    if arguments.gpu_share is not None:
+        cap_gpu_memory(arguments.gpu_share)
     worker = Worker(arguments.threads, arguments.cache, arguments.precision)
     answer_questions(worker.answer, ready=worker.report_to)
 

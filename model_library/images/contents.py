@@ -1,6 +1,7 @@
 """Any file of a microscope -> what it holds, with axes, dtype and pixel size told.
 
-What an instrument hands to a site is a file with one grey plane: `read_grey_frame`.
+What an instrument hands to a site are files with one grey plane, `read_grey_frame`, or with several,
+`read_grey_planes`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "Recording",
     "read_contents",
     "read_grey_frame",
+    "read_grey_planes",
     "read_recording",
 ]
 
@@ -148,6 +150,29 @@ def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
         Several images, a stack or series, colour, or pixels that are not square. Else as
         `read_contents`.
     """
+    recording, frames = read_grey_planes(path, limits)
+    if len(frames) != 1:
+        raise UnsupportedImage(
+            f"{path.name}: expected one plane, found {len(frames)} (axes {recording.axes}), a stack or "
+            "series; save each plane as a file of its own"
+        )
+    return frames[0]
+
+
+def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, tuple[Frame, ...]]:
+    """Read the one grey image, stack or series of an acquired file of any format, without its data bar.
+
+    Returns
+    -------
+    tuple
+        What was recorded, whose axes other than the last ones are those of the planes, and each plane as
+        `read_grey_frame` gives it, the last of these axes running fastest.
+
+    Raises
+    ------
+    UnsupportedImage
+        Several images, colour, or pixels that are not square. Else as `read_contents`.
+    """
     recordings = read_contents(path, limits).recordings
     recording = _only_one(recordings)
     if recording is None:
@@ -155,13 +180,8 @@ def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
             f"{path.name}: expected one image, found {_listed(recordings)}; save each as a file of its own"
         )
     rows = bar_rows(recording)
-    frames = without_data_bar(recording).frames(path.name)
-    if len(frames) != 1:
-        raise UnsupportedImage(
-            f"{path.name}: expected one plane, found {len(frames)} (axes {recording.axes}), a stack or "
-            "series; save each plane as a file of its own"
-        )
-    return replace(frames[0], data_bar_rows=rows)
+    recording = without_data_bar(recording)
+    return recording, tuple(replace(frame, data_bar_rows=rows) for frame in recording.frames(path.name))
 
 
 def _only_one(recordings: Sequence[Recording]) -> Recording | None:

@@ -11,7 +11,7 @@ from typing import Any
 from model_library.errors import NotAnImage, TruncatedImage
 from model_library.images.acquisition_facts import acquisition_of
 from model_library.images.completeness import is_complete
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_grey_planes
 from model_library.images.directory import is_tiff
 from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
 from model_library.images.tiff_pages import read_head
@@ -37,7 +37,7 @@ def inspect(path: Path, *, last_look: bool, limits: ReadLimits = DEFAULT_LIMITS)
 
     Returns
     -------
-    `{"complete": False}`, or the header of a readable frame.
+    `{"complete": False}`, or the header of a readable frame; of a stack or series, `planes` is above 1.
 
     Raises
     ------
@@ -48,17 +48,19 @@ def inspect(path: Path, *, last_look: bool, limits: ReadLimits = DEFAULT_LIMITS)
         return {"complete": False}
     sha256 = sha256_file(path)
     try:
-        frame = read_grey_frame(path, limits)
+        planes = read_grey_planes(path, limits)[1]
     except (TruncatedImage, NotAnImage):
         # Only a TIFF tells its end without being decoded: any other file that is still written looks damaged.
         if last_look or is_tiff(read_head(path)):
             raise
         return {"complete": False}
+    frame = planes[0]
     acquisition = acquisition_of(frame.metadata)
     return {
         "complete": True,
         "sha256": sha256,
-        "pixels": int(frame.pixels.size),
+        "pixels": len(planes) * int(frame.pixels.size),
+        "planes": len(planes),
         "pixel_size_nm": frame.pixel_size_nm,
         "field": frame.field,
         "acquisition": None if acquisition is None else acquisition.model_dump(mode="json"),

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 _BELOW_NORMAL, _IDLE = 0x4000, 0x40
@@ -83,6 +84,21 @@ def own_group() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
+
+
+def passing_on(handles: Sequence[int]) -> dict[str, Any]:
+    """Arguments of `subprocess.Popen` that let the process hold open files too.
+
+    Raises
+    ------
+    OSError
+        There are some, on Windows, which cannot do that.
+    """
+    if not handles:
+        return {}
+    if sys.platform == "win32":
+        raise OSError("expected no files to pass on, found some; Windows passes none on")
+    return {"pass_fds": tuple(handles)}
 
 
 def ask_group(group: int) -> bool:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from model_library.errors import ProcessFailed
-from model_library.processes.operating_system import ask_group, own_group
+from model_library.processes.operating_system import ask_group, own_group, passing_on
 from model_library.processes.watchdog import end_groups
 
 _TAIL_LINES = 15
@@ -62,7 +62,7 @@ class Supervisor:
         self._watchdog = subprocess.Popen(
             [sys.executable, "-m", "model_library.processes.watchdog"],
             stdin=subprocess.PIPE,
-            pass_fds=self._held,
+            **passing_on(self._held),
             **own_group(),
         )
         return self

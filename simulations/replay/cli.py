@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simulations.replay import swaps_cli
+
 if TYPE_CHECKING:
     from simulations.replay.accounts import SlowDown
     from simulations.replay.report import ReplayReport
@@ -13,8 +15,9 @@ EXAMPLE = "Example: synoptic benchmark daemon --frames 2000 --kills 20 --json da
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command; `benchmark.contributed` calls this."""
+    """Add the commands; `benchmark.contributed` calls this."""
     app.command(epilog=EXAMPLE)(daemon)
+    swaps_cli.register(app)
 
 
 def daemon(

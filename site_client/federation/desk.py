@@ -1,11 +1,9 @@
-"""Where Flower's client process asks the daemon to adapt a network: a Unix socket, a line each way.
+"""Where Flower's client process asks the daemon to adapt a network: over loopback, a sealed line each way.
 
 Weights do not pass through the socket nor through the daemon: they lie in a folder that the client
 process makes for each question, and so does the update.
 """
 
-import json
-import os
 import shutil
 import socket
 import tempfile
@@ -21,9 +19,10 @@ from pydantic import ValidationError
 
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from site_client.errors import AdaptationRefused, SiteError
+from site_client.federation.sealed import Notice, give_notice, read_line, seal, unseal
 
 DESK_VARIABLE = "SYNOPTIC_DESK"
-"""Environment variable with the socket's path."""
+"""Environment variable with the path of the desk's notice."""
 EXCHANGE_VARIABLE = "SYNOPTIC_EXCHANGE"
 """Environment variable with the folder in which each question gets its own."""
 WEIGHTS_FILE = "weights.safetensors"
@@ -32,8 +31,7 @@ UPDATE_FILE = "update.safetensors.zst"
 Adapt = Callable[[AdaptationPlan, Path], AdaptationReport]
 """Makes `UPDATE_FILE` from `WEIGHTS_FILE` in a folder; raises `AdaptationRefused`."""
 
-_LONGEST_PATH = 100
-_LONGEST_LINE = 1 << 20
+_ADDRESS = "127.0.0.1"
 _QUESTION_S = 10.0
 _PATIENCE_S = 0.3
 _CLOSING_S = 3.0
@@ -59,21 +57,22 @@ class Desk:
         self._adapt = adapt
         self._give_up = give_up
         self._answering = threading.Lock()
-        self._home = Path(tempfile.mkdtemp(prefix="synoptic-", dir=_short_folder()))
-        self._socket = socket.socket(socket.AF_UNIX)
+        self._home = Path(tempfile.mkdtemp(prefix="synoptic-"))
+        self._socket = socket.socket()
 
     @property
     def path(self) -> Path:
-        """The socket's path."""
-        return self._home / "desk.sock"
+        """Where its notice lies: the port, and the secret of those who may ask."""
+        return self._home / "desk.json"
 
     def open(self) -> None:
         """Begin to answer."""
         shutil.rmtree(self._exchange, ignore_errors=True)
         self._exchange.mkdir(parents=True, mode=0o700)
-        self._socket.bind(str(self.path))
+        self._socket.bind((_ADDRESS, 0))
         self._socket.listen()
-        threading.Thread(target=self._attend, name="desk", daemon=True).start()
+        key = give_notice(self.path, self._socket.getsockname()[1]).key
+        threading.Thread(target=self._attend, args=(key,), name="desk", daemon=True).start()
 
     def close(self) -> None:
         """Answer nobody any more; the exchange folder is emptied."""
@@ -85,26 +84,33 @@ class Desk:
         shutil.rmtree(self._home, ignore_errors=True)
         shutil.rmtree(self._exchange, ignore_errors=True)
 
-    def _attend(self) -> None:
+    def _attend(self, key: bytes) -> None:
         while True:
             try:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), name="desk", daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection, key), name="desk", daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, key: bytes) -> None:
         with connection:
-            connection.settimeout(_QUESTION_S)
             try:
-                answer = self._answer(_read_line(connection))
+                line = read_line(connection, _QUESTION_S)
+                question = unseal(line, key)
+            except (OSError, AdaptationRefused) as stranger:
+                # Any user of this computer can connect; whoever has no seal gets no answer.
+                _LOG.warning("desk-asked", reason=f"{type(stranger).__name__}: {stranger}")
+                return
+            try:
+                answer = self._answer(question)
             except SiteError as refusal:
                 answer = {"refused": str(refusal)}
             except Exception as defect:
                 _LOG.exception("desk-failed")
                 answer = {"refused": f"{type(defect).__name__}: {defect}"}
             with suppress(OSError):  # whoever asked is gone
-                connection.sendall(json.dumps(answer).encode() + b"\n")
+                connection.settimeout(_QUESTION_S)
+                connection.sendall(seal(answer, key, line))
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -138,7 +144,7 @@ def ask_desk(desk: Path, exchange: Path, plan: AdaptationPlan) -> AdaptationRepo
     Parameters
     ----------
     desk
-        The socket's path.
+        The desk's notice.
     exchange
         Holds `WEIGHTS_FILE`, and after the answer `UPDATE_FILE`.
     plan
@@ -147,15 +153,15 @@ def ask_desk(desk: Path, exchange: Path, plan: AdaptationPlan) -> AdaptationRepo
     Raises
     ------
     AdaptationRefused
-        The daemon says no, does not answer in time, or is not there.
+        The daemon says no, does not answer in time, or is not there, or somebody else answers.
     """
     question = {"exchange": exchange.name, "plan": plan.model_dump(mode="json")}
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(plan.deadline_s)
-            connection.connect(str(desk))
-            connection.sendall(json.dumps(question).encode() + b"\n")
-            answer = _read_line(connection)
+        notice = Notice.model_validate_json(desk.read_bytes())
+        with socket.create_connection((_ADDRESS, notice.port), plan.deadline_s) as connection:
+            line = seal(question, notice.key)
+            connection.sendall(line)
+            answer = unseal(read_line(connection, plan.deadline_s), notice.key, line)
     except TimeoutError as error:
         raise AdaptationRefused(
             f"expected an update within {plan.deadline_s:g} s, found none; the site is too slow for this plan"
@@ -167,24 +173,3 @@ def ask_desk(desk: Path, exchange: Path, plan: AdaptationPlan) -> AdaptationRepo
     if "refused" in answer:
         raise AdaptationRefused(str(answer["refused"]))
     return AdaptationReport.model_validate(answer["report"])
-
-
-def _read_line(connection: socket.socket) -> dict[str, Any]:
-    received = bytearray()
-    while not received.endswith(b"\n"):
-        chunk = connection.recv(1 << 16)
-        if not chunk or len(received) > _LONGEST_LINE:
-            raise AdaptationRefused(
-                f"expected a line, found {len(received)} bytes without its end; the other side has ended"
-            )
-        received += chunk
-    try:
-        line: dict[str, Any] = json.loads(received)
-    except ValueError as error:
-        raise AdaptationRefused(f"expected a line of JSON, found {error}") from error
-    return line
-
-
-def _short_folder() -> str | None:
-    # The path of a Unix socket has at most 107 bytes, in Linux.
-    return None if len(os.fsencode(tempfile.gettempdir())) < _LONGEST_PATH - 40 else "/tmp"  # noqa: S108

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_grey_planes
 from model_library.images.raster import encode_png
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import limit_memory
@@ -21,7 +21,10 @@ _KEPT = 2
 
 
 class Viewer:
-    """Answers with views; keeps the last two images, since zooming asks for the same ones again."""
+    """Answers with views; keeps the last two images, since zooming asks for the same ones again.
+
+    Of a stack or series the middle plane is shown.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int], NDArray[Any]] = {}
@@ -58,7 +61,8 @@ class Viewer:
     def _pixels(self, path: Path) -> NDArray[Any]:
         key = str(path), path.stat().st_mtime_ns
         if key not in self._kept:
-            pixels = read_grey_frame(path).pixels
+            planes = read_grey_planes(path)[1]
+            pixels = planes[len(planes) // 2].pixels
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = pixels

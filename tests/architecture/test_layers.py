@@ -47,36 +47,3 @@ def test_importing_it_does_not_load_torch(module: str):
 def test_a_site_never_loads_the_coordinators_database():
     script = "import sys, site_client.daemon; sys.exit('sqlmodel' in sys.modules or 'fastapi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, timeout=120).returncode == 0
-
-
-POSIX_ONLY = (
-    "import fcntl",
-    "import resource",
-    "import pwd",
-    "import grp",
-    "os.nice(",
-    "os.killpg(",
-    "os.getpgid(",
-    "os.setsid(",
-    "os.fork(",
-    "start_new_session",
-    "select.select(",
-    "SIGKILL",
-    "SIGHUP",
-    "O_CLOEXEC",
-)
-
-
-def test_what_only_posix_has_is_called_in_one_module():
-    """A site also runs beside microscopes whose computers run Windows; the coordinator is a Linux server."""
-    door = REPOSITORY / "model_library" / "processes" / "operating_system.py"
-    calling = [
-        f"{path.relative_to(REPOSITORY)}: {word}"
-        for package in ("model_library", "site_client", "benchmark")
-        for path in sorted((REPOSITORY / package).rglob("*.py"))
-        if path != door
-        for word in POSIX_ONLY
-        if word in path.read_text()
-    ]
-    assert calling == []
-    assert "os.nice(" in door.read_text()

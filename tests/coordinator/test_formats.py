@@ -16,7 +16,7 @@ import tifffile
 from coordinator.annotation.archive import OpenArchive, open_archive
 from coordinator.settings import read_settings
 from coordinator.stored_frames import read_stored, under_its_suffix
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_grey_frame, read_grey_planes
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_file
@@ -70,19 +70,23 @@ def write_frames(folder: Path) -> dict[str, float | None]:
     }
 
 
-def write_others(folder: Path) -> dict[str, str]:
-    """Write what no network of grey planes takes; name -> how the reason begins and what it must hold."""
+def write_stacks(folder: Path) -> dict[str, float]:
+    """Write stacks, of which one plane leaves; name of what arrives -> pixel size."""
     stack = np.stack([specimen(8), specimen(9)])
     tifffile.imwrite(folder / "stack.tif", stack, photometric="minisblack")
     with mrcfile.new(folder / "volume.mrc") as mrc:
         mrc.set_data(stack.astype(np.float32))
+        mrc.voxel_size = 15.0
+    return {"stack.ome.tif": 2.5, "volume.ome.tif": 1.5}
+
+
+def write_others(folder: Path) -> dict[str, str]:
+    """Write what no network of grey planes takes; name -> how the reason begins and what it must hold."""
     rgb = np.random.default_rng(0).integers(256, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
     (folder / "photo.png").write_bytes(imagecodecs.png_encode(rgb))
     (folder / "cut.mrc").write_bytes((folder / "d.mrc").read_bytes()[:-9])
     (folder / "letter.dm3").write_bytes(b"Dear microscope, this is a letter and no image.")
     return {
-        "stack.tif": "unsupported: stack.tif: expected one plane, found 2 (axes IYX), a stack or series",
-        "volume.mrc": "unsupported: volume.mrc: expected one plane, found 2 (axes ZYX), a stack or series",
         "photo.png": "unsupported: photo.png: expected grey, found colour channels that differ",
         "cut.mrc": "truncated: cut.mrc: expected ",
         "letter.dm3": "not an image: letter.dm3: expected an image, found text",
@@ -161,17 +165,21 @@ def test_frames_of_every_format_arrive_and_everything_else_is_set_aside_with_its
 ) -> None:
     acquisitions = tmp_path / "acquisitions"
     acquisitions.mkdir()
-    frames, others = write_frames(acquisitions), write_others(acquisitions)
-    status = run_site(coordinator, tmp_path / "many", acquisitions, len(frames), len(others))
+    frames, stacks = write_frames(acquisitions), write_stacks(acquisitions)
+    others = write_others(acquisitions)
+    status = run_site(coordinator, tmp_path / "many", acquisitions, len(frames | stacks), len(others))
     told = {str(each.path): each.reason for each in status.set_aside}
     assert told.keys() == others.keys()
     for name, beginning in others.items():
         assert told[name].startswith(beginning)
     images = received(coordinator, "many")
-    assert {image.file_name: image.pixel_size_nm for image in images} == pytest.approx(frames)
+    assert {image.file_name: image.pixel_size_nm for image in images} == pytest.approx(frames | stacks)
     with archive_of(coordinator) as archive:
         for image in images:
-            assert_pixels_arrived(archive, image, acquisitions / image.file_name)
+            if image.file_name in stacks:
+                assert np.array_equal(read_stored(archive.objects, image).pixels, specimen(9))
+            else:
+                assert_pixels_arrived(archive, image, acquisitions / image.file_name)
 
 
 def test_real_files_of_vendors_arrive(coordinator: Coordinator, tmp_path: Path, shared_data: Path) -> None:
@@ -185,19 +193,24 @@ def test_real_files_of_vendors_arrive(coordinator: Coordinator, tmp_path: Path, 
         "czi/FOV7_HV110_P0500510000.czi": 2.5,
         "tiff_fei/FEI-Helios-Ebeam-8bits.tif": 3372.4,
     }
-    others = ["ser_emi/03_Scanning_Preview_1.ser", "dm4/dmTest_float32_nonSquare_diffPixelSize.dm4"]
-    for name in (*frames, *others):
+    others = ["dm4/dmTest_float32_nonSquare_diffPixelSize.dm4"]
+    series = "ser_emi/03_Scanning_Preview_1.ser"
+    for name in (*frames, series, *others):
         shutil.copy(vendors / name, acquisitions)
-    status = run_site(coordinator, tmp_path / "vendors", acquisitions, len(frames), len(others))
+    status = run_site(coordinator, tmp_path / "vendors", acquisitions, len(frames) + 1, len(others))
     told = {str(each.path): each.reason for each in status.set_aside}
-    assert "found 5 (axes IYX), a stack or series" in told["03_Scanning_Preview_1.ser"]
     assert "expected square pixels" in told["dmTest_float32_nonSquare_diffPixelSize.dm4"]
     sizes = {Path(name).name: size for name, size in frames.items()}
     images = received(coordinator, "vendors")
+    [middle] = [image for image in images if image.file_name == "03_Scanning_Preview_1.ome.tif"]
+    images.remove(middle)
     assert {image.file_name: image.pixel_size_nm for image in images} == pytest.approx(sizes, rel=1e-3)
     with archive_of(coordinator) as archive:
         for image in images:
             assert_pixels_arrived(archive, image, acquisitions / image.file_name)
+        planes = read_grey_planes(vendors / series)[1]
+        assert len(planes) == 5
+        assert np.array_equal(read_stored(archive.objects, middle).pixels, planes[2].pixels)
         bar = next(image for image in images if image.file_name.startswith("FEI"))
         assert read_stored(archive.objects, bar).data_bar_rows == 29
 

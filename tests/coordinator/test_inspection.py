@@ -63,6 +63,14 @@ def test_refusals_name_the_file_as_the_instrument_does(inspections: Inspections,
         inspections.inspect("sem-1", path, "scan.tif")
 
 
+def test_a_stack_is_not_what_a_site_sends(inspections: Inspections, tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.zeros((3, 64, 64), np.uint16), photometric="minisblack")
+
+    with pytest.raises(Unprocessable, match=r"^scan\.tif: expected one plane, found 3"):
+        inspections.inspect("sem-1", path, "scan.tif")
+
+
 def test_one_that_swells_beyond_its_memory_is_refused_and_the_next_one_is_read(
     inspections: Inspections, tmp_path: Path
 ) -> None:

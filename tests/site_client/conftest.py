@@ -54,6 +54,7 @@ class FakeCoordinator:
     """The HTTP API of the plan in memory, with faults on demand and a real TUF repository."""
 
     folder: Path
+    host: str = "127.0.0.1"
     port: int = 0
     orders: dict[str, object] = field(
         default_factory=lambda: {
@@ -78,7 +79,9 @@ class FakeCoordinator:
 
     def __post_init__(self) -> None:
         self.ca = create_ca(datetime.now(UTC))
-        self.server_certificate = issue_server_certificate(self.ca, ["127.0.0.1"], datetime.now(UTC))
+        self.server_certificate = issue_server_certificate(
+            self.ca, ["127.0.0.1", "coordinator.invalid"], datetime.now(UTC)
+        )
         keys = self.folder / "keys"
         keys.mkdir(parents=True)
         signers = roles.make_keys(keys)
@@ -87,7 +90,7 @@ class FakeCoordinator:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     @property
     def enrolment_token(self) -> str:

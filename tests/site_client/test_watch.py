@@ -189,15 +189,36 @@ def test_a_clock_that_is_set_back_hides_no_file(site, watch, until) -> None:
     until(lambda: site.ledger.counts().acquired == 2)
 
 
-def test_a_restart_beside_many_known_files_reads_none_of_them(site, inspector, until) -> None:
+MANY = 100_000 if os.environ.get("SYNOPTIC_LONG") == "1" else 2000
+
+
+@pytest.mark.timeout(900 if MANY > 2000 else 60)
+def test_a_restart_beside_many_known_files_reads_none_of_them_and_sees_the_next(
+    site, inspector, until
+) -> None:
+    """`SYNOPTIC_LONG=1` takes 100,000 files."""
     site.settings.acquisitions.mkdir()
-    for number in range(2000):
-        path = site.settings.acquisitions / f"old-{number}.tif"
-        path.touch()
-        site.ledger.set_file_aside(path.name, _stamp(path), "empty", now=0.0)
+    with site.memory.database.writing():
+        for number in range(MANY):
+            path = site.settings.acquisitions / f"old-{number}.tif"
+            path.touch()
+            site.ledger.set_file_aside(path.name, _stamp(path), "empty", now=0.0)
     path = site.acquire(1)
     watcher = Watcher(
         site.settings, site.memory, inspector, accepted=lambda: None, wrote=lambda: None, own_folders=()
     )
     watcher.scan()
     assert list(watcher._candidates) == [path]
+    stop = threading.Event()
+    thread = threading.Thread(target=watcher.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: site.ledger.next_waiting("in-order") is not None, 120)
+        renamed = path.with_name("next.part")
+        renamed.write_bytes(path.read_bytes()[:-1] + b"x")
+        renamed.rename(path.with_name("next.tif"))
+        until(lambda: site.ledger.knows("next.tif", _stamp(path.with_name("next.tif"))), 120)
+    finally:
+        stop.set()
+        thread.join(30)
+    assert {str(frame.path) for frame in site.ledger.frames() if frame.sha256} == {path.name, "next.tif"}

@@ -14,7 +14,9 @@ Prepare = Callable[[Path, Path, int], object]
 _DEADLINE_S = 900.0
 
 
-def prepare_in_child(folder: Path, cache: Path, threads: int, *, nice: int = 0) -> None:
+def prepare_in_child(
+    folder: Path, cache: Path, threads: int, *, nice: int = 0, gpu_share: float | None = None
+) -> None:
     """Prepare a network, unless it is, in a process of its own, so that this one stays free of torch.
 
     Parameters
@@ -27,6 +29,8 @@ def prepare_in_child(folder: Path, cache: Path, threads: int, *, nice: int = 0) 
         That backends may use.
     nice
         How far the child yields to others; see `processes.operating_system.lower_priority`.
+    gpu_share
+        How much of a GPU's memory it may take; see `inference.gpu_share`.
 
     Raises
     ------
@@ -34,9 +38,11 @@ def prepare_in_child(folder: Path, cache: Path, threads: int, *, nice: int = 0) 
         It failed, or took too long.
     """
     command = [sys.executable, "-m", "model_library.zoo.serving.prepare_once", str(folder), str(cache)]
+    options = ["--threads", str(threads), "--nice", str(nice)]
+    options += [] if gpu_share is None else ["--gpu-share", str(gpu_share)]
     try:
         run = subprocess.run(
-            [*command, "--threads", str(threads), "--nice", str(nice)],
+            [*command, *options],
             capture_output=True,
             timeout=_DEADLINE_S,
             check=False,

@@ -1,6 +1,6 @@
 """Child process that prepares a network unless it is prepared; torch is loaded only where there is work.
 
-Run as `python -m model_library.zoo.serving.prepare_once FOLDER CACHE --threads N --nice N`.
+Run as `python -m model_library.zoo.serving.prepare_once FOLDER CACHE --threads N --nice N [--gpu-share S]`.
 """
 
 import argparse
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from model_library.errors import SynopticError
+from model_library.inference.gpu_share import cap_gpu_memory
 from model_library.inference.prepared import gives_instances, place_of, read_prepared
 from model_library.processes.operating_system import lower_priority
 from model_library.processes.turns import turn
@@ -41,8 +42,11 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--gpu-share", type=float, default=None)
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
+    if arguments.gpu_share is not None:
+        cap_gpu_memory(arguments.gpu_share)
     try:
         prepare_once(arguments.folder, arguments.cache, arguments.threads)
     except SynopticError as refusal:

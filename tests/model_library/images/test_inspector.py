@@ -63,9 +63,18 @@ def test_no_part_of_a_file_is_taken_for_the_whole(whole: Path, share: float) -> 
 def test_what_no_further_byte_makes_a_frame_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.mrc"
     with mrcfile.new(path) as file:
-        file.set_data(np.stack([PIXELS, PIXELS]))
-    with pytest.raises(UnsupportedImage, match="a stack or series; save each plane as a file of its own"):
+        file.set_data(PIXELS)
+        file.voxel_size = (1.0, 2.0, 1.0)
+    with pytest.raises(UnsupportedImage, match="export it with square pixels"):
         inspect(path, last_look=False)
+
+
+def test_the_planes_of_a_stack_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.mrc"
+    with mrcfile.new(path) as file:
+        file.set_data(np.stack([PIXELS, PIXELS]))
+    found = inspect(path, last_look=False)
+    assert (found["planes"], found["pixels"]) == (2, 2 * PIXELS.size)
 
 
 def test_a_format_whose_library_is_missing_names_the_extra(

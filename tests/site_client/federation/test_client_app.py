@@ -97,7 +97,7 @@ def test_an_update_that_is_not_there_becomes_an_error(at_desk, plan_of, report_o
 
 
 def test_a_daemon_that_is_gone_becomes_an_error(plan_of, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv(DESK_VARIABLE, str(tmp_path / "desk.sock"))
+    monkeypatch.setenv(DESK_VARIABLE, str(tmp_path / "desk.json"))
     monkeypatch.setenv(EXCHANGE_VARIABLE, str(tmp_path))
     assert "the site's daemon" in answer(plan_of().model_dump_json()).error.reason
 

@@ -1,16 +1,17 @@
-"""Flower's client process and the daemon talk over a socket; every way of failing has its words."""
+"""Flower's client process and the daemon talk over loopback; every way of failing has its words."""
 
-import json
-import shutil
 import socket
 import tempfile
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import Desk, ask_desk
+from site_client.federation.sealed import Notice, give_notice, read_line, seal, unseal
 
 
 @pytest.fixture
@@ -106,45 +107,123 @@ def test_a_daemon_that_is_gone_is_named(open_desk, plan_of, report_of, tmp_path)
         ask_desk(desk.path, tmp_path, plan_of())
 
 
-def test_a_daemon_that_ends_in_between_is_named(plan_of) -> None:
-    folder = Path(tempfile.mkdtemp())
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(folder / "desk.sock"))
-        server.listen()
+def test_a_daemon_that_ends_in_between_is_named(plan_of, tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        give_notice(tmp_path / "desk.json", server.getsockname()[1])
         threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
         with pytest.raises(AdaptationRefused, match="ended"):
-            ask_desk(folder / "desk.sock", folder, plan_of())
-    shutil.rmtree(folder)
+            ask_desk(tmp_path / "desk.json", tmp_path, plan_of())
 
 
-@pytest.mark.parametrize("line", [b"no json\n", b'{"plan": {}}\n', b"[]\n", b""])
-def test_nonsense_is_refused(open_desk, report_of, line) -> None:
-    desk = open_desk(lambda plan, folder: report_of())
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(desk.path))
+def notice_of(desk: Desk) -> Notice:
+    return Notice.model_validate_json(desk.path.read_bytes())
+
+
+def said(notice: Notice, line: bytes) -> bytes:
+    """Everything that is answered to a line."""
+    with socket.create_connection(("127.0.0.1", notice.port), 10) as connection:
         connection.sendall(line)
         connection.shutdown(socket.SHUT_WR)
-        assert b'"refused"' in connection.recv(1 << 16)
+        received = b""
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+        return received
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b'{"plan": {}}\n', b"[]\n", b"", b"0" * 64 + b"{}\n"])
+def test_whoever_has_no_seal_gets_no_answer(open_desk, report_of, line) -> None:
+    asked_for = []
+    desk = open_desk(lambda plan, folder: asked_for.append(plan) or report_of())
+    assert said(notice_of(desk), line) == b""
+    assert asked_for == []
+
+
+def test_a_question_under_another_secret_is_not_answered(open_desk, plan_of, report_of, tmp_path) -> None:
+    desk = open_desk(lambda plan, folder: report_of())
+    give_notice(tmp_path / "forged.json", notice_of(desk).port)
+    with pytest.raises(AdaptationRefused, match="ended"):
+        ask_desk(tmp_path / "forged.json", asked(tmp_path), plan_of())
+
+
+def test_somebody_else_on_the_port_cannot_answer(plan_of, report_of, tmp_path) -> None:
+    answer = {"report": report_of().model_dump(mode="json")}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        give_notice(tmp_path / "desk.json", server.getsockname()[1])
+
+        def impostor() -> None:
+            connection, _ = server.accept()
+            with connection:
+                question = read_line(connection, 10)
+                connection.sendall(seal(answer, b"another secret", question))
+
+        threading.Thread(target=impostor, daemon=True).start()
+        with pytest.raises(AdaptationRefused, match="seal"):
+            ask_desk(tmp_path / "desk.json", tmp_path, plan_of())
+
+
+@given(
+    key=st.binary(min_size=32, max_size=32),
+    other=st.binary(min_size=32, max_size=32),
+    byte=st.integers(0, 63),
+)
+def test_a_seal_holds_for_its_key_its_question_and_its_words_alone(key, other, byte) -> None:
+    question = seal({"plan": 1}, key)
+    answer = seal({"report": 2}, key, question)
+    assert unseal(question, key) == {"plan": 1}
+    assert unseal(answer, key, question) == {"report": 2}
+    damaged = bytearray(answer)
+    damaged[byte] ^= 1
+    foreign = [(answer, key, b""), (question, key, question), (bytes(damaged), key, question)]
+    if other != key:
+        foreign.append((answer, other, question))
+    for line, with_key, about in foreign:
+        with pytest.raises(AdaptationRefused):
+            unseal(line, with_key, about)
+
+
+def test_a_line_that_trickles_in_is_not_awaited_longer_than_said() -> None:
+    near, far = socket.socketpair()
+    over = threading.Event()
+
+    def trickle() -> None:
+        while not over.wait(0.01):
+            far.send(b"x")
+
+    slow = threading.Thread(target=trickle)
+    slow.start()
+    try:
+        with pytest.raises(TimeoutError):
+            read_line(near, 0.2)
+    finally:
+        over.set()
+        slow.join()
+        near.close()
+        far.close()
+
+
+@pytest.mark.parametrize("question", [{"plan": {}}, [], {"exchange": "x"}])
+def test_nonsense_is_refused(open_desk, report_of, question) -> None:
+    notice = notice_of(open_desk(lambda plan, folder: report_of()))
+    line = seal(question, notice.key)
+    assert "refused" in unseal(said(notice, line), notice.key, line)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "/etc", "../other", "a/b"])
 def test_a_question_cannot_name_a_folder_outside(open_desk, plan_of, report_of, name) -> None:
-    desk = open_desk(lambda plan, folder: report_of())
-    question = {"exchange": name, "plan": plan_of().model_dump(mode="json")}
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(desk.path))
-        connection.sendall(json.dumps(question).encode() + b"\n")
-        assert b"expected a folder in" in connection.recv(1 << 16)
+    notice = notice_of(open_desk(lambda plan, folder: report_of()))
+    line = seal({"exchange": name, "plan": plan_of().model_dump(mode="json")}, notice.key)
+    assert "expected a folder in" in unseal(said(notice, line), notice.key, line)["refused"]
 
 
-def test_the_socket_has_a_short_path_and_is_this_users_alone(
-    open_desk, report_of, tmp_path, monkeypatch
+def test_the_secret_is_this_users_alone_new_for_each_desk_and_gone_with_it(
+    open_desk, report_of, tmp_path
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 20)))
     desk = open_desk(lambda plan, folder: report_of())
-    assert len(str(desk.path)) < 100
+    assert desk.path.stat().st_mode & 0o077 == 0
     assert desk.path.parent.stat().st_mode & 0o077 == 0
     assert (tmp_path / "exchange").stat().st_mode & 0o077 == 0
+    secret = notice_of(desk).secret
     desk.close()
     assert not desk.path.parent.exists()
     assert not (tmp_path / "exchange").exists()
+    assert notice_of(open_desk(lambda plan, folder: report_of())).secret != secret
