@@ -25,7 +25,8 @@ from model_library.images.durable import write_durably
 from model_library.processes.supervisor import Supervisor
 from simulations.fleet import ENVIRONMENT
 from simulations.killing import interrupt_coordinator, kill_in_every_round
-from simulations.loopback_federation import LoopbackFleet, Rounds, held_out, sites_of
+from simulations.loopback_federation import LoopbackFleet, Rounds
+from simulations.loopback_network import held_out, sites_of
 from simulations.measurement import parser_of, say, tell
 
 PARTS = ("undisturbed", "disturbed", "coordinator")
@@ -41,14 +42,18 @@ class Measurement:
     folder
         Of the networks that are kept.
     wanted
-        What each federation is to do; seed and rounds vary.
+        What each federation is to do.
+    kills
+        Of the coordinator.
+    seed
+        Of moments and victims.
     """
 
-    def __init__(self, folder: Path, sites: int, wanted: Rounds, kills: int) -> None:
+    def __init__(self, folder: Path, sites: int, wanted: Rounds, kills: int, seed: int) -> None:
         self._networks = folder / "networks"
         self._networks.mkdir(parents=True, exist_ok=True)
         self._sites = sites_of(sites)
-        self._wanted, self._kills = wanted, kills
+        self._wanted, self._kills, self._seed = wanted, kills, seed
 
     def part(self, name: str) -> dict[str, Any]:
         """Run one part on a fleet of its own, which is ended with it."""
@@ -83,12 +88,12 @@ class Measurement:
 
     def _disturbed(self, fleet: LoopbackFleet) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(0))
-        killed = kill_in_every_round(fleet, folder, np.random.default_rng(0), self._longest_s)
+        killed = kill_in_every_round(fleet, folder, np.random.default_rng(self._seed), self._longest_s)
         return self._ended(fleet, folder, "disturbed-0") | {"killed": killed}
 
     def _coordinator(self, fleet: LoopbackFleet) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(0))
-        killed = interrupt_coordinator(fleet, folder, np.random.default_rng(0), self._kills)
+        killed = interrupt_coordinator(fleet, folder, np.random.default_rng(self._seed), self._kills)
         slowest = max(each["resumed_s"] for each in killed)
         return {"killed": killed, "slowest_s": slowest} | counted(folder)
 
@@ -155,9 +160,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3, help="of the coordinator, in part `coordinator`")
     parser.add_argument("--quorum", type=int, default=1, help="updates that a round needs")
     parser.add_argument("--round-s", type=float, default=60.0, help="longest wait for the updates of a round")
+    parser.add_argument("--kill-seed", type=int, default=0, help="of what is killed, and when")
     asked = parser.parse_args()
     wanted = Rounds(0, asked.rounds, asked.quorum, asked.round_s, 2 * asked.round_s)
-    measurement = Measurement(asked.folder, asked.sites, wanted, asked.kills)
+    measurement = Measurement(asked.folder, asked.sites, wanted, asked.kills, asked.kill_seed)
     tell(measure(measurement, asked.part or PARTS), asked.json)
 
 

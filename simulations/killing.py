@@ -14,11 +14,11 @@ import numpy as np
 from coordinator.federation.conducting import rounds_of
 from coordinator.federation.plan import read_outcome
 from coordinator.federation.server_app import LOG_FILE
-from simulations.loopback_federation import COORDINATOR, Living, LoopbackFleet
+from simulations.loopback_federation import COORDINATOR, KINDS, Kind, Living, LoopbackFleet
 from simulations.measurement import say
 
-_LATEST_S = 6.0
-"""After a round's first site was asked; a round lasts longer."""
+_LATEST_S = 4.0
+"""After a round's first site was asked."""
 _LONGEST_RESUMING_S = 300.0
 _LONGEST_START_S = 240.0
 _ANYWHERE_S = 15.0
@@ -28,22 +28,51 @@ _ANYWHERE_S = 15.0
 def kill_in_every_round(
     fleet: LoopbackFleet, folder: Path, rng: np.random.Generator, longest_s: float
 ) -> list[dict[str, Any]]:
-    """Kill one random process in every round until there is an outcome; returns which, and when."""
+    """Kill one process in every round, each kind once in random order, then again, until there is an outcome.
+
+    Returns
+    -------
+    list of dict
+        Which process was killed in which round. A round that ended before its kill has none; later kills
+        then come sooner after the beginning of a round.
+    """
     killed: dict[int, dict[str, Any]] = {}
+    kinds: list[Kind] = []
+    latest_s = _LATEST_S
 
     def disturb() -> bool:
+        nonlocal latest_s
         number = len(rounds_of(folder)) + 1
         if number not in killed and is_asked(folder, number):
-            wait(fleet, float(rng.uniform(0.0, _LATEST_S)))
-            if len(rounds_of(folder)) + 1 == number:
-                victim = one_of(fleet.living(), rng)
+            kinds[:] = kinds or rng.permutation(KINDS).tolist()
+            wait(fleet, float(rng.uniform(0.0, latest_s)))
+            victim = _victim(fleet, folder, kinds[-1], number, rng)
+            if victim is None:
+                latest_s /= 2
+            else:
                 kill(victim)
-                killed[number] = {"round": number, "kind": victim.kind, "where": victim.where}
+                killed[number] = {"round": number, "kind": kinds.pop(), "where": victim.where}
                 say(f"round {number}: the {victim.kind} of {victim.where} is killed")
         return read_outcome(folder) is not None
 
     fleet.until(disturb, longest_s, "the rounds to end")
     return [*killed.values()]
+
+
+def _victim(
+    fleet: LoopbackFleet, folder: Path, kind: Kind, number: int, rng: np.random.Generator
+) -> Living | None:
+    """Await a process of a kind, for as long as a round lasts."""
+    found: list[Living] = []
+
+    def seen() -> bool:
+        found[:] = [each for each in fleet.living() if each.kind == kind]
+        return bool(found) or len(rounds_of(folder)) + 1 != number or read_outcome(folder) is not None
+
+    fleet.until(seen, _LONGEST_RESUMING_S, f"a {kind} to kill")
+    if not found or len(rounds_of(folder)) + 1 != number:
+        return None
+    return found[rng.integers(len(found))]
 
 
 def interrupt_coordinator(
@@ -78,14 +107,6 @@ def _interrupted(fleet: LoopbackFleet, folder: Path, after_s: float) -> dict[str
         "started_s": round(resumed["started"] - at, 1),
         "resumed_s": round(resumed["at"] - at, 1),
     }
-
-
-def one_of(living: tuple[Living, ...], rng: np.random.Generator) -> Living:
-    """Draw a kind of process, each as likely, then one of that kind."""
-    kinds = sorted({each.kind for each in living})
-    kind = kinds[rng.integers(len(kinds))]
-    alike = [each for each in living if each.kind == kind]
-    return alike[rng.integers(len(alike))]
 
 
 def kill(victim: Living) -> None:

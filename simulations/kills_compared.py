@@ -7,7 +7,7 @@ import numpy as np
 
 from coordinator.federation.validation import norm
 from simulations.acquisition import Acquired
-from simulations.loopback_federation import loopback_network
+from simulations.loopback_network import loopback_network
 from simulations.small_federation import Arrays, quality_db, weights_of
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, get_args
 
 from coordinator.federation.records import Invited, Stage, Start
 from coordinator.founding import found, new_enrolment_token
@@ -18,36 +18,19 @@ from coordinator.settings import read_settings
 from coordinator.store.database import Database
 from coordinator.store.federations import Federations
 from coordinator.store.identities import Identities
-from model_library.cards.card import NetworkCard
-from model_library.degradation.operators import ShotNoise
-from model_library.degradation.recipe import Recipe
 from model_library.errors import ProcessFailed
 from model_library.images.writers import encode_acquisition
-from model_library.networks.config import ResidualDenoiserConfig
-from model_library.networks.facts import facts
 from model_library.processes.supervisor import Started, Supervisor
-from model_library.signing.digests import sha256_bytes
-from model_library.specimens import SpecimenKind
-from model_library.wire.methods import NetworkRef
-from model_library.wire.tasks import Denoise
-from simulations.acquisition import Acquired, acquire
 from simulations.fleet import synoptic
+from simulations.loopback_network import CONFIG, FRAMES, TASK, frames_of, keep_network
 from simulations.operator_view import Operator
 from simulations.processes import command, family
-from simulations.scenario import SiteScenario, Specimens, digitise
+from simulations.scenario import SiteScenario
 from site_client.identity import enrol
 from site_client.settings import SiteSettings
 
-if TYPE_CHECKING:
-    from model_library.inference.weights import LoadedNetwork
-
 HOST = "127.0.0.1"
 COORDINATOR = "coordinator"
-FRAMES, HELD_OUT = 16, 3
-_FRAME_PX = 128
-_SPECIMENS_SEED = 0
-"""The same frames whatever the seed of the training: what differs between runs is then the training."""
-_CONFIG = ResidualDenoiserConfig(depth=4, width=12)
 _UP_WITHIN_S = 90.0
 _LOOK_S = 0.1
 _START_AGAIN_S = 1.0
@@ -64,6 +47,7 @@ Kind = Literal[
     "client app",
     "trainer",
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _AT_COORDINATOR: dict[str, Kind] = {
     "flower-superlink": "superlink",
     "flower-superexec": "server superexec",
@@ -119,30 +103,6 @@ def free_port() -> int:
         return port
 
 
-def sites_of(count: int) -> tuple[SiteScenario, ...]:
-    """Simulate instruments of one kind, each with a dose of its own."""
-    return tuple(
-        SiteScenario(
-            name=f"site-{number}",
-            task=Denoise(),
-            source=Specimens(specimen=SpecimenKind.CELLS, frame_px=_FRAME_PX),
-            recipe=Recipe(operators=(ShotNoise(electrons_per_pixel=15.0 + 5.0 * number), digitise(16))),
-            frames=FRAMES + HELD_OUT,
-            told="simulated cells",
-        )
-        for number in range(1, count + 1)
-    )
-
-
-def held_out(sites: tuple[SiteScenario, ...]) -> tuple[Acquired, ...]:
-    """Acquire frames with truth that no site trains on."""
-    return tuple(
-        acquire(site, number, _SPECIMENS_SEED)
-        for site in sites
-        for number in range(FRAMES, FRAMES + HELD_OUT)
-    )
-
-
 @dataclass
 class LoopbackFleet:
     """The lasting processes, each started again when it dies; their children are their own affair."""
@@ -168,9 +128,8 @@ class LoopbackFleet:
         for site in self.sites:
             acquisitions = self.folder / "acquisitions" / site.name
             acquisitions.mkdir(parents=True)
-            for number in range(FRAMES):
-                frame = acquire(site, number, _SPECIMENS_SEED).frame
-                (acquisitions / f"{number:04d}.tif").write_bytes(encode_acquisition(frame))
+            for number, acquired in enumerate(frames_of(site)):
+                (acquisitions / f"{number:04d}.tif").write_bytes(encode_acquisition(acquired.frame))
             settings = SiteSettings(
                 coordinator_url=f"https://{HOST}:{self.port}",
                 site_name=site.name,
@@ -186,14 +145,14 @@ class LoopbackFleet:
         self._set(wanted.seed)
         settings = read_settings(self.data)
         database = Database(settings.database)
-        network = _keep_network(settings.networks)
+        network = keep_network(settings.networks)
         members = tuple(
             Invited(instrument_id=each.id, site=each.site_name, network=network, acquired=FRAMES)
             for each in sorted(Identities(database).all(), key=lambda each: each.id)
         )
         start = Start(
-            task=Denoise(),
-            config=_CONFIG,
+            task=TASK,
+            config=CONFIG,
             pixel_size_nm=None,
             members=members,
             quorum=wanted.quorum,
@@ -272,33 +231,3 @@ class LoopbackFleet:
     def _set(self, seed: int) -> None:
         text = _SETTINGS.format(host=HOST, port=self.port, seed=seed)
         (self.data / "settings.toml").write_text(text)
-
-
-def loopback_network() -> "LoadedNetwork":
-    """Make the network that the rounds begin with: freshly initialised, always the same."""
-    import torch
-
-    from model_library.inference.weights import assemble
-    from model_library.networks.build import build
-    from model_library.zoo.store import weights_bytes
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        content = weights_bytes(build(_CONFIG))
-    card = NetworkCard(
-        id="residual-denoiser-12",
-        version="1",
-        purpose="Stands in for what campaigns make.",
-        task=Denoise(),
-        config=_CONFIG,
-        facts=facts(_CONFIG),
-        weights_sha256=sha256_bytes(content),
-    )
-    return assemble(card, content, source="the network at the start")
-
-
-def _keep_network(networks: Path) -> NetworkRef:
-    from model_library.zoo.store import save_network
-
-    network = loopback_network()
-    return save_network(networks / network.card.weights_sha256, network.module, network.card).ref
