@@ -140,8 +140,10 @@ class LoopbackFleet:
             enrol(self._site(site.name), settings, new_enrolment_token(self.data, time.time()))
 
     def begin(self, wanted: Rounds) -> Path:
-        """Begin a federation, the coordinator started anew for it; returns the folder of its rounds."""
-        self._stop(COORDINATOR)
+        """Begin a federation, the coordinator killed and started anew for it; returns its folder."""
+        started = self._started.pop(COORDINATOR)
+        started.process.kill()
+        self.supervisor.end(COORDINATOR)
         self._set(wanted.seed)
         settings = read_settings(self.data)
         database = Database(settings.database)
@@ -223,10 +225,6 @@ class LoopbackFleet:
             arguments = synoptic("site", "run", "--folder", str(self._site(name)))
         self._since[name] = time.monotonic()
         self._started[name] = self.supervisor.start(name, arguments)
-
-    def _stop(self, name: str) -> None:
-        self._started.pop(name)
-        self.supervisor.end(name, grace_s=30.0)
 
     def _set(self, seed: int) -> None:
         text = _SETTINGS.format(host=HOST, port=self.port, seed=seed)
