@@ -79,7 +79,8 @@ class Measurement:
             return None
         from simulations.kills_compared import compared
 
-        return compared(*map(read_weights, paths), held_out(self._sites))
+        disturbed, same, other = map(read_weights, paths)
+        return compared(disturbed, same, other, held_out(self._sites))
 
     def _undisturbed(self, fleet: LoopbackFleet, seed: int) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(seed))
