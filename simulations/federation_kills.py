@@ -31,7 +31,6 @@ from simulations.measurement import parser_of, say, tell
 
 PARTS = ("undisturbed", "disturbed", "coordinator")
 _SEEDS = (0, 1)
-_END_S = 120.0
 
 
 class Measurement:
@@ -85,12 +84,12 @@ class Measurement:
     def _undisturbed(self, fleet: LoopbackFleet, seed: int) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(seed))
         fleet.until(lambda: read_outcome(folder) is not None, self._longest_s, "the rounds to end")
-        return self._ended(fleet, folder, f"undisturbed-{seed}")
+        return self._ended(folder, f"undisturbed-{seed}")
 
     def _disturbed(self, fleet: LoopbackFleet) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(0))
         killed = kill_in_every_round(fleet, folder, np.random.default_rng(self._seed), self._longest_s)
-        return self._ended(fleet, folder, "disturbed-0") | {"killed": killed}
+        return self._ended(folder, "disturbed-0") | {"killed": killed}
 
     def _coordinator(self, fleet: LoopbackFleet) -> dict[str, Any]:
         folder = fleet.begin(self._seeded(0))
@@ -98,14 +97,13 @@ class Measurement:
         slowest = max(each["resumed_s"] for each in killed)
         return {"killed": killed, "slowest_s": slowest} | counted(folder)
 
-    def _ended(self, fleet: LoopbackFleet, folder: Path, name: str) -> dict[str, Any]:
+    def _ended(self, folder: Path, name: str) -> dict[str, Any]:
         outcome = read_outcome(folder)
         assert outcome is not None
         if outcome.weights is not None:
             kept = (folder / outcome.weights).read_bytes()
             write_durably(self._networks / f"{name}.safetensors", kept)
         say(f"{name}: {outcome.state}")
-        fleet.until(fleet.ended, _END_S, "the federation to end")
         return {"state": outcome.state, "cause": outcome.cause} | counted(folder)
 
     def _seeded(self, seed: int) -> Rounds:

@@ -32,6 +32,7 @@ from site_client.settings import SiteSettings
 HOST = "127.0.0.1"
 COORDINATOR = "coordinator"
 _UP_WITHIN_S = 90.0
+_ENDED_WITHIN_S = 120.0
 _LOOK_S = 0.1
 _START_AGAIN_S = 1.0
 """As a service manager that starts again what has died."""
@@ -141,6 +142,7 @@ class LoopbackFleet:
 
     def begin(self, wanted: Rounds) -> Path:
         """Begin a federation, the coordinator killed and started anew for it; returns its folder."""
+        self.until(self.ended, _ENDED_WITHIN_S, "the federation before to end")
         started = self._started.pop(COORDINATOR)
         started.process.kill()
         self.supervisor.end(COORDINATOR)
