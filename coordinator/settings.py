@@ -105,9 +105,9 @@ class Federation(BaseModel):
     `tie_share`: at the gate, the share of a network's lead over the best classical algorithm by which
     the interval may reach below it.
     `heard_s`: an instrument silent for longer counts as unwilling. `look_s`: how often the
-    coordinator looks whether a federation is due. `idle_only`: instruments with frames that wait for
-    reconstruction are not invited. `layers`: beginnings of the names of the arrays that are trained and
-    travel; empty: all. `fraction`: share of the members that is asked in each round.
+    coordinator looks whether a federation is due. `idle_only`: instruments that acquire, or with frames
+    that wait for reconstruction, are not invited. `layers`: beginnings of the names of the arrays that are
+    trained and travel; empty: all. `fraction`: share of the members that is asked in each round.
     `quarantine_after`: rounds with an unusable update after which an instrument is asked no more.
     `privacy`: noise that every update gets at its site. `personal_steps`: how many steps each member
     takes from the common network to its own version, which it returns where its owner allows; 0: none.

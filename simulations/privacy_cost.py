@@ -13,7 +13,16 @@ import numpy as np
 from coordinator.federation.validation import norm
 from model_library.cards.privacy import Privacy, epsilon
 from simulations.measurement import parser_of, say, tell
-from simulations.small_federation import Arrays, Site, federate, plan_of, quality_db, sites_of, weights_of
+from simulations.small_federation import (
+    Arrays,
+    Site,
+    federate,
+    held_out,
+    plan_of,
+    quality_db,
+    sites_of,
+    weights_of,
+)
 from site_client.federation.noising import privatise
 
 if TYPE_CHECKING:
@@ -75,7 +84,7 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
         "network": start.card.id,
         "rounds": rounds,
         "steps": steps,
-        "psnr_db_before": quality_db(start, before, sites),
+        "psnr_db_before": quality_db(start, before, held_out(sites)),
         "courses": [],
     }
 
@@ -87,7 +96,7 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
             "sites": len(sites) * course.crowd,
             **({} if course.privacy is None else course.privacy.model_dump()),
             "epsilon": None if course.privacy is None else epsilon({course.privacy.noise_multiplier: rounds}),
-            "psnr_db": quality_db(start, weights, sites),
+            "psnr_db": quality_db(start, weights, held_out(sites)),
         }
         told["courses"].append(found)
         say(json.dumps(found))

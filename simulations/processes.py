@@ -38,6 +38,14 @@ def family(pid: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def command(pid: int) -> str:
+    """Tell the command line of a process; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def usage(pid: int) -> Usage:
     """Tell what a process uses now; nothing where it has ended."""
     try:

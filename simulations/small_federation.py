@@ -86,8 +86,13 @@ def federate(start: "LoadedNetwork", sites: Sequence[Site], plan: AdaptationPlan
     return weights
 
 
-def quality_db(start: "LoadedNetwork", weights: Arrays, sites: Sequence[Site]) -> float:
-    """Mean PSNR over held-out frames against what a noise-free detector would count."""
+def held_out(sites: Sequence[Site]) -> tuple[Acquired, ...]:
+    """Collect what no site trains on."""
+    return tuple(frame for site in sites for frame in site.held_out)
+
+
+def quality_db(start: "LoadedNetwork", weights: Arrays, frames: Sequence[Acquired]) -> float:
+    """Mean PSNR over frames against what a noise-free detector would count."""
     import torch
 
     from model_library.inference.engine import NetworkMethod
@@ -96,7 +101,7 @@ def quality_db(start: "LoadedNetwork", weights: Arrays, sites: Sequence[Site]) -
     module.load_state_dict({key: torch.from_numpy(np.array(a)) for key, a in weights.items()})
     method = NetworkMethod(replace(start, module=module.eval()), tile_px=320)
     scores = []
-    for each in (frame for site in sites for frame in site.held_out):
+    for each in frames:
         assert each.truth is not None
         truth = each.truth.grey
         scores.append(psnr(method(each.frame.grey), truth, float(truth.max() - truth.min())))

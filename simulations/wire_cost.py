@@ -14,7 +14,16 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.delta_coding import most_bytes, pack, unpack
 from model_library.wire.federation import Encoding
 from simulations.measurement import parser_of, say, tell
-from simulations.small_federation import Arrays, Site, federate, plan_of, quality_db, sites_of, weights_of
+from simulations.small_federation import (
+    Arrays,
+    Site,
+    federate,
+    held_out,
+    plan_of,
+    quality_db,
+    sites_of,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     from model_library.inference.weights import LoadedNetwork
@@ -72,19 +81,19 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     encodings: tuple[Encoding, ...] = ("float32", "int8", "float16")
     courses = {each: course_of(start, sites, each, plan) for each in encodings}
     plain = courses["float32"]
-    reference_db = quality_db(start, plain.weights, sites)
+    reference_db = quality_db(start, plain.weights, held_out(sites))
     return {
         "network": {"id": start.card.id, "parameters": raw // 4},
         "rounds": rounds,
         "steps": steps,
         "sites": len(sites),
-        "psnr_db": {"before": quality_db(start, before, sites), "float32": reference_db},
+        "psnr_db": {"before": quality_db(start, before, held_out(sites)), "float32": reference_db},
         "encodings": {
             name: {
                 "upload_share": course.bytes_per_update / raw,
                 "drift": _distance(course.sent, course.meant) / norm(course.meant),
                 "apart_from_float32": _distance(course.weights, plain.weights) / norm(plain.weights),
-                "psnr_db": (found := quality_db(start, course.weights, sites)),
+                "psnr_db": (found := quality_db(start, course.weights, held_out(sites))),
                 "quality_loss": (reference_db - found) / reference_db,
             }
             for name, course in courses.items()

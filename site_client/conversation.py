@@ -47,6 +47,7 @@ class Conversation:
         self._journal = memory.journal
         self._outbox = memory.outbox
         self._compute = memory.compute
+        self._controls = memory.controls
         self._allowance = ImageAllowance(memory.journal, settings, time.time)
         self._account = UpdateAccount(memory.journal, settings, time.time)
         self._installer = installer
@@ -88,6 +89,7 @@ class Conversation:
 
     def _report(self) -> Heartbeat:
         service, backlog = self._journal.in_service(), self._backlog()
+        wishes = self._controls.current()
         # The rates now, where there are enough frames: an average since the first holds the nights too.
         came, went = backlog.acquisition_mpix_per_s, backlog.throughput_mpix_per_s
         return Heartbeat(
@@ -99,6 +101,8 @@ class Conversation:
             federates=self._account.lets_out(),
             wants_faster=backlog.wants_faster,
             compute=self._compute(),
+            acquiring=wishes.acquiring_until is not None,
+            paused=wishes.paused or wishes.draining,
         )
 
     def _follow(self, orders: Orders) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 
 from coordinator.federation.algorithms import FedBuff
 from coordinator.federation.claim import Claim
@@ -18,6 +19,8 @@ _LOOK_S = 5.0
 """How often it is looked for members that came online since."""
 _LATEST_SHARE = 0.5
 """Share of a round's time that must be left for whoever comes late."""
+
+_log = structlog.get_logger("federation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Asking:
         for message_id, instrument_id in sent.items():
             self._waiting[message_id] = _Sent(instrument_id, gathering.number, now + life_s)
             gathering.join(instrument_id)
+        _log.info("asked", round=gathering.number, sites=sorted(map(self.plan.site, sent.values())))
         for instrument_id in sorted(set(to) - set(sent.values())):
             gathering.refuse(instrument_id, "could not be handed the message")
 

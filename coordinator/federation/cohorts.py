@@ -35,8 +35,8 @@ class Standing:
         Frames acquired so far.
     quarantined
         It sent too often what cannot be used.
-    busy
-        Frames wait for reconstruction there, and busy instruments are to be left alone.
+    occupied
+        Why it is not to be disturbed now, in words; None where it may be.
     """
 
     instrument_id: str
@@ -49,7 +49,7 @@ class Standing:
     progress: Progress
     acquired: int
     quarantined: bool = False
-    busy: bool = False
+    occupied: str | None = None
 
     @property
     def obstacle(self) -> str | None:
@@ -60,7 +60,7 @@ class Standing:
             return "is in quarantine"
         if self.progress != "ended":
             return "its campaign has not ended"
-        return "is busy with its own frames" if self.busy else None
+        return self.occupied
 
     @property
     def ready(self) -> bool:

@@ -14,6 +14,7 @@ from coordinator.store.values import Campaign, Federation, Instrument
 from coordinator.workplace import Workplace
 from model_library.networks.config import NetworkConfig
 from model_library.wire.methods import NetworkRef
+from model_library.wire.orders import Heartbeat
 
 
 def standings(place: Workplace) -> tuple[Standing, ...]:
@@ -78,7 +79,7 @@ def invited_before(federations: Iterable[Federation]) -> Mapping[str, int]:
 def _standing(place: Workplace, instrument: Instrument, offended: int) -> Standing:
     network, config = _network(place, instrument.id)
     wanted = place.settings.federation
-    frames = None if instrument.heartbeat is None else instrument.heartbeat.frames
+    heartbeat = instrument.heartbeat
     return Standing(
         instrument_id=instrument.id,
         site=instrument.site_name,
@@ -88,10 +89,25 @@ def _standing(place: Workplace, instrument: Instrument, offended: int) -> Standi
         pixel_size_nm=instrument.pixel_size_nm,
         willing=willing(place, instrument),
         progress=progress(place, instrument.id),
-        acquired=0 if frames is None else frames.acquired,
+        acquired=0 if heartbeat is None else heartbeat.frames.acquired,
         quarantined=offended >= wanted.quarantine_after,
-        busy=wanted.idle_only and frames is not None and frames.waiting > 0,
+        occupied=None if heartbeat is None else occupation(heartbeat, idle_only=wanted.idle_only),
     )
+
+
+def occupation(heartbeat: Heartbeat, *, idle_only: bool) -> str | None:
+    """Say why an instrument is not to be disturbed now; None if it may be.
+
+    A paused site would not come online. One that acquires, or whose frames wait, would answer late: it
+    is left alone where only idle ones are wanted.
+    """
+    if heartbeat.paused:
+        return "is paused at the site"
+    if idle_only and heartbeat.acquiring:
+        return "acquires just now"
+    if idle_only and heartbeat.frames.waiting > 0:
+        return "is busy with its own frames"
+    return None
 
 
 def _network(place: Workplace, instrument_id: str) -> tuple[NetworkRef | None, NetworkConfig | None]:

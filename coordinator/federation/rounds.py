@@ -99,14 +99,11 @@ class _Rounds:
 
     def to_their_end(self) -> FederationOutcome:
         records: list[RoundRecord] = []
-        # Only the first round of a process waits for everybody; the others go on with a quorum.
-        wanted = len(self.plan.members)
         try:
             weights, state, found = self._resume()
             records.extend(found)
             while len(records) < self.plan.rounds:
-                weights, state = self._complete(weights, state, records, wanted)
-                wanted = self.plan.quorum
+                weights, state = self._complete(weights, state, records)
         except RoundsFailed as failure:
             return FederationOutcome(state="failed", cause=str(failure), rounds=(*records, failure.record))
         except FederationFileError as failure:
@@ -126,9 +123,7 @@ class _Rounds:
         state = {} if checkpoint.state is None else StoredArrays(self.folder / checkpoint.state)
         return read_weights(self.folder / checkpoint.weights), state, checkpoint.rounds
 
-    def _complete(
-        self, weights: Weights, state: State, records: list[RoundRecord], wanted: int
-    ) -> tuple[Weights, State]:
+    def _complete(self, weights: Weights, state: State, records: list[RoundRecord]) -> tuple[Weights, State]:
         number = len(records) + 1
         base_sha256 = sha256_bytes(encode_weights(weights))
         updates = AcceptedUpdates(self.folder, number, base_sha256, self.claim)
@@ -141,7 +136,10 @@ class _Rounds:
             records[-1].usual_norm if records else None,
         )
         gathering.recall()
-        online = self._await_online(gathering, wanted)
+        # Only the beginning waits for everybody. After a crash a round goes on with a quorum at once: a site
+        # that was lost with it must not hold up the others, and joins when it is back.
+        begins = number == 1 and not gathering.accepted
+        online = self._await_online(gathering, len(self.plan.members) if begins else self.plan.quorum)
         started_at, began = self.clock.unix(), self.clock.monotonic()
         attempt, shortage = self._gather(gathering, online)
         if shortage:

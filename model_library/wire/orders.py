@@ -25,6 +25,8 @@ class Heartbeat(Message):
     `federates`: its owner lets it adapt networks to its own images when a federation invites it.
     `wants_faster`: frames come faster than the method in service can do, and pile up.
     `compute`: what `synoptic site calibrate` measured, where it did.
+    `acquiring`: the microscope's software says that it acquires. `paused`: a person has paused or drains
+    the site, which takes part in nothing until that is taken back.
     """
 
     wire_version: int = WIRE_VERSION
@@ -36,6 +38,8 @@ class Heartbeat(Message):
     federates: bool = False
     wants_faster: bool = False
     compute: ComputeFacts | None = None
+    acquiring: bool = False
+    paused: bool = False
 
 
 class ImageRequest(Message):

@@ -158,7 +158,12 @@ class SuperNode:
 
     def _node(self) -> list[str]:
         return [
-            str(program("flower-supernode")),
+            *(
+                sys.executable,
+                "-m",
+                "site_client.federation.whole_messages",
+                str(program("flower-supernode")),
+            ),
             *("--superlink", superlink_address(self._settings.coordinator_url)),
             *("--root-certificates", str(self._trusted())),
             *("--auth-supernode-private-key", str(self._home / "node.key")),

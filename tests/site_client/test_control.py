@@ -147,6 +147,22 @@ def test_the_command_for_the_microscopes_software(enrolled, start_daemon, until)
     assert read_status(enrolled.folder).control.acquiring_until is None
 
 
+def test_the_coordinator_is_told_that_the_microscope_acquires_and_that_the_site_is_paused(
+    enrolled, coordinator, start_daemon, until
+):
+    def told(field):
+        return bool(coordinator.heartbeats) and coordinator.heartbeats[-1][field]
+
+    start_daemon()
+    until(lambda: coordinator.heartbeats)
+    assert not told("acquiring")
+    assert not told("paused")
+    assert site_command(enrolled, "acquiring", "on", "--for-s", "60").returncode == 0
+    until(lambda: told("acquiring"))
+    assert site_command(enrolled, "pause").returncode == 0
+    until(lambda: told("paused"))
+
+
 def test_a_pause_is_not_lost_while_the_microscope_says_that_it_acquires(enrolled):
     again = Database(enrolled.folder / LEDGER_FILE)
     microscope = Controls(Journal(again, time.time), time.time)

@@ -193,6 +193,27 @@ def test_a_busy_instrument_is_left_alone_where_that_is_wanted(
     assert open_due(place) is not None
 
 
+@pytest.mark.parametrize(
+    ("state", "idle_only", "told"),
+    [
+        ({"acquiring": True}, True, "acquires just now"),
+        ({"acquiring": True}, False, None),
+        ({"paused": True}, True, "is paused at the site"),
+        ({"paused": True}, False, "is paused at the site"),
+    ],
+)
+def test_what_a_site_tells_of_itself_keeps_it_out_and_status_says_why(
+    place: Workplace, cohort: dict[str, Instrument], state: dict[str, bool], idle_only: bool, told: str | None
+) -> None:
+    frames = FrameCounts(acquired=60, reconstructed=60, waiting=0, set_aside=0, returned=0)
+    heartbeat = Heartbeat(frames=frames, federates=True, **state)
+    place.identities.heard(cohort["ashby"].id, heartbeat, place.clock())
+    wanted = with_settings(place, idle_only=idle_only)
+    (members,) = [each["instruments"] for each in cohorts_told(wanted)]
+    assert {each["site"]: each["obstacle"] for each in members}["ashby"] == told
+    assert (open_due(wanted) is None) == (told is not None)
+
+
 # Stopping
 
 

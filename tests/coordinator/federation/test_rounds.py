@@ -354,6 +354,24 @@ def test_killed_at_any_write_the_rounds_end_as_if_nothing_had_happened(
         assert list(folder.glob("accepted-*")) == []
 
 
+@pytest.mark.parametrize("write", [2, 7, 8])
+def test_after_a_kill_a_round_goes_on_without_whoever_was_lost_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: int
+):
+    found(tmp_path)
+    with monkeypatch.context() as patch:
+        # The first accepted update, the first checkpoint, the first update of round 2.
+        dying(patch, write, before=False)
+        with pytest.raises(Killed):
+            run(tmp_path, good_sites())
+    clock, fleet = timed(0, 0, 0, 10_000)
+    began = clock.now
+    outcome = run(tmp_path, fleet, clock)
+    assert outcome.state == "completed"
+    assert "delta" not in outcome.rounds[2].contributed
+    assert clock.now - began < 60
+
+
 def test_what_was_accepted_before_the_kill_is_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
