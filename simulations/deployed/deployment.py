@@ -3,11 +3,11 @@
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coordinator.federation.plan import FederationOutcome, FederationPlan
+from coordinator.federation.plan import START_FILE, FederationOutcome, FederationPlan
 from model_library.processes.supervisor import Supervisor
 from model_library.wire.methods import NetworkRef
 from simulations.deployed.following import Follower, plan_at
@@ -77,30 +77,27 @@ class Deployment:
 
     def federated(self, settings: dict[str, object]) -> Federated:
         """Found, enrol, federate, and end every process; whatever is judged then lies in the room."""
-        logs = self._bounds.logs
-        environment = {**ENVIRONMENT, MARK: str(self._staging.room)}
+        staging, logs = self._staging, self._bounds.logs
+        library = staging.room / "library"
+        network = lay_library(library, staging.scenario, staging.network, self._plan)
+        hosts = [COORDINATOR_HOST, *self._hosts.values()]
+        text = settings_text(settings, hosts, self._port, library, staging.scenario.seed)
+        environment = {**ENVIRONMENT, MARK: str(staging.room)}
+        data = self._workspace.coordinator
         try:
-            with Links() as links, Supervisor(logs, environment) as supervisor:
-                operator = self._founded(settings, supervisor)
-                try:
-                    gauge = self._started(links, supervisor, operator)
-                    with gauge.reading():
-                        return self._rounds(gauge, links, supervisor, operator)
-                finally:
-                    operator.close()
+            with (
+                Links() as links,
+                Supervisor(logs, environment) as supervisor,
+                closing(start_coordinator(data, self._port, text, supervisor, hosts)) as operator,
+            ):
+                gauge = self._started(network, links, supervisor, operator)
+                return self._rounds(gauge, links, supervisor, operator)
         finally:
             keep_logs(self._workspace, [site.id for site in self._sites], logs)
 
-    def _founded(self, settings: dict[str, object], supervisor: Supervisor) -> Operator:
-        library = self._staging.room / "library"
-        self._network: NetworkRef = lay_library(
-            library, self._staging.scenario, self._staging.network, self._plan
-        )
-        hosts = [COORDINATOR_HOST, *self._hosts.values()]
-        text = settings_text(settings, hosts, self._port, library, self._staging.scenario.seed)
-        return start_coordinator(self._workspace.coordinator, self._port, text, supervisor, hosts)
-
-    def _started(self, links: Links, supervisor: Supervisor, operator: Operator) -> Gauge:
+    def _started(
+        self, network: NetworkRef, links: Links, supervisor: Supervisor, operator: Operator
+    ) -> Gauge:
         """Start every daemon behind its link, have its frames acquired, and wait until all are ready."""
         workspace, staging = self._workspace, self._staging
         for each in staging.instruments:
@@ -115,7 +112,7 @@ class Deployment:
         )
         for site in self._sites:
             keep_images(workspace.site(site.id))
-        equip(workspace.coordinator, self._network, self._sites)
+        equip(workspace.coordinator, network, self._sites)
         daemons = start_daemons(enrolled, workspace, supervisor)
         for site in self._sites:
             acquire_into(workspace, site)
@@ -126,16 +123,17 @@ class Deployment:
         return Gauge(links.by_site, processes | {"": supervisor.pid("coordinator")})
 
     def _rounds(self, gauge: Gauge, links: Links, supervisor: Supervisor, operator: Operator) -> Federated:
-        began = time.time()
-        federation_id = operator.begin_federation()
+        gauge.read()
+        began, federation_id = time.time(), operator.begin_federation()
         folder = self._workspace.coordinator / "federations" / federation_id
         conditions = Conditions.of(self._staging.scenario, self._staging.instruments)
         outages = Outages(conditions, self._plan.steps, self._bounds.hour_s)
         follower = Follower(self._workspace, folder, operator, supervisor, links, outages, self._staging.say)
-        outcome = follower.follow(federation_id, self._bounds.minutes * 60)
+        with gauge.reading():
+            outcome = follower.follow(federation_id, self._bounds.minutes * 60)
         ended = time.time()
-        gauge.read()
-        self._keep(folder)
+        if outcome.weights is not None:
+            self._keep(folder, outcome.weights)
         return Federated(
             outcome=outcome,
             plan=plan_at(folder),
@@ -167,11 +165,12 @@ class Deployment:
             rounds=tuple(rounds),
         )
 
-    def _keep(self, folder: Path) -> None:
-        """Copy what is judged: the federation's own folder, and what its sites keep for themselves."""
+    def _keep(self, folder: Path, final: str) -> None:
+        """Copy what is judged: the first and the last weights, and what sites keep for themselves."""
         room = self._staging.room / ROUNDS
-        if folder.exists():
-            shutil.copytree(folder, room)
+        room.mkdir()
+        for name in (START_FILE, final):
+            shutil.copyfile(folder / name, room / name)
         for site in self._sites:
             kept = self._workspace.site(site.id) / "federation" / "kept"
             if kept.exists():
