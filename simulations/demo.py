@@ -12,7 +12,14 @@ from model_library.processes.supervisor import Supervisor
 from simulations.annotating import is_handed_in, label_and_import
 from simulations.calibration import rate_for
 from simulations.cues import annotations_due, buttons_due
-from simulations.fleet import ENVIRONMENT, calibrate, start_coordinator, start_daemons
+from simulations.fleet import (
+    ENVIRONMENT,
+    calibrate,
+    coordinator_settings,
+    enrol_sites,
+    start_coordinator,
+    start_daemons,
+)
 from simulations.observation import NOTHING_SEEN, Look, look, point, read_history
 from simulations.operator_view import Operator
 from simulations.overview import Overview
@@ -74,9 +81,12 @@ def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Pro
         workspace.held() as lock,
         Supervisor(workspace.logs, ENVIRONMENT, held=(lock,)) as supervisor,
     ):
-        operator = start_coordinator(run, workspace, supervisor)
+        settings = coordinator_settings(run)
+        operator = start_coordinator(workspace.coordinator, run.port, settings, supervisor)
         try:
-            start_daemons(run, workspace, supervisor, operator)
+            sites, url = run.scenario.sites, f"https://127.0.0.1:{run.port}"
+            enrol_sites(sites, workspace, supervisor, operator, lambda _: url)
+            start_daemons(sites, workspace, supervisor)
             start_microscopes(run, workspace, supervisor)
             watch = _Watch(run, workspace, operator, lambda: earlier_s + time.monotonic() - began)
             seen, overview = watch.until_done(supervisor, progress, deadline_s=minutes * 60, began=began)

@@ -1,5 +1,6 @@
 """The lasting processes of a run: one coordinator, and a daemon per site."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from model_library.errors import ProcessFailed
 from model_library.images.durable import write_durably
-from model_library.processes.supervisor import Supervisor, await_success
+from model_library.processes.supervisor import Started, Supervisor, await_success
 from model_library.wire.tasks import Denoise, Segment, Task
 from simulations.operator_view import Operator
 from simulations.scenario import SiteScenario
@@ -19,6 +20,7 @@ _UP_WITHIN_S = 60.0
 _CAMPAIGNS_AT_ONCE = 2
 """On one core each; the sites' workers give way, having low priority."""
 _LOOK_S = 0.1
+HOSTS = ("127.0.0.1", "localhost")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Each process computes on one core: there are more processes than cores."""
 
@@ -28,31 +30,46 @@ def synoptic(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from model_library.cli import main; main()", *arguments]
 
 
-def start_coordinator(run: Run, workspace: Workspace, supervisor: Supervisor) -> Operator:
-    """Found the coordinator if there is none yet, serve it, and wait until it answers.
+def awaited(supervisor: Supervisor, condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Await what processes do.
+
+    Raises
+    ------
+    ProcessFailed
+        It does not come about in time, or a process ended in failure.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        supervisor.check()
+        if time.monotonic() > deadline:
+            raise ProcessFailed(f"expected {what} within {seconds:.0f} s, waited in vain; see the logs")
+        time.sleep(_LOOK_S)
+
+
+def start_coordinator(
+    data: Path, port: int, settings: str, supervisor: Supervisor, hosts: Sequence[str] = HOSTS
+) -> Operator:
+    """Found the coordinator in a folder if there is none yet, serve it, and wait until it answers.
+
+    Parameters
+    ----------
+    hosts
+        Under which sites reach it; `settings` name them too.
 
     Raises
     ------
     ProcessFailed
         It does not come up.
     """
-    data = str(workspace.coordinator)
-    settings = workspace.coordinator / "settings.toml"
-    if not settings.exists():
-        supervisor.run(
-            "coordinator-init", synoptic("coordinator", "init", "--data", data, "--port", str(run.port))
-        )
-    write_durably(settings, coordinator_settings(run).encode())
-    started = supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
-    operator = Operator(workspace.coordinator, run.port)
-    deadline = time.monotonic() + _UP_WITHIN_S
-    while not operator.is_up():
-        supervisor.check()
-        if time.monotonic() > deadline:
-            raise ProcessFailed(
-                f"expected the coordinator to answer within {_UP_WITHIN_S:.0f} s; see {started.log}"
-            )
-        time.sleep(_LOOK_S)
+    file = data / "settings.toml"
+    if not file.exists():
+        named = [word for host in hosts for word in ("--host", host)]
+        command = synoptic("coordinator", "init", "--data", str(data), "--port", str(port), *named)
+        supervisor.run("coordinator-init", command)
+    write_durably(file, settings.encode())
+    supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", str(data)))
+    operator = Operator(data, port)
+    awaited(supervisor, operator.is_up, _UP_WITHIN_S, "the coordinator to answer")
     return operator
 
 
@@ -60,7 +77,7 @@ def coordinator_settings(run: Run) -> str:
     """Write the settings of this run's coordinator."""
     lines = [
         "# Written by `synoptic demo`.",
-        'hosts = ["127.0.0.1", "localhost"]',
+        f"hosts = {json.dumps(HOSTS)}",
         f"port = {run.port}",
         f"first_images = {run.first_images}",
         f"at_once = {_CAMPAIGNS_AT_ONCE}",
@@ -75,19 +92,34 @@ def coordinator_settings(run: Run) -> str:
     return "\n".join(lines) + "\n"
 
 
-def start_daemons(run: Run, workspace: Workspace, supervisor: Supervisor, operator: Operator) -> None:
-    """Enrol the sites that have no identity yet, and start every daemon."""
+def enrol_sites(
+    sites: Sequence[SiteScenario],
+    workspace: Workspace,
+    supervisor: Supervisor,
+    operator: Operator,
+    url_of: Callable[[str], str],
+) -> None:
+    """Enrol the sites that have no identity yet, each under its own address of the coordinator."""
     enrolling = []
-    for site in run.scenario.sites:
+    for site in sites:
         workspace.acquisitions(site.name).mkdir(parents=True, exist_ok=True)
         if not _is_enrolled(workspace.site(site.name)):
-            command = _enrolment(run, workspace, site, operator.enrolment_token())
+            command = _enrolment(url_of(site.name), workspace, site, operator.enrolment_token())
             enrolling.append(supervisor.start(f"enrol-{site.name}", command))
     for each in enrolling:
         await_success(each)
-    for site in run.scenario.sites:
-        command = synoptic("site", "run", "--folder", str(workspace.site(site.name)))
-        supervisor.start(f"daemon-{site.name}", command)
+
+
+def start_daemons(
+    sites: Sequence[SiteScenario], workspace: Workspace, supervisor: Supervisor
+) -> list[Started]:
+    """Start the daemons of sites that are enrolled."""
+    return [
+        supervisor.start(
+            f"daemon-{site.name}", synoptic("site", "run", "--folder", str(workspace.site(site.name)))
+        )
+        for site in sites
+    ]
 
 
 def _is_enrolled(folder: Path) -> bool:
@@ -98,10 +130,10 @@ def _is_enrolled(folder: Path) -> bool:
     return True
 
 
-def _enrolment(run: Run, workspace: Workspace, site: SiteScenario, token: str) -> list[str]:
+def _enrolment(url: str, workspace: Workspace, site: SiteScenario, token: str) -> list[str]:
     size = [] if site.pixel_size_nm is None else ["--pixel-size-nm", str(site.pixel_size_nm)]
     return synoptic(
-        *("site", "enrol", f"https://127.0.0.1:{run.port}", token),
+        *("site", "enrol", url, token),
         *("--folder", str(workspace.site(site.name)), "--name", site.name),
         *("--acquisitions", str(workspace.acquisitions(site.name))),
         *("--results", str(workspace.results(site.name))),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 
+from simulations.errors import SimulationError
 from simulations.overview import Overview
 
 _DEADLINE_S = 10.0
@@ -51,6 +52,20 @@ class Operator:
         """Make a one-time enrolment token."""
         token: str = self._client.post("/enrol-tokens").raise_for_status().json()["token"]
         return token
+
+    def begin_federation(self) -> str:
+        """Begin a federation of the only cohort that is ready, and return its id.
+
+        Raises
+        ------
+        SimulationError
+            The coordinator refuses.
+        """
+        answer = self._client.post("/federations", json={"cohort": None})
+        if answer.is_client_error:
+            raise SimulationError(answer.json()["error"]["message"])
+        begun: str = answer.raise_for_status().json()["federation_id"]
+        return begun
 
     def close(self) -> None:
         """Close the connection."""

@@ -136,12 +136,13 @@ class InstrumentSeen(_Seen):
 
 
 class MemberSeen(_Seen):
-    """One instrument of a cohort; `federates`: its owner lets it take part."""
+    """One instrument of a cohort; `federates`: its owner lets it take part; `obstacle`: why it cannot now."""
 
     site: str
     id: str
     federates: bool = False
     pixel_size_nm: float | None = None
+    obstacle: str | None = None
 
 
 class CohortSeen(_Seen):

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,15 +26,34 @@ class Usage:
 
 def family(pid: int) -> tuple[int, ...]:
     """List a process and its descendants, parents first."""
-    parents: dict[int, list[int]] = {}
+    return families((pid,))[pid]
+
+
+def families(pids: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """List several processes with their descendants, as they are at one moment."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
                 parent = int(_stat(int(entry.name))[1])
-                parents.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for each in found:
-        found += parents.get(each, [])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = {}
+    for pid in pids:
+        members = [pid]
+        for each in members:
+            members += children.get(each, [])
+        found[pid] = tuple(members)
+    return found
+
+
+def marked(variable: str, value: str) -> tuple[int, ...]:
+    """List the processes that were started with an environment variable of this value, without this one."""
+    wanted, found = f"{variable}={value}".encode(), []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):  # it has ended, or is somebody else's
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
     return tuple(found)
 
 

@@ -211,7 +211,7 @@ def write_settings(settings: SiteSettings) -> str:
     values = settings.model_dump(mode="json")
     return _TEMPLATE.format(
         **{
-            name: _line(name, values[name]) if field.default is None else _toml(values[name])
+            name: _line(name, values[name]) if field.default is None else toml_value(values[name])
             for name, field in SiteSettings.model_fields.items()
         }
     )
@@ -219,7 +219,7 @@ def write_settings(settings: SiteSettings) -> str:
 
 def _line(name: str, value: object) -> str:
     """Write the whole line of a setting that may be absent."""
-    return f"# {name} =" if value is None else f"{name} = {_toml(value)}"
+    return f"# {name} =" if value is None else f"{name} = {toml_value(value)}"
 
 
 def read_settings(folder: Path) -> SiteSettings:
@@ -250,8 +250,9 @@ def found_in(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """Write a value of a setting as TOML, in one line."""
     # JSON's strings, numbers, booleans and lists are TOML too; only tables differ.
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False)

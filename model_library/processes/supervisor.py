@@ -128,6 +128,10 @@ class Supervisor:
         """Whether a process of this name was started and is still running."""
         return name in self._started and self._started[name].process.poll() is None
 
+    def pid(self, name: str) -> int:
+        """Tell the process id of what was started under a name."""
+        return self._started[name].process.pid
+
     def end(self, name: str, grace_s: float = 5.0) -> None:
         """End one process with its group, if it is there; what it started ends too."""
         started = self._started.pop(name, None)

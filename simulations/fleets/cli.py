@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulations.fleets.outcome import FleetOutcome
-    from simulations.fleets.scenario import FleetScenario
 
 _INTERRUPTED = 130
 _SHIPPED = Path(__file__).parents[1] / "scenarios"
@@ -29,6 +30,19 @@ def simulate(
         int, typer.Option(min=1, max=64, help="Sites that train at a time, one thread each.")
     ] = 2,
     seed: Annotated[int | None, typer.Option(min=0, help="In the place of the scenario's.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="In the place of the scenario's.")] = None,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Real daemons behind links that get cut, in real time.")
+    ] = False,
+    sites: Annotated[
+        int | None, typer.Option(min=2, help="With --processes: only the first so many.")
+    ] = None,
+    hour_s: Annotated[
+        float, typer.Option(min=0.1, help="With --processes: seconds in which an hour of the day passes.")
+    ] = 60.0,
+    max_minutes: Annotated[
+        float, typer.Option(min=0.1, help="With --processes: the rounds have failed after so long.")
+    ] = 60.0,
 ) -> None:
     """Simulate a fleet of instruments that learns together, and compare what comes of it.
 
@@ -39,6 +53,10 @@ def simulate(
     on this machine (extras simulation and benchmark). Time is virtual: a night takes no longer than its
     training.
 
+    With --processes a coordinator and a daemon per site run as they would in a facility, over loopback: each
+    site behind a link with the bandwidth of the scenario, which is cut when the site drops out or is out of
+    its hours. Attacks and variants are for the engine alone.
+
     Exit codes: 0 complete, 1 refused or the rounds failed, 2 wrong usage, 130 interrupted.
 
     Example: synoptic simulate three-sites-non-iid --json fleet.json --report fleet/
@@ -48,7 +66,21 @@ def simulate(
     wanted = read_scenario(_file(scenario))
     if seed is not None:
         wanted = wanted.model_copy(update={"seed": seed})
-    outcome = _simulated(wanted, data, cpus, report)
+    if rounds is not None:
+        wanted = wanted.model_copy(update={"federation": {**wanted.federation, "rounds": rounds}})
+
+    def run(folder: Path) -> "FleetOutcome":
+        if processes:
+            from simulations.deployed.deployment import Bounds
+            from simulations.deployed.running import deploy
+
+            return deploy(wanted, data, Bounds(sites, max_minutes, hour_s, folder / "log"), _say)
+        from simulations.fleets.running import simulate as simulated
+        from simulations.fleets.staging import Limits
+
+        return simulated(wanted, data, Limits(cpus, folder / "engine.log"), _say)
+
+    outcome = _finished(run, report)
     _write(outcome, json_file, report)
     if outcome.state != "completed":
         typer.echo(f"The rounds failed: {outcome.cause}", err=True)
@@ -60,38 +92,39 @@ def _file(scenario: Path) -> Path:
     return shipped if not scenario.exists() and shipped.exists() else scenario
 
 
-def _simulated(
-    scenario: "FleetScenario", data: Path | None, cpus: int, report: Path | None
-) -> "FleetOutcome":
+def _finished(run: "Callable[[Path], FleetOutcome]", report: Path | None) -> "FleetOutcome":
+    """Run in the folder of the report, or in one that is removed; Ctrl-C and SIGTERM end it cleanly."""
     import tempfile
 
-    from model_library.errors import ChildDied
+    from model_library.errors import ChildDied, ProcessFailed
     from simulations.demo import interruptible
     from simulations.errors import SimulationError
-    from simulations.fleets.running import simulate as simulated
-    from simulations.fleets.staging import Limits
 
     try:
         with interruptible(), tempfile.TemporaryDirectory() as aside:
-            folder = Path(aside) if report is None else report
+            folder = (Path(aside) if report is None else report).resolve()
             folder.mkdir(parents=True, exist_ok=True)
-            limits = Limits(cpus, (folder / "engine.log").resolve())
-            return simulated(scenario, data, limits, lambda line: typer.echo(line, err=True))
-    except ChildDied as death:
+            return run(folder)
+    except (ChildDied, ProcessFailed) as death:
         if report is not None:
             raise
         raise SimulationError(
-            "expected Flower's engine to end with an outcome, found that it died; repeat with --report DIR, "
-            "where its log is kept"
+            f"expected an outcome, found that a process failed: {death}; repeat with --report DIR, where all "
+            "logs are kept"
         ) from death
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing of it is left.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
 
 
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
 def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None) -> None:
     from benchmark.report import write_page
     from simulations.fleets.page import plots_of, render, table_rows
+    from simulations.fleets.page_links import links_in_words
 
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +140,8 @@ def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None)
         f"{len(outcome.rounds)} rounds, {sum(outcome.contributions.values())} contributions, "
         f"{outcome.bytes.up / 1e6:.2f} MB up, {outcome.rss_mb.all:.0f} MiB at most, {outcome.seconds:.0f} s"
     )
+    for line in links_in_words(outcome):
+        typer.echo(line)
     for each in outcome.variants:
         gain = each.why or ("no network" if each.gain_db is None else f"{each.gain_db.difference:+.3f} dB")
         told = "" if each.epsilon is None else f", epsilon {each.epsilon:.3g}"

@@ -18,9 +18,9 @@ _BITS_PER_MBIT = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How one question will fare: whether it is never answered, and how long the training takes, in s."""
+    """How one question will fare: how long the instrument is silent, and how long it trains, in s."""
 
-    drops_out: bool
+    silent_s: float
     trains_s: float
 
 
@@ -50,7 +50,8 @@ class Conditions:
         rng = np.random.default_rng([self.seed, _COURSE_WORD, number, attempt, *instrument_id.encode()])
         drops_out, straggles = rng.random(2) < (instrument.group.drops_out, instrument.group.straggles)
         slower = instrument.group.straggles_by if straggles else 1.0
-        return Course(bool(drops_out), steps * instrument.step_s * slower)
+        silent_s = instrument.group.silent_s if drops_out else 0.0
+        return Course(silent_s, steps * instrument.step_s * slower)
 
     def carries_s(self, instrument_id: str, size_bytes: int) -> float:
         """Seconds that an instrument's line takes for so many bytes."""

@@ -33,9 +33,9 @@ def followed(folder: Path, plan: FederationPlan, say: Callable[[str], None]) -> 
         thread.join()
 
 
-def in_words(record: RoundRecord, plan: FederationPlan) -> str:
+def in_words(record: RoundRecord, plan: FederationPlan, unit: str = "virtual seconds") -> str:
     """Sum a round up in a line."""
     return (
         f"  round {record.number} of {plan.rounds}: {len(record.contributed)} of {len(plan.members)} "
-        f"contributed, {record.bytes_up / 1e6:.2f} MB up, {record.seconds:.0f} virtual seconds"
+        f"contributed, {record.bytes_up / 1e6:.2f} MB up, {record.seconds:.0f} {unit}"
     )

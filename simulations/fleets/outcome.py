@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,10 +40,51 @@ class Bytes(Message):
 
 
 class Memory(Message):
-    """Peaks of resident memory in MiB: of the server's process, and of it with Ray and all sites."""
+    """Peaks of resident memory in MiB: of the server, of everything, and of real daemons by site.
+
+    The server is one process in the engine; of real ones, the coordinator with all that it starts.
+    """
 
     server: float
     all: float
+    sites: dict[str, float] = Field(default_factory=dict)
+
+
+class LinkRound(Message):
+    """What passed a site's link during a round, TLS included; `of_raw`: up, of the weights in float32."""
+
+    number: int
+    up: int
+    down: int
+    of_raw: float
+
+
+class LinkBytes(Message):
+    """What passed a site's link while the federation went on, counted between the processes.
+
+    `updates` and `images` are those of the bytes up that the site itself counts as such; `frames` is what
+    its own frames take on its disk.
+    """
+
+    up: int
+    down: int
+    updates: int
+    images: int
+    frames: int
+    rounds: tuple[LinkRound, ...]
+
+
+class Outage(Message):
+    """A link that was cut, seconds after the federation began, for so long.
+
+    `cause`: `drops out` once it was asked in round `number`, or `hours` in which it cannot be reached.
+    """
+
+    site: str
+    cause: str
+    number: int | None
+    at_s: float
+    seconds: float
 
 
 class AttackRun(Message):
@@ -81,9 +123,11 @@ class FleetOutcome(Message):
     `quality` is by what was compared, then by site; `mean_db` over all frames. `against_local` and
     `personalised_against_local` are differences in dB per site. `of_pooled` is the PSNR of the federated
     network by that of pooled training, `gain_of_pooled` the same of what both gained over the acquired
-    frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this machine.
+    frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this machine. With real
+    processes there are no virtual seconds, but `links` by site, and `outages` of them.
     """
 
+    mode: Literal["engine", "processes"] = "engine"
     scenario: str
     told: str
     seed: int
@@ -104,7 +148,9 @@ class FleetOutcome(Message):
     variants: tuple[VariantRun, ...] = ()
     bytes: Bytes
     rss_mb: Memory
-    virtual_s: float
+    links: dict[str, LinkBytes] = Field(default_factory=dict)
+    outages: tuple[Outage, ...] = ()
+    virtual_s: float | None
     seconds: float
     stage_seconds: dict[str, float]
 

@@ -8,6 +8,7 @@ from benchmark.report import Html, bullets, details, figures_row, note, page, pi
 from coordinator.federation.plan import RoundRecord
 from simulations.fleets.judging import ACQUIRED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
 from simulations.fleets.outcome import AttackRun, FleetOutcome
+from simulations.fleets.page_links import WHAT, links_section
 
 Plots = dict[str, bytes]
 """PNG by the name of its file."""
@@ -22,12 +23,6 @@ _NAMES = {
     LOCAL_ONLY: "each site alone",
     POOLED: "all frames in one place",
 }
-_WHAT = (
-    "Simulated: instruments, their frames, hours, lines and failures; time is virtual. Real: Flower's "
-    "simulation engine, this project's rounds, validation, aggregation and coding, and the trainer that "
-    "sites run. Networks are judged on frames that nobody trained on, against a truth that only "
-    "this report knows."
-)
 
 
 def plots_of(outcome: FleetOutcome) -> Plots:
@@ -72,7 +67,11 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
         (str(len(outcome.instruments)), "instruments"),
         (f"{completed}", "rounds completed"),
         (f"{outcome.bytes.up / 1e6:.1f} MB", "left the sites"),
-        (f"{outcome.virtual_s / 3600:.1f} h", "of the fleet's time"),
+        *(
+            []
+            if outcome.virtual_s is None
+            else [(f"{outcome.virtual_s / 3600:.1f} h", "of the fleet's time")]
+        ),
         (f"{outcome.seconds:.0f} s", "of this machine's"),
         (f"{outcome.rss_mb.all:.0f} MiB", "memory at most, all processes"),
     ]
@@ -81,9 +80,10 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
         f"Simulated fleet: {outcome.scenario}",
         figures_row(tiles),
         *failed,
-        section("What is simulated and what is real", note(_WHAT)),
+        section("What is simulated and what is real", note(WHAT[outcome.mode])),
         _quality(outcome, plots),
         _rounds(outcome, plots),
+        *([links_section(outcome)] if outcome.links else []),
         *([_attack_section(outcome, plots)] if outcome.attacks else []),
         *([_variants(outcome, plots)] if outcome.variants else []),
         section("Instruments", _instruments(outcome)),
@@ -129,9 +129,7 @@ def _rounds(outcome: FleetOutcome, plots: Plots) -> Html:
         )
         for each in outcome.rounds
     ]
-    listed = table(
-        ("round", "contributed", "MB up", "virtual s", "who did not, and why (four at most)"), rows
-    )
+    listed = table(("round", "contributed", "MB up", "s", "who did not, and why (four at most)"), rows)
     return section(
         "Rounds", *_pictures(plots, "contributions.png", "loss.png"), details("Every round", listed)
     )

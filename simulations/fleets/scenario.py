@@ -65,6 +65,8 @@ class Instruments(Message):
         Standard deviations of the optics, in px, and of the detector, of the full intensity.
     drops_out, straggles
         Chance, per round, to fall silent once it was asked, and to take `straggles_by` times as long.
+    silent_s
+        Seconds of such a silence; Flower gives an instrument up that is silent for 60.
     step_s, mbit_per_s
         Seconds of its computer for one step of training, and its line in both directions.
     online
@@ -83,6 +85,7 @@ class Instruments(Message):
     pixel_size_nm: Spread = 4.0
     bits: Literal[8, 16] = 16
     drops_out: float = Field(default=0.0, ge=0, le=1)
+    silent_s: float = Field(default=60.0, gt=0)
     straggles: float = Field(default=0.0, ge=0, le=1)
     straggles_by: float = Field(default=10.0, ge=1)
     step_s: Spread = 1.0

@@ -96,9 +96,11 @@ class VirtualFleet:
             question = _Question(
                 plan, weights, instrument_id, self.now_s + down_s + course.trains_s, self.now_s + ttl_s
             )
-            if course.drops_out:
+            if course.silent_s >= _SILENCE_S:
                 question.ready_s = question.arrives_s = self.now_s + _SILENCE_S
                 question.reply = Reply("", error=SILENT)
+            else:
+                question.ready_s = max(question.ready_s, self.now_s + course.silent_s)
             message_id = f"{plan.number}-{attempt}-{instrument_id}"
             self._questions[message_id], sent[message_id] = question, instrument_id
         return sent

@@ -8,19 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coordinator.founding import new_enrolment_token
-from coordinator.methods import latest_campaign
-from coordinator.records import Stage
 from coordinator.releases.publishing import release_assigned
-from coordinator.services import open_place
-from coordinator.settings import read_settings
-from coordinator.store.database import Database as CoordinatorDatabase
 from coordinator.store.values import Instrument, Release, ReleasePurpose
 from coordinator.workplace import Workplace
-from model_library.errors import ProcessFailed
 from model_library.images.durable import write_durably
 from model_library.processes.supervisor import Started, Supervisor
 from model_library.wire.methods import MethodRef
-from simulations.fleet import synoptic
+from simulations.coordinator_memory import memory_of
+from simulations.fleet import awaited, synoptic
 from site_client.errors import EnrolmentError
 from site_client.lock import running_daemon
 from site_client.memory import Memory, seen_memory
@@ -28,7 +23,6 @@ from site_client.settings import FILE_NAME, write_settings
 from site_client.settings import read_settings as read_site_settings
 
 _UP_WITHIN_S = 120.0
-_LOOK_S = 0.05
 _SITE = "replay"
 _COORDINATOR = """\
 hosts = ["127.0.0.1"]
@@ -92,16 +86,15 @@ class Rig:
         self._supervisor.run("enrol", synoptic(*enrolment), 120)
         changed = read_site_settings(self.site).model_copy(update=settings)
         write_durably(self.site / FILE_NAME, write_settings(changed).encode())
-        with self._place() as place:
+        with memory_of(self.coordinator) as memory:
             # As long after its first release: images come back, and no campaign computes beside the replay.
-            campaign = latest_campaign(place, self._instrument(place).id)
-            place.campaigns.enter(campaign.id, Stage.MONITORING)
+            memory.end_campaign(self._instrument(memory.place).id)
 
     def release(self, method: MethodRef) -> str:
         """Publish a method for the instrument, signed and all; returns the release's id."""
         self._releases += 1
-        with self._place() as place:
-            return self._released(place, method).id
+        with memory_of(self.coordinator) as memory:
+            return self._released(memory.place, method).id
 
     def start_daemon(self) -> Started:
         """Start the daemon, and wait until it holds the folder and has opened its memory."""
@@ -127,12 +120,7 @@ class Rig:
         ProcessFailed
             It does not come about in time, or a process ended in failure.
         """
-        deadline = time.monotonic() + seconds
-        while not condition():
-            self._supervisor.check()
-            if time.monotonic() > deadline:
-                raise ProcessFailed(f"expected {what} within {seconds:.0f} s, waited in vain; see the logs")
-            time.sleep(_LOOK_S)
+        awaited(self._supervisor, condition, seconds, what)
 
     def _has_memory(self) -> bool:
         try:
@@ -151,15 +139,6 @@ class Rig:
     def _instrument(self, place: Workplace) -> Instrument:
         [instrument] = place.identities.all()
         return instrument
-
-    @contextmanager
-    def _place(self) -> Iterator[Workplace]:
-        settings = read_settings(self.coordinator)
-        database = CoordinatorDatabase(settings.database)
-        try:
-            yield open_place(settings, database, time.time)
-        finally:
-            database.close()
 
 
 class Reader:

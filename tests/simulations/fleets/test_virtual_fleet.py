@@ -87,6 +87,13 @@ def test_a_straggler_is_not_waited_for_beyond_the_round(tmp_path: Path) -> None:
     assert all(len(each.contributed) + len(each.refused) == SITES for each in outcome.rounds)
 
 
+def test_a_short_silence_delays_the_answer_and_loses_nothing(tmp_path: Path) -> None:
+    outcome, _, _ = performed(tmp_path, scenario(drops_out=1.0, silent_s=20))
+    assert [len(each.contributed) for each in outcome.rounds] == [SITES] * 3
+    # Ten seconds of training lie within the silence.
+    assert [round(each.seconds, 1) for each in outcome.rounds] == [20.5] * 3
+
+
 def test_who_drops_out_is_named_and_the_others_count(tmp_path: Path) -> None:
     outcome, _, _ = performed(tmp_path, scenario(drops_out=0.5))
     refused = [told for each in outcome.rounds for told in each.refused]
