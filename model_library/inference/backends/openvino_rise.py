@@ -20,7 +20,7 @@ _DOUBLING = {
 }
 _SCALES = [1.0, 1.0, 2.0, 2.0]
 _NOTHING = np.nextafter(np.float32(0), np.float32(1))
-"""Vanishes in any sum. OpenVINO (2026.4) merges a frame of zeros into what follows as if that had no stride."""
+"""Vanishes in any sum. A frame of zeros OpenVINO 2026.4 merges into what follows as if that had no stride."""
 _PLAIN = {"strides": [1, 1], "dilations": [1, 1], "pads_begin": [1, 1], "pads_end": [1, 1]}
 
 
