@@ -170,6 +170,8 @@ def _computed(
 
 
 def _read(plane: Plane, tiles: Sequence[Tile]) -> Windows:
+    if len(tiles) == 1:
+        return np.ascontiguousarray(_window(plane, tiles[0].window)[None], np.float32)
     return np.ascontiguousarray(np.stack([_window(plane, tile.window) for tile in tiles]), np.float32)
 
 
