@@ -31,6 +31,10 @@ def inference(
     file_sizes: Annotated[
         list[int] | None, typer.Option("--file-size", min=64, help="Of runs from file to file only.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this backend or peer (monai, monai-tuned, bioimageio); may be repeated."),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
 ) -> None:
     """Measure the inference engine: speed, error, seams and memory, of every backend that is installed.
@@ -52,6 +56,7 @@ def inference(
         with_peers=peers,
         threads=threads,
         file_sizes=tuple(file_sizes or ()),
+        only=tuple(only or ()),
     )
     run_inference(contest, json_file)
 

@@ -66,6 +66,8 @@ class Contest:
         Of the processes that reconstruct from file to file; the rounds run on one.
     file_sizes
         Sides of images that are reconstructed from file to file only.
+    only
+        Names of backends and peers that take part in the rounds; none for all of them.
     """
 
     sizes: dict[NetworkName, tuple[int, ...]]
@@ -74,6 +76,11 @@ class Contest:
     with_peers: bool = True
     threads: int = 2
     file_sizes: tuple[int, ...] = ()
+    only: tuple[str, ...] = ()
+
+    def asks(self, contestant: Contestant) -> bool:
+        """Whether somebody takes part in the rounds."""
+        return not self.only or contestant.name in self.only
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ def run_contest(contest: Contest, folder: Path, tell: Tell) -> InferenceReport:
         planted = Planted(name, folder / name, *prepared_network(folder / name, folder / "cache", 1, prepare))
         own = [engine(planted.folder, planted.record, planted.place, each) for each in planted.choices()]
         rivals = peers(name, network, planted.folder) if contest.with_peers else []
+        own, rivals = [list(filter(contest.asks, each)) for each in (own, rivals)]
         for size in sizes:
             image = scene(size)
             seconds, results = race(contest, [*own, *rivals], image, partial(_told_of, tell, name, size))

@@ -21,6 +21,8 @@ from model_library.networks.config import MaskRCNNConfig
 from model_library.networks.units import scaling_for
 from model_library.wire.tasks import Segment
 
+_CACHED_PX = 1 << 16
+
 Pages = Sequence[NDArray[Any]]
 """Axes [Y, X] each: the channels of a network's input, or of its output."""
 
@@ -142,9 +144,20 @@ def _planes(
         yield scalings[channel], neighbours, [result[place]]
 
 
+def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut [Y, X] into rows that stay in the processor's cache from one step of arithmetic to the next."""
+    rows = max(1, _CACHED_PX // shape[1])
+    return (slice(top, top + rows) for top in range(0, shape[0], rows))
+
+
 def _reader(source: Pages, scaling: Scaling) -> Callable[[Slices], Channels]:
     def read(part: Slices) -> Channels:
-        return np.stack([scaling.apply(page[part]) for page in source])
+        pages = [page[part] for page in source]
+        unit = np.empty((len(pages), *pages[0].shape), np.float32)
+        for scaled, page in zip(unit, pages, strict=True):
+            for rows in _strips(page.shape):
+                scaled[rows] = scaling.apply(page[rows])
+        return unit
 
     return read
 
@@ -161,8 +174,9 @@ def _writer(network: ServedNetwork, target: Pages, scaling: Scaling) -> Callable
         if isinstance(card.task, Segment):
             target[0][part] = unit.argmax(axis=0)
         else:
-            for page, values in zip(target, unit, strict=True):
-                page[part] = to_dtype(scaling.invert(values), page.dtype)
+            for page, values in zip((page[part] for page in target), unit, strict=True):
+                for rows in _strips(values.shape):
+                    page[rows] = to_dtype(scaling.invert(values[rows]), page.dtype)
         if part[1].stop == width:
             # The end of a row of windows.
             release(target[0])

@@ -52,8 +52,8 @@ class Tiling:
     Attributes
     ----------
     tile_px
-        Greatest side of a window in input pixels; enlarged where a network's receptive field leaves no core.
-        Larger ones waste less on halos and need more memory.
+        Side, in input pixels, of the square that no window exceeds in area; enlarged where a network's
+        receptive field leaves no core. Larger ones waste less on halos and need more memory.
     batch
         Windows computed at once.
     """
@@ -107,11 +107,38 @@ def computed(image: Channels, backend: Backend, geometry: Geometry, tiling: Tili
 
 
 def plan(shape: tuple[int, int], geometry: Geometry, tiling: Tiling) -> tuple[Tile, ...]:
-    """Cut a plane, extended to multiples of the stride, into windows of one size, as few as possible."""
+    """Cut a plane, extended to multiples of the stride, into windows of one size, in all the smallest."""
     padded = geometry.rounded_up(shape[0]), geometry.rounded_up(shape[1])
     most = max(geometry.rounded_up(tiling.tile_px), geometry.least_tile_px)
-    sides = tuple(even_side(length, most, geometry.halo, geometry.stride) for length in padded)
-    return plan_tiles(padded, (sides[0], sides[1]), geometry.halo, geometry.stride)
+
+    def along(length: int, side: int) -> int:
+        """Pixels that windows of this side compute along an axis."""
+        return (
+            side if length <= side else side * -(-(length - 2 * geometry.halo) // (side - 2 * geometry.halo))
+        )
+
+    sides = min(
+        _sizes(padded, geometry, most),
+        key=lambda sides: along(padded[0], sides[0]) * along(padded[1], sides[1]),
+    )
+    return plan_tiles(padded, sides, geometry.halo, geometry.stride)
+
+
+def _sizes(shape: tuple[int, int], geometry: Geometry, most: int) -> Iterator[tuple[int, int]]:
+    """Give heights and widths of windows with the area of a square, as even as the plane allows.
+
+    A window as wide as the plane has no halo to its left and right: what a long window needs less of
+    memory in height may be worth it.
+    """
+    halo, stride, width = geometry.halo, geometry.stride, shape[1]
+    while True:
+        even = even_side(shape[1], width, halo, stride)
+        height = most * most // even // stride * stride
+        if height >= geometry.least_tile_px or even <= most:
+            yield even_side(shape[0], max(height, geometry.least_tile_px), halo, stride), even
+        if even <= most:
+            return
+        width = min(even - stride, shape[1])
 
 
 def _batches(tiles: Sequence[Tile], batch: int) -> list[tuple[Tile, ...]]:
@@ -143,6 +170,8 @@ def _computed(
 
 
 def _read(plane: Plane, tiles: Sequence[Tile]) -> Windows:
+    if len(tiles) == 1:
+        return np.ascontiguousarray(_window(plane, tiles[0].window)[None], np.float32)
     return np.ascontiguousarray(np.stack([_window(plane, tile.window) for tile in tiles]), np.float32)
 
 

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 from model_library.inference.backends.openvino_door import openvino
+from model_library.inference.backends.openvino_rise import quicken
 from model_library.inference.backends.port import BackendName, Precision, Windows, out_of_memory
 
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
@@ -36,6 +37,7 @@ class OpenVinoBackend:
         self.precision: Precision = precision
         self._core = library.Core()
         self._model = self._core.read_model(graph)
+        quicken(self._model, library)
         self._settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,

@@ -1,5 +1,6 @@
 """One contract for every backend: the numbers are torch's, and windows leave no seams."""
 
+import math
 import os
 import subprocess
 import sys
@@ -205,14 +206,24 @@ def test_what_does_not_fit_in_the_smallest_windows_is_a_refusal():
         computed(Scarce(0), geometry, image(geometry, (64, 64)), Tiling(512))
 
 
-@pytest.mark.parametrize("shape", [(2048, 2048), (4096, 1000), (777, 513), (5, 9)])
+@pytest.mark.parametrize("shape", [(2048, 2048), (4096, 1000), (777, 513), (300, 100_000), (5, 9)])
 def test_the_windows_of_an_image_are_of_one_size_and_not_larger_than_asked(shape: tuple[int, int]):
     geometry = Geometry(in_channels=1, out_channels=1, scale=1, stride=8, radius=51, exact=True)
-    sizes = {
-        tuple(part.stop - part.start for part in tile.window) for tile in plan(shape, geometry, Tiling(640))
-    }
+    tiles = plan(shape, geometry, Tiling(640))
+    sizes = {tuple(part.stop - part.start for part in tile.window) for tile in tiles}
     assert len(sizes) == 1
-    assert max(sizes.pop()) <= 640
+    height, width = sizes.pop()
+    assert height * width <= 640**2
+    # Windows partly outside the image are no larger than its sides, rounded up to the stride.
+    assert height <= shape[0] + 7
+    assert width <= max(shape[1] + 7, 2 * geometry.halo + 8)
+
+
+@pytest.mark.parametrize(("tile_px", "computed_px"), [(1488, 2 * 1080 * 2048), (1100, 4 * 1080 * 1080)])
+def test_windows_take_the_form_that_wastes_least_on_halos(tile_px: int, computed_px: int):
+    geometry = Geometry(in_channels=1, out_channels=1, scale=1, stride=8, radius=51, exact=True)
+    tiles = plan((2048, 2048), geometry, Tiling(tile_px))
+    assert sum(math.prod(part.stop - part.start for part in tile.window) for tile in tiles) == computed_px
 
 
 def test_openvino_keeps_its_telemetry_to_itself(tmp_path):
