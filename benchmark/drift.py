@@ -10,118 +10,15 @@ charts for location and scale", The Statistician 1987).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.special import ndtri, stdtr
 
+from benchmark.drift_policy import DriftPolicy, Feature
 from model_library.wire.base import Message
 
 _Observed = tuple[tuple[int, float], ...]
-
-
-class Feature(StrEnum):
-    """What is watched.
-
-    `NOISE` is the standard deviation of a pixel over what the campaign's noise model gives at the same
-    grey values; the specimen plays no part in it. `BRIGHTNESS` is a weighted mean of the grey values above
-    that of no electrons, in counts, see `observation.brightness`: where the detector's gain is fixed, a
-    lower dose darkens the image. `SCORE` is that of the method in service. `LEAD` is that score minus the
-    one of a classical algorithm on the same image, in which most of what the specimen does to both cancels.
-    """
-
-    NOISE = "noise"
-    BRIGHTNESS = "brightness"
-    SCORE = "score"
-    LEAD = "lead"
-
-    @property
-    def logarithmic(self) -> bool:
-        """Whether changes count as ratios."""
-        return self in (Feature.NOISE, Feature.BRIGHTNESS)
-
-    @property
-    def specimen_moves(self) -> bool:
-        """Whether another specimen changes it as well, which is no drift."""
-        return self is not Feature.NOISE
-
-    @property
-    def sides(self) -> tuple[int, ...]:
-        """Directions that count as a drift: a better score does not."""
-        return (1, -1) if self.logarithmic else (-1,)
-
-
-class Sum(Message):
-    """A cumulative sum: what an image has to exceed, how far it counts, and the sum that is a drift."""
-
-    allowance: float
-    most: float
-    threshold: float
-
-
-class DriftPolicy(Message):
-    """How a drift is told from chance.
-
-    Attributes
-    ----------
-    allowance
-        Standard deviations by which an image may be off without adding to the sum.
-    threshold
-        Sum, in standard deviations, that is called a drift.
-    most
-        An image counts with at most so many standard deviations. Less `allowance` it is below
-        `threshold`, so that one odd image never makes a drift; two may.
-    specimen_allowance, specimen_threshold, specimen_most
-        For features that the specimen moves, whose tails are heavier: added to the allowance, times the
-        threshold, and instead of `most`. At least three images in a row make a drift then, each
-        of which counts with little; the same false alarms are so bought with fewer images that are missed.
-    learned_after
-        A returned image joins the baseline once so many later ones have come: a drift must not be
-        learned before it is told.
-    fewest
-        Values without which a baseline says nothing.
-    noise_floor, brightness_floor, score_floor_db, lead_floor_db, score_floor
-        Least standard deviation that a baseline is credited with, as a ratio, in dB or in units of the
-        score: smaller changes matter to nobody.
-    """
-
-    allowance: float = Field(default=1.0, ge=0)
-    threshold: float = Field(default=5.0, gt=0)
-    most: float = Field(default=4.5, gt=0)
-    specimen_allowance: float = Field(default=0.5, ge=0)
-    specimen_threshold: float = Field(default=0.68, gt=0)
-    specimen_most: float = Field(default=3.0, gt=0)
-    learned_after: int = Field(default=3, ge=0)
-    fewest: int = Field(default=8, ge=3)
-    noise_floor: float = Field(default=0.03, gt=0)
-    brightness_floor: float = Field(default=0.07, gt=0)
-    score_floor_db: float = Field(default=0.2, gt=0)
-    lead_floor_db: float = Field(default=0.1, gt=0)
-    score_floor: float = Field(default=0.02, gt=0)
-
-    def sum_of(self, feature: Feature) -> Sum:
-        """Tell how a feature is summed."""
-        if not feature.specimen_moves:
-            return Sum(allowance=self.allowance, most=self.most, threshold=self.threshold)
-        return Sum(
-            allowance=self.allowance + self.specimen_allowance,
-            most=self.specimen_most,
-            threshold=self.threshold * self.specimen_threshold,
-        )
-
-    def floor(self, feature: Feature, unit: str = "dB") -> float:
-        """Least standard deviation of a feature, of scores in this unit."""
-        match feature:
-            case Feature.NOISE:
-                return self.noise_floor
-            case Feature.BRIGHTNESS:
-                return self.brightness_floor
-            case Feature.SCORE:
-                return self.score_floor_db if unit == "dB" else self.score_floor
-            case Feature.LEAD:
-                return self.lead_floor_db if unit == "dB" else self.score_floor
 
 
 @dataclass(frozen=True)
@@ -139,7 +36,7 @@ class Series:
     floor
         Least standard deviation of the baseline: a ratio where changes count as ratios.
     against
-        The classical algorithm of a lead.
+        What a score is held against: a classical algorithm, or a perfect result.
     unit
         Of a score or lead.
     """
@@ -204,7 +101,9 @@ def deviations(series: Series, policy: DriftPolicy) -> _Observed:
     """Say how far each observed value is from the baseline as it was then: (sequence, standard deviations).
 
     The baseline is an estimate from a few values; Student's distribution of a further value turns the
-    quotient into what it would be if mean and spread were known.
+    quotient into what it would be if mean and spread were known. Of tails that are heavier than a normal
+    distribution's that says too much; so a value that is not beyond all of the baseline counts as its rank
+    among them says, if that is less.
     """
     baseline, watched = _learned(series, policy)
     if len(baseline) < policy.fewest:
@@ -221,8 +120,47 @@ def deviations(series: Series, policy: DriftPolicy) -> _Observed:
     quotients = (values - middle - mean) / spread
     # The lower tail keeps its digits where the upper one rounds to 1.
     sizes = np.minimum(-ndtri(stdtr(count - 1, -np.abs(quotients))), most)
+    sizes = np.minimum(sizes, _by_rank(known, count, first))
     sizes = np.copysign(sizes, quotients)
     return tuple((sequence, float(size)) for (sequence, _), size in zip(watched, sizes, strict=True))
+
+
+def _by_rank(values: NDArray[np.float64], counts: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+    """Say how many standard deviations each value may count for its rank in the baseline of then.
+
+    Parameters
+    ----------
+    values
+        Baseline, then what is watched.
+    counts
+        How many of `values` were the baseline of each watched one.
+    first
+        How many there were at first.
+
+    Returns
+    -------
+    At least 0; infinite for a value beyond all of the baseline.
+    """
+    sizes = np.full(len(counts), np.inf)
+    for place, (value, count) in enumerate(zip(values[first:], counts, strict=True)):
+        baseline = values[:count]
+        as_far = min(int((baseline >= value).sum()), int((baseline <= value).sum()))
+        if as_far:
+            sizes[place] = max(0.0, -float(ndtri((as_far + 1) / (count + 2))))
+    return sizes
+
+
+def spread_of(series: Series, policy: DriftPolicy) -> tuple[float, int] | None:
+    """Tell the standard deviation of one further image, and of how many values; None of too few."""
+    baseline, watched = _learned(series, policy)
+    if len(baseline) < policy.fewest:
+        return None
+    joined = [
+        _scaled(series.feature, value) for _, value in watched[: max(0, len(watched) - policy.learned_after)]
+    ]
+    values = np.concatenate([baseline, joined]) if joined else baseline
+    spread = max(float(values.std(ddof=1)), series.floor)
+    return spread * float(np.sqrt(1 + 1 / len(values))), len(values)
 
 
 def _learned(series: Series, policy: DriftPolicy) -> tuple[NDArray[np.float64], _Observed]:

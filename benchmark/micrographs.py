@@ -13,10 +13,12 @@ from benchmark.splits import Split, assign, field_key
 from model_library.degradation.noise import estimate_noise
 from model_library.degradation.operators import block_mean
 from model_library.errors import ImageError
+from model_library.images.acquisition_facts import acquisition_of
 from model_library.images.contents import FOLDER_SUFFIXES, read_grey_frame
 from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_micrograph, read_stack
 from model_library.signing.digests import sha256_file
+from model_library.wire.images import AcquisitionFacts
 
 _TIFF = frozenset({".tif", ".tiff"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -27,7 +29,7 @@ Mode = Literal["truth", "added_noise", "repeat"]
 class Micrograph:
     """One image of a folder: its field of view, a name for reports, pixels float32 [Y, X] in counts.
 
-    `pixel_size_nm` is None where the file does not tell; `sha256` is the digest of the file.
+    `pixel_size_nm` and `acquisition` are None where the file does not tell; `sha256` is that of the file.
     """
 
     field: str
@@ -35,6 +37,7 @@ class Micrograph:
     pixels: Grey
     pixel_size_nm: float | None = None
     sha256: str = ""
+    acquisition: AcquisitionFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
         for page, frame in enumerate(frames):
             name = path.stem if len(frames) == 1 else f"{path.stem}#{page}"
             field = field_key(frame.field, digest)
-            images.append(Micrograph(field, name, frame.grey, frame.pixel_size_nm, digest))
+            told = acquisition_of(frame.metadata)
+            images.append(Micrograph(field, name, frame.grey, frame.pixel_size_nm, digest, told))
     if not images:
         why = "; ".join(refused.values()) or "no .tif, .tiff, .png or .jpg, nor a file of a vendor"
         raise BenchmarkError(f"expected micrographs in {folder}, found {why}")

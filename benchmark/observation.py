@@ -1,4 +1,4 @@
-"""What one image shows of its instrument: how noisy it is, and how bright."""
+"""What one image shows of its instrument: how noisy it is, how bright and how sharp."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,11 +22,15 @@ _QUANTISATION = 1 / 12
 
 
 class Observation(Message):
-    """An image's own noise model (see `NoiseModel`) and its grey values (percentiles, in counts)."""
+    """An image's own noise model (see `NoiseModel`), its grey values (percentiles, in counts) and edges.
+
+    `sharpness` is that of `edge_sharpness`; None where the image shows no edges.
+    """
 
     gain: float
     read_variance: float
     levels: tuple[float, ...] = Field(min_length=1)
+    sharpness: float | None = None
 
 
 def observe(pixels: Grey) -> Observation:
@@ -39,6 +43,7 @@ def observe(pixels: Grey) -> Observation:
     """
     from scipy import ndimage
 
+    from benchmark.edge_sharpness import edge_sharpness
     from model_library.degradation.noise import estimate_noise
 
     top, left = (max(0, side - _MOST_PX) // 2 for side in pixels.shape)
@@ -46,7 +51,10 @@ def observe(pixels: Grey) -> Observation:
     noise = estimate_noise([middle])
     levels = np.percentile(ndimage.gaussian_filter(middle, _SMOOTHING_PX), _LEVELS)
     return Observation(
-        gain=noise.gain, read_variance=noise.read_variance, levels=tuple(float(level) for level in levels)
+        gain=noise.gain,
+        read_variance=noise.read_variance,
+        levels=tuple(float(level) for level in levels),
+        sharpness=edge_sharpness(middle, noise),
     )
 
 

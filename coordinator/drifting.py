@@ -27,7 +27,8 @@ from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
 
 if TYPE_CHECKING:
-    from benchmark.drift import Drift, DriftPolicy, Series
+    from benchmark.drift import Drift, Series
+    from benchmark.drift_policy import DriftPolicy
 
 
 def look_at(place: Workplace, image: StoredImage) -> None:
@@ -75,6 +76,18 @@ def drift_of(place: Workplace, latest: Campaign) -> "Drift | None":
     return detect(series_of(place, latest), policy_of(place))
 
 
+def noticeable_told(place: Workplace, instrument_id: str) -> list[dict[str, Any]]:
+    """List, as JSON, the smallest changes of an instrument that three returned images would show."""
+    from benchmark.noticeable import noticeable
+
+    if not place.campaigns.of(instrument_id):
+        return []
+    series = series_of(place, latest_campaign(place, instrument_id))
+    return [
+        {**each.model_dump(mode="json"), "words": each.told} for each in noticeable(series, policy_of(place))
+    ]
+
+
 def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
     """List every drift of an instrument that opened a campaign, oldest first, as `drift_told` does."""
     campaigns = (place.campaigns.get(each) for each in place.campaigns.of(instrument.id))
@@ -93,7 +106,8 @@ def drift_told(campaign: Campaign, found: Finding = Finding.DRIFT) -> dict[str, 
 def observed_told(place: Workplace, campaign: Campaign) -> list[dict[str, Any]]:
     """Tell, as JSON, what the instrument's images showed, relative to what a campaign measured.
 
-    `noise` is 1 as measured, `brightness` is in counts. Images of other campaigns are among them.
+    `noise` is 1 as measured, `brightness` is in counts, `sharpness` None without edges. Images of other
+    campaigns are among them.
     """
     if Finding.NOISE not in campaign.findings:
         return []
@@ -106,6 +120,7 @@ def observed_told(place: Workplace, campaign: Campaign) -> list[dict[str, Any]]:
             "purpose": str(each.purpose),
             "noise": relative_noise(each.seen, noise),
             "brightness": brightness(each.seen, noise, weights),
+            "sharpness": each.seen.sharpness,
         }
         for each in seen
     ]
@@ -113,18 +128,19 @@ def observed_told(place: Workplace, campaign: Campaign) -> list[dict[str, Any]]:
 
 def policy_of(place: Workplace) -> "DriftPolicy":
     """Tell when returned images count as a drift."""
-    from benchmark.drift import DriftPolicy
+    from benchmark.drift_policy import DriftPolicy
 
     return DriftPolicy(allowance=place.settings.drift.allowance, threshold=place.settings.drift.threshold)
 
 
 def series_of(place: Workplace, latest: Campaign) -> "tuple[Series, ...]":
-    """Collect what is watched since an instrument's latest campaign: noise, brightness, scores.
+    """Collect what is watched since an instrument's latest campaign: noise, brightness, sharpness, scores.
 
     The baseline is what the last campaign that measured the noise saw; its own first images, and
     those of a later one that failed, are not held against it.
     """
-    from benchmark.drift import Feature, Series
+    from benchmark.drift import Series
+    from benchmark.drift_policy import Feature
 
     measured = measured_campaign(place, latest.instrument_id)
     if measured is None:
@@ -136,17 +152,20 @@ def series_of(place: Workplace, latest: Campaign) -> "tuple[Series, ...]":
     after = _since(place, latest, seen)
     weights = brightness_weights([each.seen for each in before], noise)
 
-    def series(feature: Feature, measure: Callable[[Observation], float]) -> Series:
+    def series(feature: Feature, measure: Callable[[Observation], float | None]) -> Series:
+        known = (measure(each.seen) for each in before)
+        observed = ((each.sequence, measure(each.seen)) for each in after)
         return Series(
             feature,
-            tuple(measure(each.seen) for each in before),
-            tuple((each.sequence, measure(each.seen)) for each in after),
+            tuple(value for value in known if value is not None),
+            tuple((sequence, value) for sequence, value in observed if value is not None),
             policy.floor(feature),
         )
 
     return (
         series(Feature.NOISE, lambda seen: relative_noise(seen, noise)),
         series(Feature.BRIGHTNESS, lambda seen: brightness(seen, noise, weights)),
+        series(Feature.SHARPNESS, lambda seen: seen.sharpness),
         *score_series(place, measured, {each.sequence for each in after}, policy),
     )
 

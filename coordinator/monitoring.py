@@ -96,6 +96,8 @@ class Monitoring(DBOSConfiguredInstance):
 
 
 def _assess(place: Workplace, image: StoredImage, release: Release, campaign: Campaign) -> MonitoringScore:
+    from benchmark.perfect import perfect_by_field
+
     if tuned_field(image.instrument_id, image.field) in _tuned_on(place, release, campaign):
         why = f"its field of view {image.field} was tuned on by the method in service"
         return _result(place, image, release, None, why)
@@ -104,7 +106,8 @@ def _assess(place: Workplace, image: StoredImage, release: Release, campaign: Ca
         score = _measure(place, release.manifest.method, cases, campaign)
     except SynopticError as refusal:
         return _result(place, image, release, None, str(refusal))
-    scored = _result(place, image, release, score, None)
+    perfect = next(iter(perfect_by_field(cases).values()), None)
+    scored = replace(_result(place, image, release, score, None), perfect=perfect)
     reference = reference_of(campaign, release.manifest.method)
     if reference is None:
         return scored

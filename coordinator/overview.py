@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.drifting import drift_told, observed_told
+from coordinator.drifting import drift_told, noticeable_told, observed_told
 from coordinator.federation.overview import cohorts_told, federations_told, quarantine_told
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, MonitoringScore, StoredImage
@@ -40,6 +40,7 @@ def _instrument(place: Workplace, instrument: Instrument) -> dict[str, Any]:
         "revoked_at": iso(instrument.revoked_at),
         "last_seen_at": iso(instrument.last_seen_at),
         "heartbeat": None if heartbeat is None else heartbeat.model_dump(mode="json"),
+        "noticeable": noticeable_told(place, instrument.id),
         "release_id": None if current is None else current.id,
         "release": None if current is None else release_told(current),
         "images_by_split": dict(Counter(str(image.split) for image in images)),
@@ -139,6 +140,7 @@ def _score(score: MonitoringScore) -> dict[str, Any]:
         "score": score.score,
         "reference": None if score.reference is None else score.reference.model_dump(mode="json"),
         "reference_score": score.reference_score,
+        "perfect": score.perfect,
         "reason": score.reason,
         "at": iso(score.at),
     }

@@ -1,4 +1,4 @@
-"""Scores of the method in service on returned images, alone and next to a classical algorithm, over time."""
+"""Scores of the method in service on returned images, next to a perfect result and a classical algorithm."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,14 @@ from coordinator.workplace import Workplace
 from model_library.wire.methods import MethodRef
 
 if TYPE_CHECKING:
-    from benchmark.drift import DriftPolicy, Series
+    from benchmark.drift import Series
+    from benchmark.drift_policy import DriftPolicy
     from benchmark.metrics import Metric
     from benchmark.scores import Scores
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
+PERFECT = "a perfect result"
+"""What a score is held against where the noise of its image is known: see `benchmark.perfect`."""
 
 
 def reference_of(campaign: Campaign, method: MethodRef) -> MethodRef | None:
@@ -50,34 +53,49 @@ def score_series(
     sequences
         Of the returned images that are watched.
     """
-    from benchmark.drift import Feature, Series
-    from benchmark.metrics import Metric
-
     current = place.releases.current(measured.instrument_id)
     scores = [
         each
         for each in place.scores.of(measured.instrument_id)
         if current is not None and each.release_id == current.id and each.sequence in sequences
     ]
-    observed = [(each.sequence, each.score) for each in scores if each.score is not None]
-    if current is None or not observed:
+    if current is None or all(each.score is None for each in scores):
         return ()
-    metric, method = Metric(scores[0].metric), current.manifest.method
-    floor = policy.floor(Feature.SCORE, metric.unit)
-    alone = Series(
+    method = current.manifest.method
+    return (_alone(measured, method, scores, policy), *_leads(measured, method, scores, policy))
+
+
+def _alone(
+    measured: Campaign, method: MethodRef, scores: list[MonitoringScore], policy: "DriftPolicy"
+) -> "Series":
+    """Hold each score against that of a perfect result, where every one of them has it."""
+    from benchmark.drift import Series
+    from benchmark.drift_policy import Feature
+    from benchmark.metrics import Metric
+
+    metric = Metric(scores[0].metric)
+    own, perfect = _at_gate(measured, method, metric), _perfect_at_gate(measured, method)
+    held = all(each.perfect is not None for each in scores if each.score is not None)
+    held = held and own.keys() <= perfect.keys()
+    return Series(
         Feature.SCORE,
-        tuple(_at_gate(measured, method, metric).values()),
-        tuple(observed),
-        floor,
+        tuple(value - perfect[field] if held else value for field, value in own.items()),
+        tuple(
+            (each.sequence, each.score - (each.perfect or 0.0) if held else each.score)
+            for each in scores
+            if each.score is not None
+        ),
+        policy.floor(Feature.SCORE, metric.unit),
+        against=PERFECT if held else "",
         unit=metric.unit,
     )
-    return (alone, *_leads(measured, method, scores, policy))
 
 
 def _leads(
     measured: Campaign, method: MethodRef, scores: list[MonitoringScore], policy: "DriftPolicy"
 ) -> "tuple[Series, ...]":
-    from benchmark.drift import Feature, Series
+    from benchmark.drift import Series
+    from benchmark.drift_policy import Feature
     from benchmark.metrics import Metric
     from benchmark.scores import method_key
 
@@ -111,6 +129,11 @@ def _at_gate(measured: Campaign, method: MethodRef, metric: "Metric") -> Mapping
         return {}
     scores = Scores.model_validate(record["scores"])
     return scores.complete(_name_of(scores, method)) or {}
+
+
+def _perfect_at_gate(measured: Campaign, method: MethodRef) -> Mapping[str, float]:
+    record = _sitting(measured, method)
+    return {} if record is None else record.get("perfect", {})
 
 
 def _name_of(scores: "Scores", method: MethodRef) -> str:

@@ -85,7 +85,7 @@ class Tuning(BaseSettings):
 
 
 class DriftSettings(BaseModel):
-    """When returned images count as a drift, and what follows; see `benchmark.drift.DriftPolicy`.
+    """When returned images count as a drift, and what follows; see `benchmark.drift_policy.DriftPolicy`.
 
     `automatic`: a drift opens a campaign; otherwise it is noted with the latest one.
     `threshold`: cumulative sum, in standard deviations.

@@ -21,6 +21,7 @@ from coordinator.pixel_sizes import record_fits
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, StoredImage
 from coordinator.workplace import Workplace
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import NetworkCard, tuned_field
 from model_library.errors import ImageError
 from model_library.wire.images import ImagePurpose
@@ -138,6 +139,7 @@ def _facts(place: Workplace, campaign: Campaign, instrument: Instrument) -> "Ins
         pixel_size_nm=told[0] if told else instrument.pixel_size_nm,
         digests=frozenset(image.sha256 for image in images),
         fields=frozenset(tuned_field(campaign.instrument_id, image.field) for image in images),
+        acquisition=AcquisitionRange.of(image.acquisition for image in images),
     )
 
 

@@ -1,6 +1,6 @@
 """What `synoptic coordinator status` prints: the overview as a line per instrument and federation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coordinator.records import Stage
@@ -10,7 +10,7 @@ Told = Mapping[str, Any]
 
 
 def status_lines(overview: Told) -> list[str]:
-    """Write a line per instrument with its latest campaign, then a line per federation."""
+    """Write a line per instrument with its latest campaign, one with what it would notice, federations."""
     # The overview lists campaigns in the order of their opening: the latest of an instrument stays.
     latest = {each["instrument"]: each for each in overview["campaigns"]}
     instruments = [_instrument(each, latest.get(each["id"])) for each in overview["instruments"]]
@@ -18,6 +18,7 @@ def status_lines(overview: Told) -> list[str]:
         return ["No instrument has enrolled; invite one with `synoptic coordinator enrol-token`."]
     return [
         *instruments,
+        *(line for each in overview["instruments"] for line in _noticed(each)),
         *map(federation_line, overview["federations"]),
         *map(quarantine_line, overview["quarantine"]),
     ]
@@ -96,6 +97,11 @@ def _campaign(campaign: Told) -> str:
         return f"{told}, {campaign['events'][-1]['text']}"
     drift = campaign["unanswered_drift"]
     return told if drift is None else f"{told}, drift from frame {drift['onset_sequence']} on not answered"
+
+
+def _noticed(instrument: Told) -> list[str]:
+    found = ", ".join(each["words"] for each in instrument["noticeable"])
+    return [f"{instrument['site']}: three returned images would show {found}"] if found else []
 
 
 def _in_service(release: Told | None) -> str:

@@ -27,7 +27,7 @@ Rivals = Mapping["Role", Sequence[MethodRef]]
 """Whom a candidate is judged against; a method that appears twice counts in its first role."""
 
 SittingRecord = dict[str, Any]
-"""JSON: verdict, assigned (a method), rivals (role -> names), means, scores."""
+"""JSON: verdict, assigned (a method), rivals (role -> names), means, scores, perfect (field -> score)."""
 
 FEDERATED_GATES = "gates"
 """Finding in which a federation keeps its sittings: instrument -> record."""
@@ -139,6 +139,7 @@ def sit(
     """
     from benchmark.gate import Entrant, GatePolicy, judge
     from benchmark.metrics import Metric
+    from benchmark.perfect import perfect_by_field
 
     entered = _entered(candidate, rivals)
     scores = _scored(place, instrument, entered, cases)
@@ -155,7 +156,7 @@ def sit(
         for each in entered
     )
     verdict = judge(first, others, look=look.number, policy=policy)
-    return _record(verdict, scores, entered)
+    return {**_record(verdict, scores, entered), "perfect": perfect_by_field(cases)}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from benchmark.drift import DriftPolicy
 from benchmark.drift_error.acquired import real_sources, simulated_sources
 from benchmark.drift_error.rows import measure
 from benchmark.drift_error.sources import FIRST, Source, drawn_sources
+from benchmark.drift_policy import DriftPolicy, Feature
 from model_library.specimens import SpecimenKind
 
 _KINDS = (
@@ -45,9 +45,9 @@ def main(
         rows.append(row)
         delay = "-" if row.delay is None else f"{row.delay:.1f}"
         typer.echo(
-            f"{row.feature:11} {row.scatter:40} {row.change:15}"
+            f"{_named(row.features):11} {row.scatter:40} {row.change:15}"
             f" {row.false_alarms_per_10000:6.2f} false per 10,000  within 3: {row.within_3:6.1%}"
-            f"  mean {delay} images  missed {row.missed:.1%}"
+            f"  mean {delay} images  missed {row.missed:.1%}  noticeable {_told(row.noticeable)}"
         )
     if json_file is not None:
         content = {
@@ -57,6 +57,14 @@ def main(
             "rows": [row.model_dump(mode="json") for row in rows],
         }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _named(features: tuple[Feature, ...]) -> str:
+    return str(features[0]) if len(features) == 1 else "all"
+
+
+def _told(change: float | None) -> str:
+    return "-" if change is None else f"{change:.3g}"
 
 
 def _sources(images: int, data: Path | None, seed: int, policy: DriftPolicy) -> Iterator[Source]:

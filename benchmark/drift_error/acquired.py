@@ -1,19 +1,21 @@
 """Images of instruments in several states, simulated and real, observed and scored as at the coordinator."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from benchmark.baselines import classical
 from benchmark.cases import Repeat, repeat_cases
-from benchmark.drift import DriftPolicy, Feature
 from benchmark.drift_error.sources import DECIBEL, FIRST, HALF, Seen, Source, resampled
+from benchmark.drift_policy import DriftPolicy, Feature
 from benchmark.evaluate import evaluate
 from benchmark.method import Method
 from benchmark.observation import Observation, observe
+from benchmark.perfect import perfect_by_field
 from benchmark.scores import method_key
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.degradation.operators import Digitise, ReadNoise, ShotNoise
@@ -27,6 +29,8 @@ from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Denoise
 
 _SIDE_PX, _DOSE, _REAL_PX = 192, 20.0, 256
+_NOISIER, _DARKER, _DIMMER = "noise +1 dB", "half as bright", "21 % darker"
+_BLURS = {"blur of 1 px": 1.0, "blur of 1.5 px": 1.5}
 _REAL = (
     ("TEM sections", "em_bio_isbi2012_membranes/image", "*"),
     ("FIB-SEM slices", "em_bio_fibsem_fib25/validation_slices_520", "*"),
@@ -67,15 +71,18 @@ def simulated_sources(
     specimens = _fields(kind, images, seed) if one_specimen else _others(kind, images, seed)
     calm = [_acquired(each, [seed, 1, number]) for number, each in enumerate(specimens)]
     few = specimens[::2]
-    noisier, darker, dimmer = (
-        [_acquired(each, [seed, state, number], dose, gain) for number, each in enumerate(few)]
-        for state, dose, gain in (
-            (2, _DOSE / DECIBEL**2, 1.0),
-            (3, _DOSE * HALF, HALF),
-            (4, _DOSE / DECIBEL**2, 1 / DECIBEL**2),
-        )
-    )
-    return _sources(told, calm, (noisier, darker, dimmer), np.random.default_rng(seed), policy)
+    states = {
+        _NOISIER: [_acquired(each, [seed, 2, n], _DOSE / DECIBEL**2) for n, each in enumerate(few)],
+        _DARKER: [_acquired(each, [seed, 3, n], _DOSE * HALF, HALF) for n, each in enumerate(few)],
+        _DIMMER: [
+            _acquired(each, [seed, 4, n], _DOSE / DECIBEL**2, 1 / DECIBEL**2) for n, each in enumerate(few)
+        ],
+        **{
+            name: [_acquired(_blurred(each, sigma), [seed, 5, n]) for n, each in enumerate(few)]
+            for name, sigma in _BLURS.items()
+        },
+    }
+    return _sources(told, calm, states, np.random.default_rng(seed), policy)
 
 
 def real_sources(data: Path, images: int, seed: int, policy: DriftPolicy) -> Iterator[Source]:
@@ -93,16 +100,35 @@ def real_sources(data: Path, images: int, seed: int, policy: DriftPolicy) -> Ite
         few = calm[::2]
         noise = estimate_noise(calm[:FIRST])
         more = DECIBEL**2 - 1
-        noisier = [each + added_noise(each, noise, more, rng) for each in few]
-        darker = [each * np.float32(HALF) for each in few]
-        dimmer = [each / np.float32(DECIBEL**2) for each in few]
-        yield from _sources(f"real {told}", calm, (noisier, darker, dimmer), rng, policy)
+        states = {
+            _NOISIER: [each + added_noise(each, noise, more, rng) for each in few],
+            _DARKER: [each * np.float32(HALF) for each in few],
+            _DIMMER: [each / np.float32(DECIBEL**2) for each in few],
+            **{
+                name: [_out_of_focus(each, sigma, noise, rng) for each in few]
+                for name, sigma in _BLURS.items()
+            },
+        }
+        yield from _sources(f"real {told}", calm, states, rng, policy)
+
+
+def _blurred(specimen: Grey, sigma_px: float) -> Grey:
+    return np.asarray(ndimage.gaussian_filter(specimen, sigma_px), dtype=np.float32)
+
+
+def _out_of_focus(acquired: Grey, sigma_px: float, noise: NoiseModel, rng: np.random.Generator) -> Grey:
+    """Blur an acquired image, and add the noise that this takes away."""
+    point = np.zeros((33, 33), np.float32)
+    point[16, 16] = 1
+    left = float(np.square(ndimage.gaussian_filter(point, sigma_px)).sum())
+    blurred = _blurred(acquired, sigma_px)
+    return blurred + added_noise(blurred, noise, 1 - left, rng)
 
 
 def _sources(
     told: str,
     calm: Sequence[Grey],
-    changed: tuple[Sequence[Grey], Sequence[Grey], Sequence[Grey]],
+    changed: Mapping[str, Sequence[Grey]],
     rng: np.random.Generator,
     policy: DriftPolicy,
 ) -> list[Source]:
@@ -111,20 +137,25 @@ def _sources(
     as_was = _seen(calm, noise, rng, methods)
     lower = replace(as_was, scores=as_was.scores - 1.0)
     worse = _seen(calm, noise, rng, methods, error_db=1.0)
-    noisier, darker, dimmer = (_observed(each) for each in changed)
+    states = {name: _observed(each) for name, each in changed.items()}
+    watched = [
+        (Feature.NOISE, _NOISIER, states[_NOISIER]),
+        (Feature.BRIGHTNESS, _DARKER, states[_DARKER]),
+        (Feature.BRIGHTNESS, _DIMMER, states[_DIMMER]),
+        *((Feature.SHARPNESS, name, states[name]) for name in _BLURS),
+        (Feature.SCORE, "score -1 dB", lower),
+        (Feature.LEAD, "score -1 dB", lower),
+        (Feature.LEAD, "error +1 dB", worse),
+    ]
     return [
-        resampled(Feature.NOISE, told, "noise +1 dB", (as_was, noisier), policy),
-        resampled(Feature.BRIGHTNESS, told, "half as bright", (as_was, darker), policy),
-        resampled(Feature.BRIGHTNESS, told, "21 % darker", (as_was, dimmer), policy),
-        resampled(Feature.SCORE, told, "score -1 dB", (as_was, lower), policy),
-        resampled(Feature.LEAD, told, "score -1 dB", (as_was, lower), policy),
-        resampled(Feature.LEAD, told, "error +1 dB", (as_was, worse), policy),
+        *(resampled((feature,), told, change, (as_was, state), policy) for feature, change, state in watched),
+        resampled(tuple(Feature), told, "score -1 dB", (as_was, lower), policy),
     ]
 
 
 def _observed(acquired: Sequence[Grey]) -> Seen:
     none = np.zeros(len(acquired))
-    return Seen(_observations(acquired), none, none)
+    return Seen(_observations(acquired), none, none, none)
 
 
 def _seen(
@@ -150,7 +181,8 @@ def _seen(
         risks = spans**2 * 10 ** (-scores / 10)
         risks = variance + np.maximum(risks - variance, 0) * 10 ** (error_db / 10)
         scores = 10 * np.log10(spans**2 / risks)
-    return Seen(_observations(acquired), scores, references)
+    perfect = np.array([*perfect_by_field(cases).values()])
+    return Seen(_observations(acquired), scores, references, perfect)
 
 
 def _observations(acquired: Sequence[Grey]) -> tuple[Observation, ...]:

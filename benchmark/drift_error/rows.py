@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from benchmark.drift import DriftPolicy, Feature, detect
+from benchmark.drift import detect
 from benchmark.drift_error.sources import Source
+from benchmark.drift_policy import DriftPolicy, Feature
+from benchmark.noticeable import noticeable
 from model_library.wire.base import Message
 
 _WATCHED, _BEFORE, _CHANGED = 200, 20, 30
 
 
 class DriftRow(Message):
-    """One feature under one kind of scatter.
+    """Features under one kind of scatter, watched together where they are several.
 
     Attributes
     ----------
@@ -24,9 +26,12 @@ class DriftRow(Message):
         Mean number of changed images until told, where it is told.
     missed
         Share not told in 30 changed images.
+    noticeable
+        What an instrument with 20 returned images says that it would notice, see `Noticeable.change`:
+        the median; None where several features are watched.
     """
 
-    feature: Feature
+    features: tuple[Feature, ...]
     scatter: str
     change: str
     false_alarms_per_10000: float
@@ -35,23 +40,26 @@ class DriftRow(Message):
     within_3: float
     delay: float | None
     missed: float
+    noticeable: float | None
 
 
 def measure(source: Source, campaigns: int, seed: int, policy: DriftPolicy) -> DriftRow:
     """Watch so many instruments that stay as they are, and as many that change after 20 images."""
     alarms = images = 0
     delays: list[int | None] = []
+    changes: list[float] = []
     for campaign in range(campaigns):
         rng = np.random.default_rng([seed, campaign])
         told = _told(source, rng, (_WATCHED, 0), policy)
         alarms += told is not None
         images += _WATCHED if told is None else told
+        changes += [each.change for each in noticeable(source.campaign(rng, _BEFORE, 0), policy)]
         told = _told(source, rng, (_BEFORE, _CHANGED), policy)
         if told is None or told > _BEFORE:
             delays.append(None if told is None else told - _BEFORE)
     found = np.array([each for each in delays if each is not None])
     return DriftRow(
-        feature=source.feature,
+        features=source.features,
         scatter=source.scatter,
         change=source.change,
         false_alarms_per_10000=1e4 * alarms / images,
@@ -60,6 +68,7 @@ def measure(source: Source, campaigns: int, seed: int, policy: DriftPolicy) -> D
         within_3=float((found <= 3).sum() / len(delays)),
         delay=float(found.mean()) if len(found) else None,
         missed=1 - len(found) / len(delays),
+        noticeable=float(np.median(changes)) if len(source.features) == 1 and changes else None,
     )
 
 
@@ -67,5 +76,5 @@ def _told(
     source: Source, rng: np.random.Generator, images: tuple[int, int], policy: DriftPolicy
 ) -> int | None:
     """Give the number of the returned image at which a drift is told."""
-    drift = detect([source.campaign(rng, *images)], policy)
+    drift = detect(source.campaign(rng, *images), policy)
     return None if drift is None else drift.detected_sequence

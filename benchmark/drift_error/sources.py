@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.drift import DriftPolicy, Feature, Series
+from benchmark.drift import Series
+from benchmark.drift_policy import DriftPolicy, Feature
 from benchmark.observation import Observation, brightness, brightness_weights, relative_noise
 from model_library.degradation.noise import NoiseModel
 
@@ -17,15 +18,15 @@ HALF, DECIBEL = 0.5, 10 ** (1 / 20)
 
 _Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], _Values]
-Campaign = Callable[[np.random.Generator, int, int], Series]
-"""Draws the baseline, then so many calm and so many changed returned images."""
+Campaign = Callable[[np.random.Generator, int, int], tuple[Series, ...]]
+"""Draws the baseline, then so many calm and so many changed returned images, of each feature watched."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One feature under one kind of scatter, and what happens to it, in words."""
+    """Features under one kind of scatter, and what happens to them, in words."""
 
-    feature: Feature
+    features: tuple[Feature, ...]
     scatter: str
     change: str
     campaign: Campaign
@@ -39,19 +40,22 @@ class Seen:
     ----------
     observations
         One per image.
-    scores, reference_scores
-        Of the method in service and of a classical algorithm, dB, float64 [image].
+    scores, reference_scores, perfect_scores
+        Of the method in service, of a classical algorithm and of a perfect result, dB, float64 [image].
     """
 
     observations: tuple[Observation, ...]
     scores: _Values
     reference_scores: _Values
+    perfect_scores: _Values
 
 
 def numbered(feature: Feature, baseline: _Values, observed: _Values, policy: DriftPolicy) -> Series:
-    """Make a series of values, the observed ones numbered from 1 on."""
-    values = tuple((number, float(value)) for number, value in enumerate(observed, 1))
-    return Series(feature, tuple(map(float, baseline)), values, policy.floor(feature), unit="dB")
+    """Make a series of values, the observed ones numbered from 1 on; of images that show none, none."""
+    values = tuple((number, float(value)) for number, value in enumerate(observed, 1) if np.isfinite(value))
+    return Series(
+        feature, tuple(map(float, baseline[np.isfinite(baseline)])), values, policy.floor(feature), unit="dB"
+    )
 
 
 def drawn_sources(policy: DriftPolicy) -> list[Source]:
@@ -78,45 +82,53 @@ def _drawn(
     spread, shift = figures
     first = FIRST if feature.logarithmic else GATE
 
-    def campaign(rng: np.random.Generator, calm: int, changed: int) -> Series:
+    def campaign(rng: np.random.Generator, calm: int, changed: int) -> tuple[Series, ...]:
         values = spread * draw(rng, first + calm + changed)
         values[first + calm :] += shift
         values = np.exp(values) if feature.logarithmic else 30 + values
-        return numbered(feature, values[:first], values[first:], policy)
+        return (numbered(feature, values[:first], values[first:], policy),)
 
-    return Source(feature, scatter, change, campaign)
+    return Source((feature,), scatter, change, campaign)
 
 
 def resampled(
-    feature: Feature, scatter: str, change: str, states: tuple[Seen, Seen], policy: DriftPolicy
+    features: Sequence[Feature], scatter: str, change: str, states: tuple[Seen, Seen], policy: DriftPolicy
 ) -> Source:
-    """Draw series from images of two states, calm and changed.
+    """Draw series from images of two states, calm and changed; several features are of the same images.
 
     No image of a campaign's baseline is among those that it watches.
     """
     calm, changed = states
 
-    def campaign(rng: np.random.Generator, before: int, after: int) -> Series:
+    def campaign(rng: np.random.Generator, before: int, after: int) -> tuple[Series, ...]:
         order = rng.permutation(len(calm.observations))
         first, others = order[:FIRST], order[FIRST:]
         watched = rng.choice(others, before)
         later = rng.choice(len(changed.observations), after)
-        if not feature.logarithmic:
-            first = first[:GATE]
-        read = reader(feature, [calm.observations[each] for each in order[:FIRST]])
-        observed = np.concatenate([read(calm, watched), read(changed, later)])
-        return numbered(feature, read(calm, first), observed, policy)
+        baseline = [calm.observations[each] for each in first]
 
-    return Source(feature, scatter, change, campaign)
+        def series(feature: Feature) -> Series:
+            read = reader(feature, baseline)
+            known = first if feature.logarithmic else first[:GATE]
+            observed = np.concatenate([read(calm, watched), read(changed, later)])
+            return numbered(feature, read(calm, known), observed, policy)
+
+        return tuple(series(each) for each in features)
+
+    return Source(tuple(features), scatter, change, campaign)
 
 
 def reader(feature: Feature, baseline: Sequence[Observation]) -> Callable[[Seen, NDArray[np.intp]], _Values]:
     """Tell how the coordinator of a campaign with these first images reads a feature off others."""
     match feature:
         case Feature.SCORE:
-            return lambda seen, places: seen.scores[places]
+            return lambda seen, places: (seen.scores - seen.perfect_scores)[places]
         case Feature.LEAD:
             return lambda seen, places: (seen.scores - seen.reference_scores)[places]
+        case Feature.SHARPNESS:
+            return lambda seen, places: np.array(
+                [seen.observations[each].sharpness for each in places], float
+            )
         case Feature.NOISE | Feature.BRIGHTNESS:
             noise = _typical(baseline)
             weights = brightness_weights(baseline, noise)

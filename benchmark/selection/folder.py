@@ -23,6 +23,7 @@ from benchmark.selection.told import FolderSelection, rows_of
 from benchmark.served import served
 from model_library.annotations.reading import read_annotations
 from model_library.annotations.targets import target_map
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality, NetworkCard
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.images.frame import Grey
@@ -96,6 +97,7 @@ def select_for_folder(
         pixel_size_nm=asked.pixel_size_nm or _pixel_size(images),
         modality=asked.modality,
         digests=frozenset(image.sha256 for image in images),
+        acquisition=AcquisitionRange.of(image.acquisition for image in images),
     )
     owned = _owned(asked.libraries, asked.task)
     narrowed = narrow([each.card for each in owned], facts)
@@ -131,6 +133,7 @@ def select_for_folder(
         refused=folder.refused,
         pixel_size_nm=facts.pixel_size_nm,
         modality=facts.modality,
+        acquisition=facts.acquisition,
         noise=None if noise is None else {"gain": noise.gain, "read_variance": noise.read_variance},
         left_out=narrowed.left_out,
         rows=rows_of(selection, narrowed.left_out),

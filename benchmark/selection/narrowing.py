@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmark.scores import method_key
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality, NetworkCard
 from model_library.images.pixel_fit import fit_pixels
 
@@ -20,12 +21,15 @@ class InstrumentFacts:
         SHA-256 of the image files that networks are ranked on.
     fields
         The fields of view, as `tuned_field` names them.
+    acquisition
+        How the images were acquired, as far as their files tell.
     """
 
     pixel_size_nm: float | None = None
     modality: Modality | None = None
     digests: frozenset[str] = field(default_factory=frozenset)
     fields: frozenset[str] = field(default_factory=frozenset)
+    acquisition: AcquisitionRange | None = None
 
 
 @dataclass(frozen=True)
@@ -40,24 +44,35 @@ def narrow(cards: Sequence[NetworkCard], facts: InstrumentFacts) -> Narrowed:
     """Leave out networks of a task that cannot serve the instrument, or cannot be judged fairly on it.
 
     A network for pixels of another size is left out where it would not serve either (`fit_pixels`). One
-    for other microscopes is left out only while one for this kind, or for any, remains.
+    for other microscopes, or tuned at another beam voltage or dose, is left out only while one for this
+    kind, or for any, remains.
     """
-    eligible, left_out = [], {}
+    eligible: list[NetworkCard] = []
+    left_out: dict[str, str] = {}
     for card in cards:
         why = _unfit(card, facts)
         if why is None:
             eligible.append(card)
         else:
             left_out[method_key(card.ref)] = why
-    if facts.modality is not None:
-        native = [card for card in eligible if facts.modality in (card.modality or (facts.modality,))]
-        for card in eligible if native else ():
-            if card not in native:
-                left_out[method_key(card.ref)] = (
-                    f"is for {', '.join(card.modality)}, and the images are {facts.modality}"
-                )
-        eligible = native or eligible
+    for unlike in (_other_microscope, _other_beam):
+        apart = {method_key(card.ref): why for card in eligible if (why := unlike(card, facts)) is not None}
+        if len(apart) < len(eligible):
+            eligible = [card for card in eligible if method_key(card.ref) not in apart]
+            left_out |= apart
     return Narrowed(tuple(eligible), left_out)
+
+
+def _other_microscope(card: NetworkCard, facts: InstrumentFacts) -> str | None:
+    if facts.modality is None or facts.modality in (card.modality or (facts.modality,)):
+        return None
+    return f"is for {', '.join(card.modality)}, and the images are {facts.modality}"
+
+
+def _other_beam(card: NetworkCard, facts: InstrumentFacts) -> str | None:
+    if card.acquisition is None or facts.acquisition is None:
+        return None
+    return card.acquisition.unlike(facts.acquisition)
 
 
 def _unfit(card: NetworkCard, facts: InstrumentFacts) -> str | None:

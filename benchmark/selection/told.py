@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from benchmark.metrics import Metric
 from benchmark.selection.fit import draw_front
 from benchmark.selection.ranking import Ranked, Selection, gap_in_words
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
@@ -52,6 +53,8 @@ class FolderSelection(Message):
         File -> why it was not read.
     noise
         `gain` in counts per electron and `read_variance` in counts^2, fitted to the images; None with labels.
+    acquisition
+        Beam, dose, dwell and detectors, as far as the files tell.
     left_out
         Network -> why it was not run.
     rows
@@ -65,6 +68,7 @@ class FolderSelection(Message):
     refused: dict[str, str]
     pixel_size_nm: float | None
     modality: Modality | None
+    acquisition: AcquisitionRange | None
     noise: dict[str, float] | None
     left_out: dict[str, str]
     rows: tuple[Row, ...]

@@ -23,6 +23,7 @@ from coordinator.stored_frames import read_stored
 from coordinator.workplace import Workplace
 from model_library.annotations.predictions import draw_classes
 from model_library.annotations.shapes import AnnotatedImage
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.degradation.noise import estimate_noise
 
 RANKED_ON = 3
@@ -63,7 +64,11 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
     """
     task = segmenting(instrument)
     size_nm = images[0].pixel_size_nm or instrument.pixel_size_nm
-    facts = InstrumentFacts(pixel_size_nm=size_nm, digests=frozenset(each.sha256 for each in images))
+    facts = InstrumentFacts(
+        pixel_size_nm=size_nm,
+        digests=frozenset(each.sha256 for each in images),
+        acquisition=AcquisitionRange.of(each.acquisition for each in images),
+    )
     contenders = contenders_for(place, task, facts, "export without --predict")
     of_fields: dict[str, StoredImage] = {}
     for image in images:

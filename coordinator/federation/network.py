@@ -12,6 +12,7 @@ from coordinator.federation.records import Start
 from coordinator.methods import card_of, network_folder
 from coordinator.store.values import Federation
 from coordinator.workplace import Workplace
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Lineage, NetworkCard, TrainingData, tuned_field
 from model_library.errors import SynopticError
 from model_library.signing.digests import sha256_bytes
@@ -204,10 +205,16 @@ def _card(
         "purpose": f"{parent.purpose.partition(_TOGETHER)[0]}{_TOGETHER}{sites}.",
         "training_data": (*_known_data(cards), *_site_data(rounds)),
         "pixel_size_nm": start.pixel_size_nm,
+        "acquisition": acquired(place, [member.instrument_id for member in start.members]),
         "scores": (),
         "lineage": lineage,
     }
     return parent.model_copy(update=update)
+
+
+def acquired(place: Workplace, instruments: Sequence[str]) -> AcquisitionRange | None:
+    """Tell how instruments acquire, by the images that they sent: the frames of a round stay at its site."""
+    return AcquisitionRange.of(image.acquisition for each in instruments for image in place.images.of(each))
 
 
 def _known_data(cards: Sequence[NetworkCard]) -> tuple[TrainingData, ...]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from coordinator.federation.network import keep_as_version, network_id
+from coordinator.federation.network import acquired, keep_as_version, network_id
 from coordinator.federation.personal import version_file
 from coordinator.federation.plan import RoundRecord
 from coordinator.federation.records import Finding
@@ -81,6 +81,7 @@ def _card(place: Workplace, common: NetworkRef, record: RoundRecord, instrument_
             "purpose": f"{parent.purpose} Adapted further at {site}, for {site} alone.",
             "training_data": (*parent.training_data, own),
             "lineage": lineage,
+            "acquisition": acquired(place, [instrument_id]),
             "scores": (),
             "self_test": None,
         }

@@ -30,6 +30,7 @@ def labelled_material(
     CannotAssess
         No image has labels.
     """
+    from model_library.cards.acquisition import AcquisitionRange
     from model_library.cards.card import TrainingData
     from model_library.training.material import MaterialImage
 
@@ -52,4 +53,5 @@ def labelled_material(
             simulated=False,
         ),
         fields=tuple(fields),
+        acquisition=AcquisitionRange.of(image.acquisition for image, _, _ in read),
     )

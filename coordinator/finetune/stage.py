@@ -11,6 +11,7 @@ from coordinator.settings import Settings
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, Event
 from coordinator.workplace import Workplace
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import TrainingData, tuned_field
 from model_library.training.fit import FitConfig, FitProgress
 from model_library.training.material import MaterialImage
@@ -45,6 +46,7 @@ def material_of(
         noise=noise_of(campaign),
         data=data,
         fields=fields,
+        acquisition=AcquisitionRange.of(image.acquisition for image in images),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from model_library.wire.tasks import Segment
 
 if TYPE_CHECKING:
+    from model_library.cards.acquisition import AcquisitionRange
     from model_library.cards.card import NetworkCard, TrainingData
     from model_library.degradation.noise import NoiseModel
     from model_library.training.fit import FitConfig, FitProgress
@@ -36,12 +37,15 @@ class Material:
         How the card will describe these images.
     fields
         Their fields of view, on which the result must not be scored.
+    acquisition
+        Beam, dose, dwell and detectors of these images; None where their files told nothing.
     """
 
     images: "Sequence[MaterialImage]"
     noise: "NoiseModel"
     data: "TrainingData"
     fields: tuple[str, ...]
+    acquisition: "AcquisitionRange | None" = None
 
     def pairs(self) -> "PairSource":
         """Pairs of recorrupted images."""
@@ -58,13 +62,14 @@ class LabelledMaterial:
     ----------
     images
         Acquired images, float32 [Y, X] in counts, at their own pixel size, with their classes.
-    data, fields
+    data, fields, acquisition
         See `Material`.
     """
 
     images: "Sequence[MaterialImage]"
     data: "TrainingData"
     fields: tuple[str, ...]
+    acquisition: "AcquisitionRange | None" = None
 
     def pairs(self) -> "PairSource":
         """Acquired images with their labels."""
@@ -146,7 +151,7 @@ def keep(
 ) -> "NetworkCard":
     """Write a tuned network with a card that tells its descent; writing it twice is writing it once.
 
-    Whatever pixels its parent was made for, it saw those of the instrument as they are: the card says so.
+    Whatever pixels, beam and dose its parent was made for, it saw those of the instrument: the card says so.
 
     Parameters
     ----------
@@ -169,6 +174,6 @@ def keep(
         campaign=campaign,
         tuned_fields=material.fields,
         training_data=(material.data,),
-    ).model_copy(update={"pixel_size_nm": pixel_range(material.images)})
+    ).model_copy(update={"pixel_size_nm": pixel_range(material.images), "acquisition": material.acquisition})
     module = assemble(card, weights, source=f"fine-tuning in {campaign}").module
     return save_network(folder / sha256, module, card)

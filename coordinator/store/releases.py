@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 from sqlmodel import col, func, select, update
 
 from coordinator.store.database import Database
-from coordinator.store.tables import ReferenceScoreRow, ReleaseRow, ScoreRow
+from coordinator.store.tables import PerfectScoreRow, ReferenceScoreRow, ReleaseRow, ScoreRow
 from coordinator.store.values import MonitoringScore, Release, ReleasePurpose
 from model_library.cards.release import ReleaseManifest
 from model_library.wire.methods import MethodRef
@@ -129,15 +129,23 @@ class Scores:
                         score=score.reference_score,
                     )
                 )
+            if score.perfect is not None:
+                session.merge(
+                    PerfectScoreRow(
+                        image_id=score.image_id, instrument_id=score.instrument_id, score=score.perfect
+                    )
+                )
 
     def of(self, instrument_id: str) -> tuple[MonitoringScore, ...]:
         """Scores of an instrument, in the order of acquisition."""
         query = select(ScoreRow).where(ScoreRow.instrument_id == instrument_id)
         held = select(ReferenceScoreRow).where(ReferenceScoreRow.instrument_id == instrument_id)
+        best = select(PerfectScoreRow).where(PerfectScoreRow.instrument_id == instrument_id)
         with self._database.read() as session:
             references = {
                 row.image_id: (_METHOD.validate_json(row.method), row.score) for row in session.exec(held)
             }
+            perfect = {row.image_id: row.score for row in session.exec(best)}
             return tuple(
                 MonitoringScore(
                     image_id=row.image_id,
@@ -151,6 +159,7 @@ class Scores:
                     at=row.at,
                     reference=references.get(row.image_id, (None, None))[0],
                     reference_score=references.get(row.image_id, (None, None))[1],
+                    perfect=perfect.get(row.image_id),
                 )
                 for row in session.exec(query.order_by(col(ScoreRow.sequence)))
             )

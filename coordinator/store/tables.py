@@ -193,6 +193,14 @@ class ReferenceScoreRow(SQLModel, table=True):
     score: float
 
 
+class PerfectScoreRow(SQLModel, table=True):
+    """What a perfect result would score on a returned image."""
+
+    image_id: int = Field(primary_key=True)
+    instrument_id: str = Field(index=True)
+    score: float
+
+
 class ObservationRow(SQLModel, table=True):
     """What drift is told from on one image, as JSON."""
 

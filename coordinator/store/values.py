@@ -164,7 +164,8 @@ class Release:
 class MonitoringScore:
     """How the method in service did on one returned image; without a score, `reason` says why.
 
-    `reference` is the classical algorithm that it is held against on the same image, where there is one.
+    `reference` is the classical algorithm that it is held against on the same image, where there is one;
+    `perfect` what a perfect result would score there, where that is known.
     """
 
     image_id: int
@@ -178,6 +179,7 @@ class MonitoringScore:
     at: float
     reference: MethodRef | None = None
     reference_score: float | None = None
+    perfect: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

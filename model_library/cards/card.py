@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.networks.config import NetworkConfig, NetworkFacts
 from model_library.wire.base import Message
 from model_library.wire.methods import NetworkRef, Sha256
@@ -68,7 +69,8 @@ class SelfTest(Message):
 class NetworkCard(Message):
     """What a network is for, what it was trained on, how it scores and where it ends.
 
-    An empty `modality` says that the network is bound to no kind of microscope.
+    An empty `modality` says that the network is bound to no kind of microscope. `acquisition` is that of the
+    images that this version was tuned on; None where it is not known, or where it was tuned on none.
     """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -80,6 +82,7 @@ class NetworkCard(Message):
     facts: NetworkFacts
     weights_sha256: Sha256
     pixel_size_nm: tuple[float, float] | None = None
+    acquisition: AcquisitionRange | None = None
     training_data: tuple[TrainingData, ...] = ()
     recipe: str = ""
     seed: int = 0

@@ -22,6 +22,7 @@ def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
         ("weights", f"SHA-256 {card.weights_sha256}"),
         ("made by", f"{card.recipe or 'unknown'}, seed {card.seed}"),
         *(("trained on", _data(item)) for item in card.training_data),
+        *((("acquired at", card.acquisition.told),) if card.acquisition is not None else ()),
         *(("score", _score(item)) for item in card.scores),
         *((("score", _NOTHING_REAL),) if card.scores and not _is_real(card) else ()),
         *(("limit", limit) for limit in card.limits),

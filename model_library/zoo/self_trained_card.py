@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Lineage, NetworkCard, TrainingData
+from model_library.images.acquisition_facts import acquisition_of
 from model_library.networks.config import NetworkConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Denoise
@@ -37,14 +39,14 @@ def card_of(
 ) -> NetworkCard:
     """Describe the network; `before` is the card of the one that training began with.
 
-    Its pixel sizes are those of the frames, whatever those of its parent: it saw them as acquired.
+    Its pixel sizes, beam and dose are those of the frames, whatever its parent's: it saw them as acquired.
     """
-    told = [frame.pixel_size_nm for each in frames.learned for frame in each.frames]
-    sizes = [size for size in told if size is not None]
+    learned = [frame for each in frames.learned for frame in each.frames]
+    sizes = [frame.pixel_size_nm for frame in learned if frame.pixel_size_nm is not None]
     data = TrainingData(
         source=f"own frames of {about.folder}, by {about.method}",
         terms="of the site; not distributed",
-        images=len(told),
+        images=len(learned),
         digests=tuple(digest for each in frames.learned for digest in each.digests),
         simulated=False,
     )
@@ -58,6 +60,7 @@ def card_of(
         facts=facts(config),
         weights_sha256=_NO_DIGEST,
         pixel_size_nm=(min(sizes), max(sizes)) if sizes else None,
+        acquisition=AcquisitionRange.of(acquisition_of(frame.metadata) for frame in learned),
         training_data=(*(() if before is None else before.training_data), data),
         recipe=about.recipe,
         seed=about.seed,

@@ -62,7 +62,7 @@ def precipitate_case():
 def small_library(tmp_path):
     """Add an untrained network whose card names the digests that it saw; returns the library."""
 
-    def add(network_id="small", digests=(), task=None, seed=0, config=None, **inputs):
+    def add(network_id="small", digests=(), task=None, seed=0, config=None, acquisition=None, **inputs):
         task = task or Denoise()
         segments = isinstance(task, Segment)
         channels = len(task.classes) if segments else 1
@@ -78,6 +78,7 @@ def small_library(tmp_path):
             facts=facts(config),
             weights_sha256="0" * 64,
             training_data=(seen,),
+            acquisition=acquisition,
         )
         save_network(tmp_path / "library" / network_id, build(config), card)
         return Library(tmp_path / "library")

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from benchmark.drift import Drift, DriftPolicy, Feature, Series, detect, deviations
+from benchmark.drift import Drift, Series, detect, deviations
+from benchmark.drift_policy import DriftPolicy, Feature
+from benchmark.edge_sharpness import edge_sharpness
+from benchmark.noticeable import noticeable
 from benchmark.observation import (
     Observation,
     brightness,
@@ -291,3 +295,76 @@ def test_of_features_that_the_specimen_moves_two_odd_images_are_no_drift():
     odd = np.array([1, 1, 9, 9, 1, 1, 1, 9, 9, 1, 1.0])
     assert detect([series(Feature.BRIGHTNESS, calm, odd)]) is None
     assert detect([series(Feature.BRIGHTNESS, calm, np.full(3, 9.0))]) is not None
+
+
+@pytest.mark.parametrize(("feature", "first", "spread"), [(Feature.SCORE, 8, 0.4), (Feature.NOISE, 28, 0.05)])
+def test_what_an_instrument_says_that_it_notices_is_noticed_and_half_of_it_mostly_not(
+    feature: Feature, first: int, spread: float
+):
+    noticed = {1.0: 0, 0.5: 0}
+    for campaign in range(150):
+        rng = np.random.default_rng([13, campaign])
+        values = spread * rng.normal(0, 1, first + 23)
+        floor = POLICY.floor(feature)
+        shown = np.exp(values) if feature.logarithmic else values
+        [told] = noticeable([series(feature, shown[:first], shown[first : first + 20], floor)])
+        change = np.log(told.change) if feature.logarithmic else -told.change
+        for share in noticed:
+            changed = values.copy()
+            changed[-3:] += share * change
+            changed = np.exp(changed) if feature.logarithmic else changed
+            drift = detect([series(feature, changed[:first], changed[first:], floor)])
+            noticed[share] += drift is not None
+    assert noticed[1.0] >= 0.8 * 150
+    assert noticed[0.5] <= 0.5 * 150
+
+
+def test_where_scores_scatter_more_only_a_larger_loss_is_noticed_and_that_is_said():
+    def of(spread: float) -> float:
+        scores = tuple(30 + spread * np.resize([-1.0, 1.0], 20))
+        [told] = noticeable([Series(Feature.SCORE, scores, (), 0.2, unit="dB")])
+        return told.change
+
+    assert of(0.05) == of(0.15) < 1 < of(0.5) < of(2.0)
+    [told] = noticeable([Series(Feature.SHARPNESS, (1.5,) * 20, (), 0.05)])
+    assert told.told.startswith("sharpness -")
+    [lead] = noticeable([Series(Feature.LEAD, (0.4,) * 20, (), 0.1, against="tv", unit="dB")])
+    assert lead.told == f"score against tv -{lead.change:.2g} dB"
+    assert noticeable([Series(Feature.SCORE, (1.0,) * 3, (), 0.2)]) == ()
+
+
+def test_a_value_within_what_was_seen_before_counts_as_its_rank_says():
+    usual = np.array([-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3] * 4)
+    heavy = np.concatenate([usual, [4.0, 4.2, 4.4]])
+    found = [value for _, value in deviations(series(Feature.SCORE, heavy, np.full(3, 4.1)), POLICY)]
+    assert max(found) < POLICY.sum_of(Feature.SCORE).allowance
+    beyond = [value for _, value in deviations(series(Feature.SCORE, heavy, np.full(3, 9.0)), POLICY)]
+    assert min(beyond) > POLICY.sum_of(Feature.SCORE).allowance
+
+
+def edges(blur: float, noise: float, contrast: float = 1.0, seed: int = 0) -> Grey:
+    rows, columns = np.mgrid[:128, :128]
+    squares = ((rows // 16 + columns // 16) % 2).astype(np.float32)
+    specimen = 300 + 200 * contrast * ndimage.gaussian_filter(squares, np.hypot(1.0, blur))
+    return (specimen + np.random.default_rng(seed).normal(0, noise, specimen.shape)).astype(np.float32)
+
+
+def test_sharpness_falls_with_the_blur_and_neither_with_contrast_nor_noise():
+    def sharp(blur: float, noise: float, contrast: float = 1.0) -> float:
+        model = NoiseModel(gain=0.0, read_variance=noise**2)
+        found = [edge_sharpness(edges(blur, noise, contrast, seed), model) for seed in range(6)]
+        return float(np.mean([value for value in found if value is not None]))
+
+    clear = sharp(0.0, 1.0)
+    assert sharp(0.0, 1.0, 3.0) == pytest.approx(clear, rel=0.005)
+    assert sharp(0.0, 15.0) == pytest.approx(clear, rel=0.02)
+    for blur in (0.5, 1.0, 2.0):
+        # An edge of width 1 px, see `edge_sharpness`; corners are a little rounder.
+        expected = np.sqrt((5 + blur**2) / (2 + blur**2))
+        assert sharp(blur, 1.0) == pytest.approx(expected, rel=0.03)
+
+
+def test_an_image_without_edges_has_no_sharpness():
+    flat = np.random.default_rng(0).normal(100, 10, (128, 128)).astype(np.float32)
+    assert edge_sharpness(flat, NoiseModel(gain=0.0, read_variance=100.0)) is None
+    assert edge_sharpness(flat[:12, :12], NoiseModel(gain=0.0, read_variance=100.0)) is None

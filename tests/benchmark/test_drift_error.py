@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.drift import DriftPolicy, Feature
 from benchmark.drift_error.acquired import real_sources, simulated_sources
 from benchmark.drift_error.rows import measure
 from benchmark.drift_error.sources import Source, drawn_sources
+from benchmark.drift_policy import DriftPolicy, Feature
 from model_library.specimens import SpecimenKind
 
 POLICY = DriftPolicy()
-LEAST = {Feature.NOISE: 0.9, Feature.LEAD: 0.95, Feature.BRIGHTNESS: 0.6, Feature.SCORE: 0.5}
+LEAST = {Feature.NOISE: 0.9, Feature.LEAD: 0.95, Feature.BRIGHTNESS: 0.45, Feature.SCORE: 0.4}
 
 
-@pytest.mark.parametrize("feature", list(Feature))
+@pytest.mark.parametrize("feature", LEAST)
 def test_drawn_changes_are_told_within_three_images(feature: Feature):
-    source = next(each for each in drawn_sources(POLICY) if each.feature is feature)
+    source = next(each for each in drawn_sources(POLICY) if each.features == (feature,))
     row = measure(source, 40, 0, POLICY)
     assert row.false_alarms_per_10000 <= 1.3
     assert row.missed == 0
@@ -27,7 +27,7 @@ def test_drawn_changes_are_told_within_three_images(feature: Feature):
 
 def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
     still = DriftPolicy(learned_after=10**6)
-    source = next(each for each in drawn_sources(still) if each.feature is Feature.SCORE)
+    source = next(each for each in drawn_sources(still) if each.features == (Feature.SCORE,))
     learning = measure(source, 150, 3, DriftPolicy())
     assert measure(source, 150, 3, still).false_alarms_per_10000 > learning.false_alarms_per_10000
 
@@ -35,13 +35,13 @@ def test_a_baseline_that_does_not_learn_raises_more_false_alarms():
 @pytest.fixture(scope="module")
 def fields() -> dict[tuple[Feature, str], Source]:
     sources = simulated_sources(SpecimenKind.PARTICLES, 56, 5, POLICY, one_specimen=True)
-    return {(each.feature, each.change): each for each in sources}
+    return {(each.features[0], each.change): each for each in sources if len(each.features) == 1}
 
 
 def change_of(source: Source) -> tuple[float, float]:
     """Mean change of the feature's mean, and its scatter, in the units that are watched."""
     rng = np.random.default_rng(0)
-    series = source.campaign(rng, 200, 200)
+    [series] = source.campaign(rng, 200, 200)
     values = np.array([value for _, value in series.observed])
     values = np.log(values) if series.feature.logarithmic else values
     return float(values[200:].mean() - values[:200].mean()), float(values[:200].std())
@@ -55,17 +55,25 @@ def test_states_differ_by_what_was_done_to_the_instrument(fields: dict[tuple[Fea
     assert -0.5 < change_of(fields[Feature.LEAD, "error +1 dB"])[0] < 0
 
 
-def test_next_to_a_classical_algorithm_a_score_scatters_less_and_changes_as_much(
+@pytest.mark.parametrize("feature", [Feature.SCORE, Feature.LEAD])
+def test_next_to_another_result_on_the_same_image_a_score_changes_by_more_than_it_scatters(
+    fields: dict[tuple[Feature, str], Source], feature: Feature
+):
+    change, scatter = change_of(fields[feature, "score -1 dB"])
+    assert change == pytest.approx(-1, abs=0.1)
+    assert scatter < 0.2
+
+
+def test_a_score_that_falls_by_a_decibel_is_told_within_three_images(
     fields: dict[tuple[Feature, str], Source],
 ):
-    alone, scatter = change_of(fields[Feature.SCORE, "score -1 dB"])
-    lead, lead_scatter = change_of(fields[Feature.LEAD, "score -1 dB"])
-    assert lead == pytest.approx(alone, abs=0.15)
-    assert lead_scatter < 0.5 * scatter
+    row = measure(fields[Feature.SCORE, "score -1 dB"], 30, 2, POLICY)
+    assert row.within_3 >= 0.95
+    assert row.false_alarms_per_10000 <= 1
 
 
 def test_of_a_real_series_half_the_brightness_is_told_and_hardly_ever_anything_else(shared_data: Path):
-    of_one_series = islice(real_sources(shared_data, 56, 1, POLICY), 6)
+    of_one_series = islice(real_sources(shared_data, 56, 1, POLICY), 9)
     halved = next(each for each in of_one_series if each.change == "half as bright")
     row = measure(halved, 20, 1, POLICY)
     assert halved.scatter.startswith("real ")

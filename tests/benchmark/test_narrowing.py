@@ -8,10 +8,12 @@ from benchmark.metrics import Metric
 from benchmark.selection.narrowing import InstrumentFacts, narrow
 from benchmark.selection.pairs import pair_cases, places
 from benchmark.selection.tolerance import near_tie
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import NetworkCard, TrainingData
 from model_library.degradation.noise import NoiseModel
 from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
+from model_library.wire.images import AcquisitionFacts
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Denoise
 
@@ -60,6 +62,39 @@ def test_networks_of_other_microscopes_are_run_only_if_none_of_this_kind_remains
     assert found.left_out == {"sem@1": "is for sem, and the images are tem"}
     assert names(narrow(cards[:1], InstrumentFacts(modality="tem"))) == {"sem"}
     assert names(narrow(cards, InstrumentFacts())) == {"sem", "tem", "any"}
+
+
+def at(**told):
+    return AcquisitionRange.of([AcquisitionFacts(**told)])
+
+
+def test_networks_tuned_at_another_voltage_or_dose_are_run_only_if_none_else_remains():
+    slow, fast = card("slow", acquisition=at(beam_kv=5)), card("fast", acquisition=at(beam_kv=200))
+    images = InstrumentFacts(acquisition=at(beam_kv=10, detector="ETD"))
+    found = narrow([slow, fast, card("any")], images)
+    assert names(found) == {"slow", "any"}
+    assert found.left_out == {"fast@1": "was tuned on a beam of 200 kV, and the images have 10 kV"}
+    assert names(narrow([fast], images)) == {"fast"}
+    faint, strong = (card(name, acquisition=at(dose_e_per_A2=dose)) for name, dose in (("f", 2), ("s", 30)))
+    found = narrow([faint, strong], InstrumentFacts(acquisition=at(dose_e_per_A2=7.9)))
+    assert names(found) == {"f", "s"}
+    found = narrow([faint, strong], InstrumentFacts(acquisition=at(dose_e_per_A2=119)))
+    assert found.left_out == {"f@1": "was tuned on a dose of 2 e/Å², and the images have 119 e/Å²"}
+
+
+@pytest.mark.parametrize("told", [None, at(dwell_us=3), at(dose_e_per_A2=3)])
+def test_an_unknown_voltage_narrows_nothing(told):
+    cards = [card("slow", acquisition=at(beam_kv=5)), card("fast", acquisition=at(beam_kv=200))]
+    assert names(narrow(cards, InstrumentFacts(acquisition=told))) == {"slow", "fast"}
+    assert names(narrow([card("any")], InstrumentFacts(acquisition=at(beam_kv=5)))) == {"any"}
+
+
+def test_a_range_spans_what_images_tell():
+    told = [AcquisitionFacts(beam_kv=5, detector="ETD"), None, AcquisitionFacts(beam_kv=10, dwell_us=2)]
+    found = AcquisitionRange.of(told)
+    assert found == AcquisitionRange(beam_kv=(5, 10), dwell_us=(2, 2), detectors=("ETD",))
+    assert found.told == "5 to 10 kV, 2 us per pixel, detector ETD"
+    assert AcquisitionRange.of([None, AcquisitionFacts(magnification=100)]) is None
 
 
 def test_a_network_that_saw_the_images_is_not_judged_on_them():

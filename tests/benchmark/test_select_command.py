@@ -15,6 +15,7 @@ from benchmark.selection.told import FolderSelection
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.runs import pixel_mask
 from model_library.annotations.shapes import AnnotatedImage, Annotation
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
 from model_library.networks.config import UNetConfig
@@ -136,6 +137,22 @@ def test_what_cannot_serve_is_in_the_table_with_the_reason(images, small_library
     assert told.left_out == {"stack@1.0.0": "works on slices, not on single grey images"}
     assert told.rows[-1].network == "stack@1.0.0"
     assert told.rows[-1].score is None
+
+
+def test_a_network_tuned_at_another_beam_voltage_than_the_files_tell_is_left_out(tmp_path, small_library):
+    folder = tmp_path / "first"
+    folder.mkdir()
+    for number in range(2):
+        counts = np.random.default_rng(number).poisson(40, (64, 64)).astype(np.uint16)
+        frame = Frame(counts, pixel_size_nm=5.0, field=f"field {number}", metadata={"beam_kv": "5"})
+        (folder / f"scan{number}.tif").write_bytes(encode_acquisition(frame))
+    small_library("slow", acquisition=AcquisitionRange(beam_kv=(3.0, 6.0)))
+    library = small_library("fast", seed=1, acquisition=AcquisitionRange(beam_kv=(80.0, 300.0))).folder
+    found, told = choose(folder, library, "--task", "denoise")
+    assert found.exit_code == 0, found.output
+    assert told.acquisition == AcquisitionRange(beam_kv=(5.0, 5.0))
+    assert told.left_out == {"fast@1.0.0": "was tuned on a beam of 80 to 300 kV, and the images have 5 kV"}
+    assert told.rows[-1].network == "fast@1.0.0"
 
 
 @pytest.mark.parametrize(

@@ -136,8 +136,9 @@ def test_a_drift_that_nothing_answers_is_noted_once_and_shown(tmp_path: Path):
         assert "automatic is false" in event.text
         [told] = overview_of(place)["campaigns"]
         assert (told["drift"], told["unanswered_drift"]["onset_sequence"]) == (None, 35)
-        [line] = status_lines(overview_of(place))
+        line, noticed = status_lines(overview_of(place))
         assert "monitoring, drift from frame 35 on not answered;" in line
+        assert noticed.startswith("scope: three returned images would show noise +")
 
 
 def test_a_drift_that_was_only_noted_is_answered_once_that_is_switched_on(tmp_path: Path):

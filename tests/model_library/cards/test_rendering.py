@@ -1,3 +1,4 @@
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import CardScore, Lineage, NetworkCard, TrainingData
 from model_library.cards.rendering import as_text
 from model_library.networks.config import NetworkFacts, UNetConfig
@@ -10,6 +11,7 @@ CARD = NetworkCard(
     task=Denoise(),
     modality=("sem", "fib_sem"),
     pixel_size_nm=(2.0, 8.5),
+    acquisition=AcquisitionRange(beam_kv=(5, 10), dose_e_per_A2=(2, 2), detectors=("ETD",)),
     config=UNetConfig(widths=(4, 6)),
     facts=NetworkFacts(parameters=1234, receptive_field_px=21, flops_per_pixel=5600, exact_tiling=True),
     weights_sha256="ab" * 32,
@@ -41,6 +43,7 @@ def test_a_card_in_words_holds_what_its_reader_must_know():
         "modality      sem, fib_sem",
         "pixel size    2 to 8.5 nm",
         "1234 parameters, receptive field 21 px, 6 kFLOP per input pixel, exact tiling",
+        "acquired at   5 to 10 kV, 2 e/Å², detector ETD",
         "ab" * 32,
         "alloy: 2 images, terms MIT, 1 files by digest",
         "psnr 31.25 [30.00, 32.50] over 8 fields, best classical tv 29.50",
