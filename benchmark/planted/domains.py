@@ -147,16 +147,16 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
         "segment": (
             _alloy(
                 "alloy, few electrons",
-                1.6,
+                1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
-                _through(ShotNoise(electrons_per_pixel=8), _CAMERA),
+                _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
             ),
             _alloy(
                 "alloy, dark phase",
-                1.5,
+                1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(
-                    ShotNoise(electrons_per_pixel=60), BaselineWander(sigma=0.02, length_px=60), _CAMERA
+                    ShotNoise(electrons_per_pixel=20), BaselineWander(sigma=0.02, length_px=60), _CAMERA
                 ),
                 dark=True,
             ),
@@ -164,27 +164,27 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 "alloy, fine and out of focus",
                 0.6,
                 _through(Defocus(diameter_px=4)),
-                _through(ShotNoise(electrons_per_pixel=100), ReadNoise(sigma=0.02), _CAMERA),
+                _through(ShotNoise(electrons_per_pixel=40), ReadNoise(sigma=0.02), _CAMERA),
             ),
             _alloy(
                 "alloy, pale and charging",
-                1.7,
-                _through(GainOffset(gain=0.2, offset=0.5)),
+                1.65,
+                _through(GainOffset(gain=0.35, offset=0.4)),
                 _through(
                     Drift(y_px=3, x_px=2),
-                    ShotNoise(electrons_per_pixel=400),
-                    Charging(share=0.1, sigma=0.03, length_px=40),
+                    ShotNoise(electrons_per_pixel=150),
+                    Charging(share=0.2, sigma=0.1, length_px=40),
                     _CAMERA,
                 ),
             ),
             Domain(
                 "powder",
                 SpecimenKind.PARTICLES,
-                1.0,
+                1.5,
                 _through(GaussianBlur(sigma_px=1.5)),
                 _through(
                     ScanLineJitter(sigma_px=1.0),
-                    ReadNoise(sigma=0.08),
+                    ReadNoise(sigma=0.16),
                     SaltPepper(salt=0.002, pepper=0.002),
                     _EIGHT_BITS,
                 ),

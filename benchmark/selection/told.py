@@ -51,7 +51,7 @@ class FolderSelection(Message):
     refused
         File -> why it was not read.
     noise
-        `gain` in counts per electron and `read_variance` in counts^2, fitted to the images; None with labels.
+        `gain` in counts per electron and `read_variance` in counts^2, fitted to the images.
     left_out
         Network -> why it was not run.
     rows

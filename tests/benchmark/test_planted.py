@@ -12,7 +12,7 @@ from benchmark.cli import app
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
 from benchmark.planted.domains import DOMAINS
-from benchmark.planted.library import SHIPPED, SPECIALISTS, prepare
+from benchmark.planted.library import prepare
 from benchmark.planted.records import (
     Decision,
     DomainRecord,
@@ -22,6 +22,7 @@ from benchmark.planted.records import (
     bars_of,
     summarise,
 )
+from benchmark.planted.specialists import SHIPPED, SPECIALISTS
 from benchmark.planted.trial import Trial, try_domain
 from benchmark.selection import Contender
 from model_library.wire.methods import ClassicalRef
@@ -122,7 +123,7 @@ def test_the_measure_that_ranks_follows_the_truth(records):
     assert by_self.median_regret < 1.0
 
 
-def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE, *, told_apart=None):
+def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE_EXPECTED, *, told_apart=None):
     winner = "good" if regret == 0 else "other"
     return Decision(
         by=by,
@@ -157,7 +158,7 @@ def planted(*decisions):
 def test_bars_are_met_and_missed_one_by_one():
     def met(*decisions):
         free = [each.model_copy(update={"by": Metric.PLAUSIBILITY}) for each in decisions]
-        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE)
+        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE_EXPECTED)
         return tuple(bars.values())
 
     assert met(decision(0), decision(0)) == (True, True, True, True, True, True)
