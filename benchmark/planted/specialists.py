@@ -20,79 +20,88 @@ SHIPPED: Mapping[PlantedTask, tuple[str, ...]] = MappingProxyType(
             "unet-segment-precipitates",
             "unet-segment-superalloy",
             "unet-segment-cavities",
-            "unet-segment-cracks",
-            "unet-segment-cryo-particles",
+            "unet-segment-dislocation-loops",
         ),
     }
 )
 
 _DENOISE, _ALLOY = "unet-denoise-shot", "unet-segment-precipitates"
 
-_BRIGHT = {"only_bright": "precipitate", "images": 24, "side_px": 192}
-_DARK = {"only_bright": None, "only_dark": "precipitate", "kinds": (SpecimenKind.PRECIPITATES,)} | {
-    "images": 24,
-    "side_px": 192,
-}
+_FEW: Mapping[str, Any] = {"images": 24, "side_px": 192}
+_BRIGHT = {**_FEW, "only_bright": "precipitate"}
+_DARK = {**_FEW, "kinds": (SpecimenKind.PRECIPITATES,), "only_dark": "precipitate", "only_bright": None}
+_POWDER = {**_FEW, "kinds": (SpecimenKind.PARTICLES,)}
 _SMALL = {"widths": (8, 16, 32)}
 _DEEP = {"widths": (8, 16, 32, 48, 64)}
-_LONG: Mapping[str, Any] = {"steps": 300, "learning_rate": 3e-3, "fresh": True}
+_AFRESH: Mapping[str, Any] = {"steps": 300, "learning_rate": 3e-3, "fresh": True}
+_FURTHER: Mapping[str, Any] = {"steps": 240, "learning_rate": 1.5e-3}
 
 _SEGMENTERS = (
     Specialist(
         "alloy-grainy",
         _ALLOY,
         {"electrons_per_pixel": (2.0, 12.0), "read_sigma": None},
-        _BRIGHT | {"zoom": (2.0, 3.0)},
+        {**_BRIGHT, "zoom": (2.0, 3.0)},
         network=_DEEP,
         patch_px=64,
-        **_LONG,
+        **_AFRESH,
     ),
     Specialist(
         "alloy-fine",
         _ALLOY,
         {"electrons_per_pixel": (60.0, 1000.0), "blur_px": (0.8, 2.0)},
-        _BRIGHT | {"zoom": (0.35, 0.5)},
+        {**_BRIGHT, "zoom": (0.35, 0.5)},
         network=_SMALL,
-        **_LONG,
+        **_AFRESH,
     ),
     Specialist(
         "alloy-charging",
         _ALLOY,
         {"electrons_per_pixel": (200.0, 2000.0), "contrast": (0.12, 0.3), "charging_sigma": (0.01, 0.06)},
-        _BRIGHT | {"zoom": (0.8, 1.3)},
+        {**_BRIGHT, "zoom": (0.8, 1.3)},
+        **_FURTHER,
     ),
     Specialist(
         "alloy-dark",
         "unet-segment-superalloy",
         {"electrons_per_pixel": (30.0, 1000.0), "read_sigma": (0.005, 0.06)},
-        _DARK | {"zoom": (0.8, 1.3)},
-        learning_rate=1.5e-3,
+        {**_DARK, "zoom": (0.8, 1.3)},
+        **_FURTHER,
     ),
     Specialist(
-        "alloy-dark-grainy",
+        "alloy-coarse",
         _ALLOY,
-        {"electrons_per_pixel": (2.0, 12.0), "read_sigma": None},
-        _DARK | {"zoom": (2.0, 3.0)},
+        {"electrons_per_pixel": (1000.0, 20000.0), "read_sigma": None},
+        {**_BRIGHT, "zoom": (2.2, 3.2)},
         network={**_DEEP, "normalisation": "batch"},
         patch_px=64,
-        **_LONG,
-    ),
-    Specialist(
-        "alloy-dark-fine",
-        _ALLOY,
-        {"electrons_per_pixel": (200.0, 3000.0)},
-        _DARK | {"zoom": (0.35, 0.5)},
-        network={**_SMALL, "normalisation": "batch"},
-        **_LONG,
+        **_AFRESH,
     ),
     Specialist(
         "powder",
         _ALLOY,
         {"electrons_per_pixel": None, "read_sigma": (0.03, 0.12), "jitter_px": (0.0, 0.5)},
-        {"kinds": (SpecimenKind.PARTICLES,), "only_bright": "particle", "zoom": (0.7, 1.2)}
-        | {"images": 24, "side_px": 192},
-        learning_rate=1.5e-3,
+        {**_POWDER, "only_bright": "particle", "zoom": (0.7, 1.2)},
         label="particle",
+        **_FURTHER,
+    ),
+    Specialist(
+        "shadows",
+        _ALLOY,
+        {"electrons_per_pixel": (10.0, 100.0)},
+        {**_POWDER, "only_bright": None, "only_dark": "particle", "zoom": (1.0, 1.6)},
+        network=_SMALL,
+        label="particle",
+        **_AFRESH,
+    ),
+    Specialist(
+        "columns",
+        _ALLOY,
+        {"electrons_per_pixel": (20.0, 200.0)},
+        {**_FEW, "kinds": (SpecimenKind.ATOMS,), "only_bright": "column", "zoom": (1.0, 1.6)},
+        network={**_SMALL, "normalisation": "batch"},
+        label="column",
+        **_AFRESH,
     ),
 )
 

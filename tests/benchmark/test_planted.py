@@ -49,6 +49,45 @@ def test_no_recipe_of_the_library_has_this_specimen_at_this_magnification(domain
         assert domain.kind not in pool.kinds or not low <= domain.zoom <= high
 
 
+@pytest.mark.parametrize("domain", DOMAINS["segment"], ids=lambda each: each.name)
+def test_no_segmenter_learnt_an_instrument_that_differs_in_less_than_two_ways(domain):
+    met = {
+        operator.kind: operator for part in (domain.optics, domain.detection) for operator in part.operators
+    }
+    dose, gain, noise = (met.get(kind) for kind in ("shot_noise", "gain_offset", "read_noise"))
+    recipes = [read_recipe(recipe_path(each)) for each in SHIPPED["segment"]]
+    recipes += [specialist.recipe(seed=0) for specialist in SPECIALISTS["segment"]]
+    for recipe in recipes:
+        if recipe.specimens is None:
+            continue
+        ranges = recipe.variations
+        differs = [
+            domain.kind not in recipe.specimens.kinds,
+            outside(domain.zoom, recipe.specimens.zoom),
+            outside(dose and dose.electrons_per_pixel, ranges.electrons_per_pixel),
+            outside(noise and noise.sigma, ranges.read_sigma),
+            outside(gain.gain if gain else 1.0, ranges.contrast),
+            domain.dark != (recipe.specimens.only_dark is not None),
+        ]
+        assert sum(differs) >= 2, recipe.id
+
+
+def outside(value, bounds):
+    """Whether what an instrument does was not among what a recipe draws from (None: it does not)."""
+    return value is not None and (bounds is None or not bounds[0] <= value <= bounds[1])
+
+
+def test_the_segmenters_are_of_several_kinds_looks_and_architectures():
+    recipes = [read_recipe(recipe_path(each)) for each in SHIPPED["segment"]]
+    recipes += [specialist.recipe(seed=0) for specialist in SPECIALISTS["segment"]]
+    drawn = [each.specimens for each in recipes if each.specimens is not None]
+    assert len({kind for pool in drawn for kind in pool.kinds}) >= 4
+    assert sum(pool.only_dark is not None for pool in drawn) >= 2
+    assert sum(pool.only_bright is not None for pool in drawn) >= 4
+    assert len({each.network.widths for each in recipes}) >= 3
+    assert any(each.variations.charging_sigma for each in recipes)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_fields_are_of_one_specimen_and_come_again_from_their_seed(task):
     domain = DOMAINS[task][-1]
