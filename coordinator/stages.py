@@ -27,7 +27,7 @@ from model_library.errors import ImageError
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.orders import Heartbeat
-from model_library.wire.tasks import Denoise, Task
+from model_library.wire.tasks import Segment, SuperResolve, Task
 
 if TYPE_CHECKING:
     from benchmark.selection import Assess, Pace
@@ -122,11 +122,13 @@ def select_network(place: Workplace, campaign: Campaign) -> str:
 
 
 def _assess(place: Workplace, campaign: Campaign, task: Task) -> "Assess | None":
-    """Race denoising networks by what the images tell of themselves, all others on their cases."""
-    if not isinstance(task, Denoise):
+    """Race denoising networks by what the images tell of themselves; segment steadily; race the others."""
+    if isinstance(task, SuperResolve):
         return None
-    from benchmark.selection.label_free import race_on_itself
+    from benchmark.selection.label_free import race_on_itself, race_on_labels
 
+    if isinstance(task, Segment):
+        return race_on_labels(seed=place.settings.seed)
     return race_on_itself(noise_of(campaign), seed=place.settings.seed)
 
 

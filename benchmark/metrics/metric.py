@@ -26,6 +26,7 @@ class Metric(StrEnum):
     FRC_RESOLUTION = "frc_resolution_px"
     FRAME_RISK = "frame_risk"
     DICE = "dice"
+    DICE_EXPECTED = "dice_expected"
     IOU = "iou"
     AP50 = "ap50"
     COCO_AP50 = "coco_ap50"

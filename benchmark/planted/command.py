@@ -10,14 +10,15 @@ import typer
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
 from benchmark.planted.domains import DOMAINS
-from benchmark.planted.library import SHIPPED, SPECIALISTS, PlantedTask, prepare
+from benchmark.planted.library import PlantedTask, prepare
 from benchmark.planted.records import Planted, PlantedReport, Summary, bars_of, summarise
+from benchmark.planted.specialists import SHIPPED, SPECIALISTS
 from benchmark.planted.trial import Trial, try_domain
 from benchmark.selection.select import Contender
 
 MEASURES: dict[PlantedTask, tuple[Metric, Metric]] = {
     "denoise": (Metric.PSNR_SELF, Metric.PSNR_SELF),
-    "segment": (Metric.PLAUSIBILITY, Metric.DICE),
+    "segment": (Metric.PLAUSIBILITY, Metric.DICE_EXPECTED),
 }
 """By task: the measure that ranks where nothing is known; the one that chooses, by labels where possible."""
 
@@ -94,9 +95,10 @@ def told(report: PlantedReport) -> Iterator[str]:
             for each in record.decisions:
                 lost = f"lost {each.regret:.{places}f} {unit}".rstrip() + ("" if each.told_apart else " (~)")
                 outcome = "best" if each.winner == each.best else lost
+                tied = f", tied with {len(each.tied)}" if each.tied else ""
                 yield (
                     f"    {each.images} images by {each.by:17} {each.winner:34} {outcome:18}"
-                    f" Spearman {each.spearman:5.2f} {each.seconds:6.1f} s"
+                    f" Spearman {each.spearman:5.2f} {each.seconds:6.1f} s{tied}"
                 )
         for summary in planted.summaries:
             yield _summary_line(summary)

@@ -20,12 +20,15 @@ from model_library.degradation.detection import (
 from model_library.degradation.optics import Defocus, GaussianBlur
 from model_library.degradation.recipe import Recipe
 from model_library.degradation.scanning import BaselineWander, Charging, Drift, ScanLineJitter
-from model_library.specimens import SpecimenKind
+from model_library.specimens import Specimen, SpecimenKind
 from model_library.zoo.pools import simulated
 from model_library.zoo.recipe import SpecimenPool
 
 SIDE_PX = 256
 """Side of a field of view."""
+
+_SHARES, _EXPLAINED, _MOST_DRAWS = (0.08, 0.45), 0.5, 200
+"""Of a specimen whose structure is to be found: its area, its share of the variance; draws of one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Domain:
     def fields(self, count: int, rng: np.random.Generator, side_px: int = SIDE_PX) -> tuple[Case, ...]:
         """Acquire one specimen and cut it into `count` fields [side_px, side_px] in counts.
 
-        The reference of each is its hidden truth: the image before detection, or the structure's mask.
+        The reference of each is its hidden truth: the image before detection, or the structure's mask. Of
+        specimens whose structure is to be found, the first is taken whose structure is what its grey values
+        show: of other phases that look alike no network could know.
         """
         across = math.isqrt(count - 1) + 1
         look = {"only_dark" if self.dark else "only_bright": self.label} if self.label else {}
@@ -72,7 +77,8 @@ class Domain:
                 **look,
             }
         )
-        (specimen,) = simulated(pool, rng)
+        draws = (simulated(pool, rng)[0] for _ in range(_MOST_DRAWS))
+        specimen = next(each for each in draws if self.label is None or _shows(each, self.label))
         clean = self.optics.apply(specimen.intensity, rng)
         acquired = self.detection.apply(clean, rng)
         counts = self.detection.operators[-1]
@@ -87,6 +93,15 @@ class Domain:
             )
             cases.append(Case(f"field {number}", f"{self.name}, field {number}", acquired[cut], reference))
         return tuple(cases)
+
+
+def _shows(specimen: Specimen, label: str) -> bool:
+    """Tell whether a structure covers a fair share of a specimen and most of the grey values' variance."""
+    mask, pixels = specimen.labels[label], specimen.intensity
+    share = float(mask.mean())
+    gap = float(pixels[mask].mean() - pixels[~mask].mean())
+    explained = share * (1 - share) * gap**2 / float(pixels.var())
+    return _SHARES[0] <= share <= _SHARES[1] and explained >= _EXPLAINED
 
 
 _CAMERA = Digitise(bits=16, gain=20000, offset=500)
@@ -147,16 +162,16 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
         "segment": (
             _alloy(
                 "alloy, few electrons",
-                1.6,
+                1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
-                _through(ShotNoise(electrons_per_pixel=8), _CAMERA),
+                _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
             ),
             _alloy(
                 "alloy, dark phase",
-                1.5,
+                1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(
-                    ShotNoise(electrons_per_pixel=60), BaselineWander(sigma=0.02, length_px=60), _CAMERA
+                    ShotNoise(electrons_per_pixel=20), BaselineWander(sigma=0.02, length_px=60), _CAMERA
                 ),
                 dark=True,
             ),
@@ -164,27 +179,27 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 "alloy, fine and out of focus",
                 0.6,
                 _through(Defocus(diameter_px=4)),
-                _through(ShotNoise(electrons_per_pixel=100), ReadNoise(sigma=0.02), _CAMERA),
+                _through(ShotNoise(electrons_per_pixel=35), ReadNoise(sigma=0.02), _CAMERA),
             ),
             _alloy(
                 "alloy, pale and charging",
-                1.7,
-                _through(GainOffset(gain=0.2, offset=0.5)),
+                1.65,
+                _through(GainOffset(gain=0.35, offset=0.4)),
                 _through(
                     Drift(y_px=3, x_px=2),
-                    ShotNoise(electrons_per_pixel=400),
-                    Charging(share=0.1, sigma=0.03, length_px=40),
+                    ShotNoise(electrons_per_pixel=150),
+                    Charging(share=0.3, sigma=0.12, length_px=100),
                     _CAMERA,
                 ),
             ),
             Domain(
                 "powder",
                 SpecimenKind.PARTICLES,
-                1.0,
+                1.5,
                 _through(GaussianBlur(sigma_px=1.5)),
                 _through(
                     ScanLineJitter(sigma_px=1.0),
-                    ReadNoise(sigma=0.08),
+                    ReadNoise(sigma=0.16),
                     SaltPepper(salt=0.002, pepper=0.002),
                     _EIGHT_BITS,
                 ),

@@ -1,20 +1,18 @@
-"""The library that planted instruments choose from: what ships, and short retrainings that went other ways.
+"""How the library that planted instruments choose from is made: what ships, and short retrainings.
 
-The retrainings follow the recipes of the library, from weights that ship, for a few steps in ranges of
-their own, so that each serves some instruments better and others worse than what it started from.
+The retrainings follow the recipes of the library for a few steps, with specimens, looks and ranges of
+their own, so that each serves some instruments better and others worse.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from model_library.inference.weights import LoadedNetwork
 from model_library.signing.digests import sha256_bytes
-from model_library.specimens import SpecimenKind
 from model_library.zoo.pretrain import pretrain
-from model_library.zoo.recipe import PretrainRecipe, read_recipe, recipe_path
+from model_library.zoo.recipe import PretrainRecipe, SpecimenPool, read_recipe, recipe_path
 from model_library.zoo.registry import Library
 from model_library.zoo.store import save_network
 
@@ -29,7 +27,7 @@ SPECIMENS = 32
 
 @dataclass(frozen=True)
 class Specialist:
-    """A short retraining of a network that ships.
+    """A short retraining by the recipe of a network that ships.
 
     Attributes
     ----------
@@ -41,30 +39,36 @@ class Specialist:
         What its variations change.
     pool
         What its pool of specimens changes.
-    steps, learning_rate
-        How long, and how fast, it is trained.
+    steps, learning_rate, patch_px
+        How long, how fast and on how much it is trained.
     fresh
         Whether it starts from nothing but the base's architecture.
+    network
+        What its architecture changes; weights go over where they fit.
+    label
+        The structure of its specimens that a segmenting one learns to find; None as the base does.
     """
 
     name: str
     base: str
     ranges: Ranges
-    pool: Mapping[str, Any] | None = None
+    pool: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 120
     learning_rate: float = 7e-4
+    patch_px: int = 48
     fresh: bool = False
+    network: Mapping[str, Any] = field(default_factory=dict)
+    label: str | None = None
 
     def recipe(self, seed: int) -> PretrainRecipe:
         """Write the recipe out: that of the base, with other ranges, specimens and fit."""
         base = read_recipe(recipe_path(self.base))
-        assert base.specimens is not None
-        pool = base.specimens.model_copy(update={"images": SPECIMENS, **(self.pool or {})})
+        drawn = base.specimens.model_dump() if base.specimens else {}
         fit = base.fit.model_copy(
             update={
                 "steps": self.steps,
                 "batch": 8,
-                "patch_px": 48,
+                "patch_px": self.patch_px,
                 "learning_rate": self.learning_rate,
                 "seed": seed,
                 # The average of so few steps would be of those at the start.
@@ -76,68 +80,15 @@ class Specialist:
             "id": f"planted-{self.name}",
             "purpose": f"Of the planted benchmark: {self.base} retrained as its recipe says.",
             "start": None if self.fresh else self.base,
-            "specimens": pool,
+            "network": base.network.model_copy(update=dict(self.network)),
+            "specimens": SpecimenPool.model_validate({**drawn, "images": SPECIMENS, **self.pool}),
             "micrographs": (),
             "labelled": (),
+            "label": self.label or base.label,
             "variations": base.variations.model_copy(update=dict(self.ranges)),
             "fit": fit,
         }
         return PretrainRecipe.model_validate(base.model_copy(update=changed).model_dump())
-
-
-SHIPPED: Mapping[PlantedTask, tuple[str, ...]] = MappingProxyType(
-    {
-        "denoise": (
-            "residual-denoise-mixed",
-            "unet-denoise-micrographs",
-            "unet-denoise-read",
-            "unet-denoise-sem",
-            "unet-denoise-shot",
-        ),
-        "segment": ("unet-segment-precipitates", "unet-segment-superalloy"),
-    }
-)
-
-_DENOISE, _SEGMENT = "unet-denoise-shot", "unet-segment-precipitates"
-
-SPECIALISTS: Mapping[PlantedTask, tuple[Specialist, ...]] = MappingProxyType(
-    {
-        "denoise": (
-            Specialist("faint", _DENOISE, {"electrons_per_pixel": (1.0, 6.0), "read_sigma": (0.002, 0.01)}),
-            Specialist("clear", _DENOISE, {"electrons_per_pixel": (1500, 20000), "read_sigma": None}),
-            Specialist("amplifier", _DENOISE, {"electrons_per_pixel": (500, 5000), "read_sigma": (0.2, 0.5)}),
-            Specialist("blurred", _DENOISE, {"electrons_per_pixel": (5, 200), "blur_px": (1.5, 3.5)}),
-            Specialist("local", _DENOISE, {"electrons_per_pixel": None, "local_share": (0.02, 0.1)}),
-            Specialist(
-                "lattice",
-                _DENOISE,
-                {"electrons_per_pixel": (10, 200)},
-                {"kinds": (SpecimenKind.ATOMS,), "zoom": (0.4, 0.8)},
-            ),
-            Specialist("hasty", _DENOISE, {}, steps=60, learning_rate=2e-3, fresh=True),
-        ),
-        "segment": (
-            Specialist("grainy", _SEGMENT, {"electrons_per_pixel": (2, 15), "read_sigma": (0.05, 0.2)}),
-            Specialist("clean", _SEGMENT, {"electrons_per_pixel": (2000, 20000), "read_sigma": None}),
-            Specialist(
-                "dark",
-                _SEGMENT,
-                {},
-                {"only_bright": None, "only_dark": "precipitate"},
-                steps=160,
-                learning_rate=2e-3,
-            ),
-            Specialist("both", _SEGMENT, {}, {"only_bright": None}),
-            Specialist("fine", _SEGMENT, {"electrons_per_pixel": (30, 500)}, {"zoom": (0.3, 0.5)}),
-            Specialist("coarse", _SEGMENT, {"electrons_per_pixel": (30, 500)}, {"zoom": (2.0, 3.0)}),
-            Specialist("pale", _SEGMENT, {"contrast": (0.1, 0.3)}),
-            Specialist("soft", _SEGMENT, {"blur_px": (2.0, 4.0), "electrons_per_pixel": (30, 500)}),
-            Specialist("early", _SEGMENT, {}, steps=60, learning_rate=2e-3, fresh=True),
-            Specialist("raw", _SEGMENT, {}, steps=20, learning_rate=1e-3, fresh=True),
-        ),
-    }
-)
-"""By task; the names tell what each was retrained for."""
 
 
 def prepare(

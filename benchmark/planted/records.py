@@ -35,6 +35,8 @@ class Decision(Message):
         Fields that it was made on.
     winner, best
         What was selected, and the truly best.
+    tied
+        Networks that the selection itself could not tell from the winner; the cheapest of all won.
     regret
         Hidden truth of the best minus that of the winner, >= 0.
     told_apart
@@ -43,12 +45,13 @@ class Decision(Message):
     spearman
         Rank correlation of the measure with the hidden truth over all networks; NaN-free.
     seconds
-        Processor time to measure all networks, shared by all measures that need no reference.
+        Processor time to measure all networks, shared by all measures that come of the same runs.
     """
 
     by: Metric
     images: int = Field(ge=1)
     winner: str
+    tied: tuple[str, ...] = ()
     best: str
     regret: float = Field(ge=0)
     told_apart: bool

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmark.metrics import Metric
 from benchmark.planted.domains import SIDE_PX, Domain
 from benchmark.planted.records import Decision, DomainRecord, Standing
 from benchmark.scores import Scores
-from benchmark.selection.label_free import assess_all_label_free
+from benchmark.selection.label_free import assess_all_label_free, assess_all_labelled
 from benchmark.selection.select import Contender, select
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.wire.tasks import Segment, Task
@@ -94,12 +94,13 @@ class _Timed:
 
 def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Timed]:
     """Score all networks on one field by everything that a campaign could: without reference, and with."""
-    image = [(field.field, field.input)]
-    if isinstance(trial.task, Segment):
-        named = replace(field, name=f"000:{field.field}")
-    else:
-        [named] = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
     start = trial.clock()
+    if isinstance(trial.task, Segment):
+        found = assess_all_labelled(trial.methods, [field], noise, seed=trial.seed)
+        seconds = trial.clock() - start
+        return {metric: _Timed(scores, field, seconds) for metric, scores in found.items()}
+    image = [(field.field, field.input)]
+    [named] = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
     free = assess_all_label_free(trial.methods, image, trial.task, noise, seed=trial.seed)
     between = trial.clock()
     referred = evaluate(trial.methods, [named])
@@ -124,6 +125,7 @@ def _decision(trial: Trial, fields: Sequence[_Timed], hidden: Scores) -> Decisio
         by=scores.metric,
         images=len(fields),
         winner=selection.winner,
+        tied=tuple(one.key for one in selection.ranking if one.tied and one.key != selection.winner),
         best=best,
         regret=truth[best] - truth[selection.winner],
         told_apart=_told_apart(best, selection.winner, hidden, trial.seed),

@@ -15,7 +15,7 @@ from benchmark.micrographs import Micrograph, read_folder
 from benchmark.networks import sized_method
 from benchmark.scores import method_key
 from benchmark.selection.fit import Pace
-from benchmark.selection.label_free import label_free, race_on_itself
+from benchmark.selection.label_free import label_free, race_on_itself, race_on_labels
 from benchmark.selection.narrowing import InstrumentFacts, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.selection.select import Assess, Contender, fitted, select
@@ -197,7 +197,9 @@ def _pixel_size(images: Sequence[Micrograph]) -> float | None:
 
 def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
     if isinstance(asked.task, Segment) and asked.labels is not None:
-        return _Evidence(_labelled(asked.task, asked.labels, asked.images, images))
+        cases = _labelled(asked.task, asked.labels, asked.images, images)
+        noise = estimate_noise([case.input for case in cases])
+        return _Evidence(cases, noise, race_on_labels(noise, seed=asked.seed))
     if asked.labels is not None:
         raise BenchmarkError("expected labels for a segmentation only; leave --labels out to restore images")
     noise = estimate_noise([image.pixels for image in images])

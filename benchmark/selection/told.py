@@ -52,7 +52,7 @@ class FolderSelection(Message):
     refused
         File -> why it was not read.
     noise
-        `gain` in counts per electron and `read_variance` in counts^2, fitted to the images; None with labels.
+        `gain` in counts per electron and `read_variance` in counts^2, fitted to the images.
     acquisition
         Beam, dose, dwell and detectors, as far as the files tell.
     left_out

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from model_library.degradation.operators import (
+    Charging,
     Digitise,
     Downsample,
     GaussianBlur,
@@ -43,7 +44,8 @@ class Variations(Message):
     Electron counts, noise levels and gamma are drawn log-uniformly, the rest uniformly, all
     independently. `electrons_per_pixel` is at unit intensity, on the coarse grid where there is
     one. `read_sigma` is relative to unit intensity. `local_share` is the noise of PSSR v1, which
-    strikes before down-sampling. `blur_px` is the optics', so it belongs to the target as well.
+    strikes before down-sampling. `charging_sigma` is the height of streaks in a tenth of the rows, relative
+    to unit intensity. `blur_px` is the optics', so it belongs to the target as well.
     `contrast` is the span that the image takes up within [0, 1]; `inverted_share` of the images
     are negatives.
     """
@@ -53,6 +55,7 @@ class Variations(Message):
     read_sigma: PositiveRange | None = None
     local_share: PositiveRange | None = None
     jitter_px: Range | None = None
+    charging_sigma: PositiveRange | None = None
     blur_px: Range | None = None
     gamma: PositiveRange = (0.6, 1.6)
     contrast: Range = (0.35, 1.0)
@@ -105,6 +108,9 @@ class Variations(Message):
             operators.append(Downsample(scale=self.scale))
         if self.electrons_per_pixel is not None:
             operators.append(ShotNoise(electrons_per_pixel=_log_uniform(self.electrons_per_pixel, rng)))
+        if self.charging_sigma is not None:
+            sigma, length = _log_uniform(self.charging_sigma, rng), rng.uniform(10, 80)
+            operators.append(Charging(share=0.1, sigma=sigma, length_px=length))
         if self.read_sigma is not None:
             operators.append(ReadNoise(sigma=_log_uniform(self.read_sigma, rng)))
         return operators

@@ -14,9 +14,11 @@ from benchmark.scores import method_key
 from benchmark.selection import Contender, select
 from benchmark.selection.label_free import (
     assess_all_label_free,
+    assess_all_labelled,
     assess_label_free,
     label_free,
     race_on_itself,
+    race_on_labels,
 )
 from benchmark.selection.label_free.agreement import consensus, kappa, separation
 from benchmark.selection.label_free.restoring import misfit
@@ -293,3 +295,49 @@ def test_one_that_fails_in_a_race_on_the_images_is_left_out_with_its_reason():
     chosen = select([Contender(each, 1) for each in methods], cases, assess=race_on_itself(NOISE))
     assert "try again" in chosen.excluded["broken@1"]
     assert "finite" in chosen.excluded["infinite@1"]
+
+
+def labelled(count=3):
+    return [
+        Case(field, f"{number}", pixels, Labels(scene(number)[1]))
+        for number, (field, pixels) in enumerate(images(count))
+    ]
+
+
+def recalls(pixels):
+    """What was drawn, on the very images that were drawn on; nothing on any other."""
+    for number, (_, known) in enumerate(images()):
+        if pixels.shape == known.shape and np.array_equal(pixels, known):
+            return scene(number)[1]
+    return np.zeros_like(pixels)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_network_that_only_fits_the_labelled_images_is_not_chosen(count):
+    fitting = Filter("fitting", recalls)
+    contenders = [Contender(method, 1) for method in (fitting, *OUTLINING)]
+    assert select(contenders, labelled(count)).winner == "fitting@1"
+    chosen = select(contenders, labelled(count), assess=race_on_labels(NOISE, seed=2))
+    assert chosen.metric is Metric.DICE_EXPECTED
+    assert chosen.winner == "sound@1"
+    assert chosen.ranking[-1].key == "fitting@1"
+
+
+def test_a_race_on_labels_scores_what_is_measured_of_all_together():
+    methods = (*OUTLINING, *DAMAGED_OUTLINES)
+    raced = race_on_labels(NOISE, seed=2)(methods, labelled(2))
+    whole = assess_all_labelled(methods, labelled(2), NOISE, seed=2)
+    for key, values in raced.values.items():
+        together = dict(
+            zip(whole[Metric.DICE_EXPECTED].names, whole[Metric.DICE_EXPECTED].values[key], strict=True)
+        )
+        assert dict(zip(raced.names, values, strict=True)) == together
+    assert whole[Metric.DICE].mean("sound@1") > whole[Metric.DICE_EXPECTED].mean("ruled@1")
+
+
+def test_without_labels_there_is_no_race_on_labels():
+    bare = [Case("field", "0", pixels, Truth.of(pixels)) for _, pixels in images(1)]
+    with pytest.raises(BenchmarkError, match="label one image"):
+        race_on_labels()([SOUND], bare)
+    with pytest.raises(BenchmarkError, match="found none"):
+        race_on_labels()([SOUND], [])

@@ -12,7 +12,7 @@ from benchmark.cli import app
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
 from benchmark.planted.domains import DOMAINS
-from benchmark.planted.library import SHIPPED, SPECIALISTS, prepare
+from benchmark.planted.library import prepare
 from benchmark.planted.records import (
     Decision,
     DomainRecord,
@@ -22,6 +22,7 @@ from benchmark.planted.records import (
     bars_of,
     summarise,
 )
+from benchmark.planted.specialists import SHIPPED, SPECIALISTS
 from benchmark.planted.trial import Trial, try_domain
 from benchmark.selection import Contender
 from model_library.wire.methods import ClassicalRef
@@ -46,6 +47,45 @@ def test_no_recipe_of_the_library_has_this_specimen_at_this_magnification(domain
     for pool in (recipe.specimens for recipe in recipes if recipe.specimens is not None):
         low, high = pool.zoom
         assert domain.kind not in pool.kinds or not low <= domain.zoom <= high
+
+
+@pytest.mark.parametrize("domain", DOMAINS["segment"], ids=lambda each: each.name)
+def test_no_segmenter_learnt_an_instrument_that_differs_in_less_than_two_ways(domain):
+    met = {
+        operator.kind: operator for part in (domain.optics, domain.detection) for operator in part.operators
+    }
+    dose, gain, noise = (met.get(kind) for kind in ("shot_noise", "gain_offset", "read_noise"))
+    recipes = [read_recipe(recipe_path(each)) for each in SHIPPED["segment"]]
+    recipes += [specialist.recipe(seed=0) for specialist in SPECIALISTS["segment"]]
+    for recipe in recipes:
+        if recipe.specimens is None:
+            continue
+        ranges = recipe.variations
+        differs = [
+            domain.kind not in recipe.specimens.kinds,
+            outside(domain.zoom, recipe.specimens.zoom),
+            outside(dose and dose.electrons_per_pixel, ranges.electrons_per_pixel),
+            outside(noise and noise.sigma, ranges.read_sigma),
+            outside(gain.gain if gain else 1.0, ranges.contrast),
+            domain.dark != (recipe.specimens.only_dark is not None),
+        ]
+        assert sum(differs) >= 2, recipe.id
+
+
+def outside(value, bounds):
+    """Whether what an instrument does was not among what a recipe draws from (None: it does not)."""
+    return value is not None and (bounds is None or not bounds[0] <= value <= bounds[1])
+
+
+def test_the_segmenters_are_of_several_kinds_looks_and_architectures():
+    recipes = [read_recipe(recipe_path(each)) for each in SHIPPED["segment"]]
+    recipes += [specialist.recipe(seed=0) for specialist in SPECIALISTS["segment"]]
+    drawn = [each.specimens for each in recipes if each.specimens is not None]
+    assert len({kind for pool in drawn for kind in pool.kinds}) >= 4
+    assert sum(pool.only_dark is not None for pool in drawn) >= 2
+    assert sum(pool.only_bright is not None for pool in drawn) >= 4
+    assert len({each.network.widths for each in recipes}) >= 3
+    assert any(each.variations.charging_sigma for each in recipes)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -122,7 +162,7 @@ def test_the_measure_that_ranks_follows_the_truth(records):
     assert by_self.median_regret < 1.0
 
 
-def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE, *, told_apart=None):
+def decision(regret, spearman=0.9, seconds=1.0, by=Metric.DICE_EXPECTED, *, told_apart=None):
     winner = "good" if regret == 0 else "other"
     return Decision(
         by=by,
@@ -157,7 +197,7 @@ def planted(*decisions):
 def test_bars_are_met_and_missed_one_by_one():
     def met(*decisions):
         free = [each.model_copy(update={"by": Metric.PLAUSIBILITY}) for each in decisions]
-        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE)
+        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE_EXPECTED)
         return tuple(bars.values())
 
     assert met(decision(0), decision(0)) == (True, True, True, True, True, True)

@@ -1,6 +1,18 @@
-"""Ranking networks on images of which nothing is known: neither a reference nor labels."""
+"""Ranking networks on images of which little is known: no reference, and labels of one image or none."""
 
-from benchmark.selection.label_free.assess import assess_all_label_free, assess_label_free, label_free
-from benchmark.selection.label_free.racing import race_on_itself
+from benchmark.selection.label_free.assess import (
+    assess_all_label_free,
+    assess_all_labelled,
+    assess_label_free,
+    label_free,
+)
+from benchmark.selection.label_free.racing import race_on_itself, race_on_labels
 
-__all__ = ["assess_all_label_free", "assess_label_free", "label_free", "race_on_itself"]
+__all__ = [
+    "assess_all_label_free",
+    "assess_all_labelled",
+    "assess_label_free",
+    "label_free",
+    "race_on_itself",
+    "race_on_labels",
+]

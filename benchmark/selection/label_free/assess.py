@@ -1,13 +1,13 @@
-"""Scores of methods on images alone, in the form in which the selection takes any scores."""
+"""Scores of methods on images alone, or with labels, in the form in which the selection takes any scores."""
 
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from benchmark.cases import Case, Repeat
+from benchmark.cases import Case, Labels, Repeat
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import Attempt, Shown, scores_of
 from benchmark.method import Method
@@ -15,16 +15,18 @@ from benchmark.metrics import Metric
 from benchmark.scores import Scores, refs_of
 from benchmark.selection.label_free.perturbing import perturbed
 from benchmark.selection.label_free.restoring import Probe, weigh
-from benchmark.selection.label_free.segmenting import Found, find, weigh_together
+from benchmark.selection.label_free.segmenting import Scene, judge
 from benchmark.selection.select import Assess
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.errors import SynopticError
 from model_library.images.frame import Grey
+from model_library.wire.methods import MethodRef
 from model_library.wire.tasks import Segment, Task
 
 RESTORING = (Metric.PSNR_SELF, Metric.RING_CORRELATION, Metric.FORWARD_MISFIT)
 SEGMENTING = (Metric.PLAUSIBILITY, Metric.CONSISTENCY, Metric.SEPARATION, Metric.CONSENSUS)
-"""What is measured; the first of each ranks (docs/decisions/0020)."""
+LABELLED = (Metric.DICE_EXPECTED, Metric.DICE)
+"""What is measured; the first of each ranks (docs/decisions/0020, 0030)."""
 
 Image = tuple[str, Grey]
 """Field of view, and pixels float32 [Y, X] in counts."""
@@ -92,14 +94,79 @@ def assess_all_label_free(
         raise BenchmarkError("expected at least one image, found none; send images first")
     refs = refs_of(methods)
     known = noise or estimate_noise([pixels for _, pixels in images])
-    judge = _judge_segmenting if isinstance(task, Segment) else _judge_restoring
-    columns = [judge(methods, image, known, chance(image[1], seed), clock) for image in images]
-    rows = {key: [column[number] for column in columns] for number, key in enumerate(refs)}
     shown = [
         Shown(field, f"{number:03d}:{field}", pixels.size) for number, (field, pixels) in enumerate(images)
     ]
-    measured = SEGMENTING if isinstance(task, Segment) else RESTORING
-    return {metric: scores_of(metric, refs, rows, shown) for metric in measured}
+    if isinstance(task, Segment):
+        scenes = [Scene(field, pixels) for field, pixels in images]
+        columns = [_judged(methods, scene, known, seed, clock) for scene in scenes]
+        return _put_together(SEGMENTING, refs, columns, shown)
+    columns = [_judge_restoring(methods, image, known, chance(image[1], seed), clock) for image in images]
+    return _put_together(RESTORING, refs, columns, shown)
+
+
+def assess_all_labelled(
+    methods: Sequence[Method],
+    cases: Sequence[Case],
+    noise: NoiseModel | None = None,
+    *,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[Metric, Scores]:
+    """Score segmenting methods on labelled images by everything that can be measured.
+
+    Parameters
+    ----------
+    cases
+        Labelled, of one instrument.
+    methods, noise, seed
+        See `assess_all_label_free`.
+
+    Raises
+    ------
+    BenchmarkError
+        Without cases, or if two methods bear the same name.
+    """
+    known = noise or measured_on(cases)
+    columns = [_judged(methods, Scene.of(case), known, seed, clock) for case in cases]
+    shown = [Shown(case.field, case.name, case.input.size) for case in cases]
+    return _put_together((*LABELLED, *SEGMENTING), refs_of(methods), columns, shown)
+
+
+def measured_on(cases: Sequence[Case]) -> NoiseModel:
+    """Measure the noise of labelled images.
+
+    Raises
+    ------
+    BenchmarkError
+        Without cases, or with one that is not labelled.
+    """
+    if not cases or not all(isinstance(case.reference, Labels) for case in cases):
+        found = ", ".join(type(case.reference).__name__.lower() for case in cases[:5]) or "none"
+        raise BenchmarkError(f"expected labelled images, found {found}; label one image or more")
+    return estimate_noise([case.input for case in cases])
+
+
+def _judged(
+    methods: Sequence[Method],
+    scene: Scene,
+    noise: NoiseModel,
+    seed: int,
+    clock: Callable[[], float],
+) -> list[Attempt]:
+    changes = perturbed(scene.pixels, noise, chance(scene.pixels, seed))
+    return judge(methods, scene, changes, clock)
+
+
+def _put_together(
+    metrics: Sequence[Metric],
+    refs: Mapping[str, MethodRef],
+    columns: Sequence[Sequence[Attempt]],
+    shown: Sequence[Shown],
+) -> dict[Metric, Scores]:
+    """Turn attempts [image][method] into scores by each metric."""
+    rows = {key: [column[number] for column in columns] for number, key in enumerate(refs)}
+    return {metric: scores_of(metric, refs, rows, shown) for metric in metrics}
 
 
 def _judge_restoring(
@@ -122,28 +189,6 @@ def _judge_restoring(
         why = None if finite else f"{image[0]}: expected finite scores, found pixels that give none"
         attempts.append(Attempt(figures if finite else {}, clock() - start, why))
     return attempts
-
-
-def _judge_segmenting(
-    methods: Sequence[Method],
-    image: Image,
-    noise: NoiseModel,
-    rng: np.random.Generator,
-    clock: Callable[[], float],
-) -> list[Attempt]:
-    changes = perturbed(image[1], noise, rng)
-    found: dict[int, Found] = {}
-    attempts = {}
-    for number, method in enumerate(methods):
-        start, why = clock(), None
-        try:
-            found[number] = find(method, image[1], changes)
-        except SynopticError as refusal:
-            why = f"{image[0]}: {refusal}"
-        attempts[number] = Attempt({}, clock() - start, why)
-    for number, figures in zip(found, weigh_together(list(found.values())), strict=True):
-        attempts[number] = Attempt(figures, attempts[number].seconds)
-    return list(attempts.values())
 
 
 def chance(pixels: Grey, seed: int) -> np.random.Generator:

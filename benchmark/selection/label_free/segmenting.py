@@ -1,23 +1,70 @@
-"""What a segmentation can be held to without labels: itself, the image, and what others find."""
+"""What a segmentation can be held to: itself, the image, what others find, and labels, if any."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchmark.cases import Case, Labels
+from benchmark.evaluate import Attempt
 from benchmark.method import Method
 from benchmark.metrics import Metric
+from benchmark.metrics.overlap import dice
 from benchmark.selection.label_free.agreement import Classes, consensus, kappa, separation
 from benchmark.selection.label_free.perturbing import Perturbed
+from benchmark.served import served
+from model_library.errors import SynopticError
 from model_library.images.frame import Grey
+
+Mask = NDArray[np.bool_]
+"""Which pixels belong to the structure, axes [Y, X]."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image of an instrument, and what is known of it.
+
+    Attributes
+    ----------
+    pixels
+        float32 [Y, X] in counts.
+    mask
+        The structure, where it was labelled.
+    pixel_size_nm
+        Of the image; None where unknown.
+    """
+
+    field: str
+    pixels: Grey
+    mask: Mask | None = None
+    pixel_size_nm: float | None = None
+
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """Take a labelled case."""
+        assert isinstance(case.reference, Labels)
+        return cls(case.field, case.input, case.reference.mask > 0, case.pixel_size_nm)
 
 
 @dataclass(frozen=True)
 class Found:
-    """Classes [Y, X] that a method found in an image, and how consistently."""
+    """What a method found in an image.
+
+    Attributes
+    ----------
+    classes
+        In the image [Y, X].
+    changed
+        In its changed versions, mapped back onto it.
+    consistency, separation
+        How far these agree; how far the classes are written in the grey values.
+    """
 
     classes: Classes
+    changed: tuple[Classes, ...]
     consistency: float
     separation: float
 
@@ -30,12 +77,33 @@ def find(method: Method, pixels: Grey, changes: Sequence[Perturbed]) -> Found:
     by chance is taken off: the network that finds nothing is the most consistent of all.
     """
     classes = _classes(method, pixels)
-    agreements = [kappa(classes, change.back(_classes(method, change.pixels))) for change in changes]
-    return Found(classes, max(0.0, float(np.mean(agreements))), separation(pixels, classes))
+    changed = tuple(change.back(_classes(method, change.pixels)) for change in changes)
+    agreement = float(np.mean([kappa(classes, each) for each in changed]))
+    return Found(classes, changed, max(0.0, agreement), separation(pixels, classes))
+
+
+def judge(
+    methods: Sequence[Method], scene: Scene, changes: Sequence[Perturbed], clock: Callable[[], float]
+) -> list[Attempt]:
+    """Measure what speaks for each of several methods on one image; one that refuses has no scores."""
+    found: dict[int, Found] = {}
+    attempts = {}
+    for number, method in enumerate(methods):
+        start, why = clock(), None
+        try:
+            found[number] = find(served(method, scene.pixel_size_nm), scene.pixels, changes)
+        except SynopticError as refusal:
+            why = f"{scene.field}: {refusal}"
+        attempts[number] = Attempt({}, clock() - start, why)
+    together = weigh_together(list(found.values()))
+    for (number, each), figures in zip(found.items(), together, strict=True):
+        known = {} if scene.mask is None else overlaps(each, scene.mask)
+        attempts[number] = Attempt({**figures, **known}, attempts[number].seconds)
+    return list(attempts.values())
 
 
 def weigh_together(found: Sequence[Found]) -> list[Mapping[Metric, float]]:
-    """Measure what speaks for each of several methods on one image.
+    """Measure what speaks for each of several methods on one image, without labels.
 
     Returns
     -------
@@ -54,6 +122,12 @@ def weigh_together(found: Sequence[Found]) -> list[Mapping[Metric, float]]:
         }
         for each, share in zip(found, shares, strict=True)
     ]
+
+
+def overlaps(found: Found, mask: Mask) -> Mapping[Metric, float]:
+    """Hold what a method found to the labels [Y, X] of the image."""
+    each = [dice(classes, mask) for classes in (found.classes, *found.changed)]
+    return {Metric.DICE_EXPECTED: float(np.mean(each)), Metric.DICE: each[0]}
 
 
 def _classes(method: Method, pixels: Grey) -> Classes:
