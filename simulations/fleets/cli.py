@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from benchmark.compare import Comparison
     from simulations.fleets.outcome import FleetOutcome
     from simulations.fleets.scenario import FleetScenario
 
@@ -108,17 +109,18 @@ def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None)
         f"{outcome.bytes.up / 1e6:.2f} MB up, {outcome.rss_mb.all:.0f} MiB at most, {outcome.seconds:.0f} s"
     )
     for each in outcome.variants:
-        gain = each.why or ("no network" if each.gain_db is None else f"{each.gain_db.difference:+.3f} dB")
         told = "" if each.epsilon is None else f", epsilon {each.epsilon:.3g}"
-        typer.echo(f"{each.name}: {gain}{told}")
+        typer.echo(f"{each.name}: {each.why or _told(each.gained, outcome.unit, '+.3f')}{told}")
     for run in outcome.attacks:
-        lost = "no network" if run.loss_db is None else f"{run.loss_db.difference:.3f} dB lost"
-        plain = run.why or (
-            "no network"
-            if run.unguarded_loss_db is None
-            else f"{run.unguarded_loss_db.difference:.3f} dB lost"
-        )
-        typer.echo(f"{run.kind}: {lost}; plain FedAvg: {plain}")
+        kept = _told(run.lost, f"{outcome.unit} lost")
+        typer.echo(f"{run.name}: {kept}; plain FedAvg: {run.why or _told(run.unguarded_lost, 'lost')}")
+
+
+def _told(found: "Comparison | None", unit: str, form: str = ".3f") -> str:
+    if found is None:
+        return "no network"
+    low, high = found.ci95
+    return f"{found.difference:{form}} [{low:{form}}, {high:{form}}] {unit}"
 
 
 app = typer.Typer(add_completion=False)

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from benchmark.compare import Comparison, compare, mean_interval
+from benchmark.metrics.overlap import dice_per_class
 from benchmark.metrics.pointwise import psnr
 from coordinator.federation.checkpoint import read_weights
 from coordinator.federation.plan import START_FILE, FederationFileError, FederationPlan
 from model_library.wire.base import Message
+from model_library.wire.tasks import Segment
 from simulations.errors import SimulationError
 from simulations.fleets.learning import (
     Weights,
@@ -20,6 +24,7 @@ from simulations.fleets.learning import (
     personalised,
     pooled,
     restored,
+    segmented,
     with_own,
 )
 from simulations.fleets.scenario import Comparison as Asked
@@ -29,7 +34,7 @@ ACQUIRED, START, FEDERATED = "acquired", "start", "federated"
 PERSONALISED, LOCAL_ONLY, POOLED = "personalised", "local_only", "pooled"
 
 FrameScores = Mapping[str, tuple[float, ...]]
-"""PSNR in dB of each held-out frame, by site."""
+"""Score of each held-out frame, by site: PSNR in dB, or Dice in points (hundredths)."""
 
 
 class UnusableNetwork(SimulationError):
@@ -37,9 +42,9 @@ class UnusableNetwork(SimulationError):
 
 
 class SiteQuality(Message):
-    """Mean PSNR over a site's held-out frames, in dB, and its 95 % interval over frames."""
+    """Mean score over a site's held-out frames and its 95 % interval over frames, in the outcome's unit."""
 
-    psnr_db: float
+    mean: float
     ci95: tuple[float, float]
     frames: int
 
@@ -55,7 +60,7 @@ def quality(scores: FrameScores) -> dict[str, SiteQuality]:
     """Sum frame scores up, by site."""
     return {
         site: SiteQuality(
-            psnr_db=float(np.mean(values)),
+            mean=float(np.mean(values)),
             ci95=mean_interval(np.asarray(values, np.float64)),
             frames=len(values),
         )
@@ -63,7 +68,7 @@ def quality(scores: FrameScores) -> dict[str, SiteQuality]:
     }
 
 
-def mean_db(scores: FrameScores) -> float:
+def mean_score(scores: FrameScores) -> float:
     """Mean over all frames of all sites."""
     return float(np.mean([value for each in scores.values() for value in each]))
 
@@ -83,7 +88,7 @@ def score(weights: Mapping[str, Weights], plan: FederationPlan, sites: Sequence[
     for site in sites:
         module = module_of(weights[site.id], plan)
         frames = read_held_out(site)
-        found[site.id] = tuple(_psnr(restored(module, frame), truth) for frame, truth in frames)
+        found[site.id] = tuple(_scored(module, frame, truth, plan) for frame, truth in frames)
     return found
 
 
@@ -116,8 +121,8 @@ def judge(plan: FederationPlan, folder: Path, final: str, sites: Sequence[SiteFi
     start, end = read_weights(folder / START_FILE), read_weights(folder / final)
     everywhere = [site.id for site in sites]
     own = {site.id: with_own(end, plan, folder, site.id) for site in sites}
-    scores = {
-        ACQUIRED: {s.id: tuple(_psnr(frame, truth) for frame, truth in read_held_out(s)) for s in sites},
+    scores = {} if isinstance(plan.task, Segment) else {ACQUIRED: _acquired(sites)}
+    scores |= {
         START: score(dict.fromkeys(everywhere, start), plan, sites),
         FEDERATED: score(own, plan, sites),
     }
@@ -140,6 +145,20 @@ def judge(plan: FederationPlan, folder: Path, final: str, sites: Sequence[SiteFi
 
 def _plain(scores: Mapping[str, FrameScores]) -> dict[str, dict[str, tuple[float, ...]]]:
     return {name: dict(each) for name, each in scores.items()}
+
+
+def _acquired(sites: Sequence[SiteFiles]) -> FrameScores:
+    return {s.id: tuple(_psnr(frame, truth) for frame, truth in read_held_out(s)) for s in sites}
+
+
+def _scored(
+    module: nn.Module, frame: NDArray[np.float32], truth: NDArray[Any], plan: FederationPlan
+) -> float:
+    if not isinstance(plan.task, Segment):
+        return _psnr(restored(module, frame), truth)
+    # How much of the background was found tells little: there is so much of it.
+    per_class = dice_per_class(segmented(module, frame), truth, len(plan.task.classes))
+    return 100 * float(np.mean(per_class[1:]))
 
 
 def _psnr(image: NDArray[np.float32], truth: NDArray[np.float32]) -> float:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -19,9 +20,11 @@ from simulations.fleets.judging import (
     Judged,
     SiteQuality,
     difference,
-    mean_db,
+    mean_score,
     quality,
 )
+
+Unit = Literal["dB", "Dice points"]
 
 
 class NetworkFacts(Message):
@@ -46,30 +49,36 @@ class Memory(Message):
 
 
 class AttackRun(Message):
-    """One kind of attack; losses are dB against the run without attackers, over frames of honest sites.
+    """One kind of attack; what it cost against the run without attackers, over frames of honest sites.
 
-    `dropped`: instruments of which at least one update was refused. `unguarded`: with Flower's averaging,
-    which examines nothing; its loss is None where that ended without a usable network, for `why`.
+    Without a `kind` nobody attacked. `dropped`: instruments of which at least one update was refused.
+    `unguarded_lost`: with Flower's averaging, which examines nothing; None where that ended without a usable
+    network, for `why`.
     """
 
-    kind: Attack
-    loss_db: Comparison | None
+    kind: Attack | None
+    lost: Comparison | None
     dropped: tuple[str, ...]
     quarantined: tuple[str, ...]
-    unguarded_loss_db: Comparison | None
+    unguarded_lost: Comparison | None
     why: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        return "no attack" if self.kind is None else self.kind.value.replace("_", " ")
 
 
 class VariantRun(Message):
-    """The rounds with other settings: dB against those of the scenario, over all frames.
+    """The rounds with other settings: what was gained against those of the scenario, over all frames.
 
     `epsilon`: what a site's updates tell of its frames altogether, where they are private. `why` there is
     no difference.
     """
 
     name: str
-    gain_db: Comparison | None
-    mean_db: float | None
+    gained: Comparison | None
+    mean: float | None
     epsilon: float | None
     bytes: Bytes
     why: str | None = None
@@ -78,14 +87,16 @@ class VariantRun(Message):
 class FleetOutcome(Message):
     """Everything that a simulation found.
 
-    `quality` is by what was compared, then by site; `mean_db` over all frames. `against_local` and
-    `personalised_against_local` are differences in dB per site. `of_pooled` is the PSNR of the federated
-    network by that of pooled training, `gain_of_pooled` the same of what both gained over the acquired
-    frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this machine.
+    Scores are PSNR in dB, or Dice in points where the task is segmentation: the `unit`. `quality` is by what
+    was compared, then by site; `mean` over all frames. `against_local` and `personalised_against_local` are
+    differences per site. `of_pooled` is the score of the federated network by that of pooled training,
+    `gain_of_pooled` the same of what both gained over the acquired frames. `virtual_s` are seconds of the
+    simulated fleet, `seconds` those of this machine.
     """
 
     scenario: str
     told: str
+    unit: Unit
     seed: int
     network: NetworkFacts
     instruments: dict[str, str]
@@ -94,7 +105,7 @@ class FleetOutcome(Message):
     rounds: tuple[RoundRecord, ...]
     contributions: dict[str, int]
     quality: dict[str, dict[str, SiteQuality]]
-    mean_db: dict[str, float]
+    mean: dict[str, float]
     against_local: dict[str, Comparison] = Field(default_factory=dict)
     personalised_against_local: dict[str, Comparison] = Field(default_factory=dict)
     of_pooled: float | None = None
@@ -118,10 +129,10 @@ def contributions(rounds: Sequence[RoundRecord], instruments: Sequence[str]) -> 
 def sums(judged: Judged) -> dict[str, object]:
     """Sum up what was judged, as fields of the outcome."""
     scores = judged.scores
-    means = {name: mean_db(each) for name, each in scores.items()}
+    means = {name: mean_score(each) for name, each in scores.items()}
     found: dict[str, object] = {
         "quality": {name: quality(each) for name, each in scores.items()},
-        "mean_db": means,
+        "mean": means,
         "pooled_steps": judged.pooled_steps,
     }
     if LOCAL_ONLY in scores:

@@ -34,7 +34,7 @@ def plots_of(outcome: FleetOutcome) -> Plots:
     """Draw whatever the outcome has figures for."""
     plots: Plots = {}
     if outcome.quality:
-        plots["quality.png"] = interval_plot(_means(outcome), "PSNR in dB, all sites", zero=False)
+        plots["quality.png"] = interval_plot(_means(outcome), f"{_measure(outcome)}, all sites", zero=False)
     if outcome.against_local:
         plots["against-local.png"] = interval_plot(
             _differences(outcome), "PSNR, minus that of the site alone, in dB"
@@ -51,17 +51,17 @@ def plots_of(outcome: FleetOutcome) -> Plots:
         )
     if any(each.evaluation for each in outcome.rounds):
         plots["loss.png"] = _losses(outcome.rounds)
-    if any(each.loss_db or each.unguarded_loss_db for each in outcome.attacks):
+    if any(each.lost or each.unguarded_lost for each in outcome.attacks):
         plots["attacks.png"] = interval_plot(
-            _attacks(outcome.attacks), "dB lost against the run without attack"
+            _attacks(outcome.attacks), f"{outcome.unit} lost against the run without attack"
         )
-    if any(each.gain_db for each in outcome.variants):
+    if any(each.gained for each in outcome.variants):
         rows = [
-            IntervalRow(each.name, each.gain_db.difference, each.gain_db.ci95)
+            IntervalRow(each.name, each.gained.difference, each.gained.ci95)
             for each in outcome.variants
-            if each.gain_db is not None
+            if each.gained is not None
         ]
-        plots["variants.png"] = interval_plot(rows, "PSNR gained, in dB")
+        plots["variants.png"] = interval_plot(rows, f"gained, in {outcome.unit}")
     return plots
 
 
@@ -92,8 +92,8 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
 
 
 def table_rows(outcome: FleetOutcome) -> list[tuple[str, str]]:
-    """Mean PSNR of everything that was compared."""
-    return [(_NAMES[name], f"{value:.2f} dB") for name, value in outcome.mean_db.items()]
+    """Mean score of everything that was compared."""
+    return [(_NAMES[name], f"{value:.2f} {outcome.unit}") for name, value in outcome.mean.items()]
 
 
 def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
@@ -101,16 +101,18 @@ def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
         return section("Quality", text("Nothing was judged: there is no network."))
     arms = list(outcome.quality)
     rows = [
-        (site, *(f"{outcome.quality[arm][site].psnr_db:.2f}" for arm in arms))
+        (site, *(f"{outcome.quality[arm][site].mean:.2f}" for arm in arms))
         for site in outcome.quality[arms[0]]
     ]
-    listed = table(("site", *(_NAMES[arm] for arm in arms)), rows, caption="PSNR in dB on held-out frames")
-    blocks = [table(("network", "mean PSNR"), table_rows(outcome)), *_pictures(plots, "quality.png")]
+    listed = table(
+        ("site", *(_NAMES[arm] for arm in arms)), rows, caption=f"{_measure(outcome)} on held-out frames"
+    )
+    blocks = [table(("network", "mean"), table_rows(outcome)), *_pictures(plots, "quality.png")]
     if outcome.of_pooled is not None:
         gain = "-" if outcome.gain_of_pooled is None else f"{outcome.gain_of_pooled:.0%}"
         blocks.append(
             text(
-                f"The federated network reaches {outcome.of_pooled:.1%} of the PSNR of pooled training "
+                f"The federated network reaches {outcome.of_pooled:.1%} of the score of pooled training "
                 f"({outcome.pooled_steps} steps), and {gain} of what that gains over the acquired frames."
             )
         )
@@ -140,15 +142,21 @@ def _rounds(outcome: FleetOutcome, plots: Plots) -> Html:
 def _attack_section(outcome: FleetOutcome, plots: Plots) -> Html:
     rows = [
         (
-            each.kind.value.replace("_", " "),
-            _interval(each.loss_db),
+            each.name,
+            _interval(each.lost),
             str(len(each.dropped)),
             str(len(each.quarantined)),
-            _interval(each.unguarded_loss_db) if each.why is None else each.why,
+            _interval(each.unguarded_lost) if each.why is None else each.why,
         )
         for each in outcome.attacks
     ]
-    header = ("attack", "lost, dB [95 %]", "dropped", "in quarantine", "Flower's FedAvg, nothing examined")
+    header = (
+        "attack",
+        f"lost, {outcome.unit} [95 %]",
+        "dropped",
+        "in quarantine",
+        "Flower's FedAvg, nothing examined",
+    )
     return section("Attacks", table(header, rows), *_pictures(plots, "attacks.png"))
 
 
@@ -156,14 +164,14 @@ def _variants(outcome: FleetOutcome, plots: Plots) -> Html:
     rows = [
         (
             each.name,
-            None if each.mean_db is None else f"{each.mean_db:.2f}",
-            _interval(each.gain_db) if each.why is None else each.why,
+            None if each.mean is None else f"{each.mean:.2f}",
+            _interval(each.gained) if each.why is None else each.why,
             None if each.epsilon is None else f"{each.epsilon:.3g}",
             f"{each.bytes.up / 1e6:.2f}",
         )
         for each in outcome.variants
     ]
-    header = ("settings", "mean PSNR", "gained, dB [95 %]", "epsilon", "MB up")
+    header = ("settings", f"mean, {outcome.unit}", "gained [95 %]", "epsilon", "MB up")
     return section("Other settings of the rounds", table(header, rows), *_pictures(plots, "variants.png"))
 
 
@@ -173,6 +181,10 @@ def _instruments(outcome: FleetOutcome) -> Html:
         for name, words in outcome.instruments.items()
     ]
     return bullets(told) if len(told) <= _MOST_SITES else details(f"All {len(told)}", bullets(told))
+
+
+def _measure(outcome: FleetOutcome) -> str:
+    return "PSNR in dB" if outcome.unit == "dB" else "Dice, hundredths"
 
 
 _CAPTIONS = {
@@ -195,10 +207,8 @@ def _pictures(plots: Plots, *names: str) -> list[Html]:
 def _means(outcome: FleetOutcome) -> list[IntervalRow]:
     rows = []
     for arm, sites in outcome.quality.items():
-        values = [each.psnr_db for each in sites.values()]
-        rows.append(
-            IntervalRow(_NAMES[arm], outcome.mean_db[arm], (min(values), max(values)), arm == FEDERATED)
-        )
+        values = [each.mean for each in sites.values()]
+        rows.append(IntervalRow(_NAMES[arm], outcome.mean[arm], (min(values), max(values)), arm == FEDERATED))
     return rows
 
 
@@ -214,12 +224,11 @@ def _differences(outcome: FleetOutcome) -> list[IntervalRow]:
 def _attacks(runs: Sequence[AttackRun]) -> list[IntervalRow]:
     rows = []
     for run in runs:
-        name = run.kind.value.replace("_", " ")
-        if run.loss_db is not None:
-            rows.append(IntervalRow(name, run.loss_db.difference, run.loss_db.ci95, True))
-        if run.unguarded_loss_db is not None:
-            plain = run.unguarded_loss_db
-            rows.append(IntervalRow(f"{name}, plain FedAvg", plain.difference, plain.ci95))
+        if run.lost is not None:
+            rows.append(IntervalRow(run.name, run.lost.difference, run.lost.ci95, True))
+        if run.unguarded_lost is not None:
+            plain = run.unguarded_lost
+            rows.append(IntervalRow(f"{run.name}, plain FedAvg", plain.difference, plain.ci95))
     return rows
 
 

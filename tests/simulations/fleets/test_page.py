@@ -52,6 +52,7 @@ def outcome() -> FleetOutcome:
         {
             "scenario": "made-up",
             "told": "Made up.",
+            "unit": "dB",
             "seed": 0,
             "network": NetworkFacts(name="none", parameters=1),
             "instruments": {"a": "tissue", "b": "steel"},
@@ -68,17 +69,15 @@ def outcome() -> FleetOutcome:
             "attacks": (
                 AttackRun(
                     kind=Attack.NAN,
-                    loss_db=lost,
+                    lost=lost,
                     dropped=("b",),
                     quarantined=(),
-                    unguarded_loss_db=None,
+                    unguarded_lost=None,
                     why="round 2: no site could train on the network that it was sent",
                 ),
             ),
             "variants": (
-                VariantRun(
-                    name="private", gain_db=lost, mean_db=24.0, epsilon=3.5, bytes=Bytes(up=1, down=2)
-                ),
+                VariantRun(name="private", gained=lost, mean=24.0, epsilon=3.5, bytes=Bytes(up=1, down=2)),
             ),
         }
     )
@@ -87,12 +86,12 @@ def outcome() -> FleetOutcome:
 def test_sums_are_those_of_the_figures(outcome: FleetOutcome) -> None:
     assert outcome.contributions == {"a": 2, "b": 1}
     assert outcome.bytes == Bytes(up=200, down=600)
-    assert outcome.mean_db["federated"] == 24.0
+    assert outcome.mean["federated"] == 24.0
     assert outcome.of_pooled == pytest.approx(24 / 26)
     assert outcome.gain_of_pooled == pytest.approx((24 - 16) / (26 - 16))
     assert outcome.against_local["a"].difference == 1.0
     assert outcome.against_local["b"].difference == 0.0
-    assert outcome.quality["pooled"]["a"].psnr_db == 21.0
+    assert outcome.quality["pooled"]["a"].mean == 21.0
     low, high = outcome.quality["pooled"]["a"].ci95
     assert low < 21.0 < high
 
@@ -120,7 +119,7 @@ def test_an_outcome_without_a_network_has_a_page(outcome: FleetOutcome) -> None:
             "cause": "round 1: nobody came",
             "rounds": (),
             "quality": {},
-            "mean_db": {},
+            "mean": {},
             "against_local": {},
             "attacks": (),
             "variants": (),
