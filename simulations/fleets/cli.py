@@ -1,17 +1,27 @@
 """`synoptic simulate`: a whole fleet in Flower's simulation engine."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from benchmark.compare import Comparison
     from simulations.fleets.outcome import FleetOutcome
     from simulations.fleets.scenario import FleetScenario
+    from simulations.fleets.seeds import SeedsOutcome
 
 _INTERRUPTED = 130
 _SHIPPED = Path(__file__).parents[1] / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a run has: real micrographs, processors, and a folder for its report."""
+
+    data: Path | None
+    cpus: int
+    report: Path | None
 
 
 def simulate(
@@ -29,12 +39,16 @@ def simulate(
     cpus: Annotated[
         int, typer.Option(min=1, max=64, help="Sites that train at a time, one thread each.")
     ] = 2,
-    seed: Annotated[int | None, typer.Option(min=0, help="In the place of the scenario's.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="In the place of the scenario's; of several, what holds for them all."),
+    ] = None,
 ) -> None:
     """Simulate a fleet of instruments that learns together, and compare what comes of it.
 
     SCENARIO is a file, or the name of one that ships: three-sites-non-iid, twenty-sites-with-drop-outs,
-    forty-sites-eight-malicious, two-hundred-instruments, privacy-against-quality, five-laboratories.
+    forty-sites-eight-malicious, forty-sites-flipped-labels, two-hundred-instruments,
+    privacy-against-quality, five-laboratories.
 
     The rounds are those of the coordinator, the training is that of the sites, and Flower's engine runs them
     on this machine (extras simulation and benchmark). Time is virtual: a night takes no longer than its
@@ -47,10 +61,11 @@ def simulate(
     from simulations.fleets.scenario import read_scenario
 
     wanted = read_scenario(_file(scenario))
-    if seed is not None:
-        wanted = wanted.model_copy(update={"seed": seed})
-    outcome = _simulated(wanted, data, cpus, report)
-    _write(outcome, json_file, report)
+    machine = Machine(data, cpus, report)
+    outcome = _simulated(wanted, seed or [wanted.seed], machine)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if outcome.state != "completed":
         typer.echo(f"The rounds failed: {outcome.cause}", err=True)
         raise typer.Exit(1)
@@ -62,8 +77,31 @@ def _file(scenario: Path) -> Path:
 
 
 def _simulated(
-    scenario: "FleetScenario", data: Path | None, cpus: int, report: Path | None
-) -> "FleetOutcome":
+    scenario: "FleetScenario", seeds: list[int], machine: Machine
+) -> "FleetOutcome | SeedsOutcome":
+    from benchmark.report import write_page
+    from simulations.fleets.page_seeds import render_seeds, seeds_rows
+    from simulations.fleets.printing import told
+    from simulations.fleets.seeds import over_seeds
+
+    if len(seeds) == 1:
+        return told(_run(scenario.model_copy(update={"seed": seeds[0]}), machine), machine.report)
+    runs = []
+    for seed in dict.fromkeys(seeds):
+        folder = None if machine.report is None else machine.report / f"seed-{seed}"
+        own = replace(machine, report=folder)
+        typer.echo(f"seed {seed}")
+        runs.append(told(_run(scenario.model_copy(update={"seed": seed}), own), folder))
+    outcome = over_seeds(runs)
+    if machine.report is not None:
+        write_page(machine.report / "index.html", render_seeds(outcome))
+    typer.echo(f"{len(runs)} seeds, {sum(run.seconds for run in runs):.0f} s")
+    for name, value in seeds_rows(outcome):
+        typer.echo(f"{name}: {value}")
+    return outcome
+
+
+def _run(scenario: "FleetScenario", machine: Machine) -> "FleetOutcome":
     import tempfile
 
     from model_library.errors import ChildDied
@@ -74,12 +112,12 @@ def _simulated(
 
     try:
         with interruptible(), tempfile.TemporaryDirectory() as aside:
-            folder = Path(aside) if report is None else report
+            folder = Path(aside) if machine.report is None else machine.report
             folder.mkdir(parents=True, exist_ok=True)
-            limits = Limits(cpus, (folder / "engine.log").resolve())
-            return simulated(scenario, data, limits, lambda line: typer.echo(line, err=True))
+            limits = Limits(machine.cpus, (folder / "engine.log").resolve())
+            return simulated(scenario, machine.data, limits, lambda line: typer.echo(line, err=True))
     except ChildDied as death:
-        if report is not None:
+        if machine.report is not None:
             raise
         raise SimulationError(
             "expected Flower's engine to end with an outcome, found that it died; repeat with --report DIR, "
@@ -88,39 +126,6 @@ def _simulated(
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing of it is left.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-
-
-def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None) -> None:
-    from benchmark.report import write_page
-    from simulations.fleets.page import plots_of, render, table_rows
-
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    if report is not None:
-        plots = plots_of(outcome)
-        write_page(report / "index.html", render(outcome, plots))
-        for name, content in plots.items():
-            (report / name).write_bytes(content)
-    for name, value in table_rows(outcome):
-        typer.echo(f"{name}: {value}")
-    typer.echo(
-        f"{len(outcome.rounds)} rounds, {sum(outcome.contributions.values())} contributions, "
-        f"{outcome.bytes.up / 1e6:.2f} MB up, {outcome.rss_mb.all:.0f} MiB at most, {outcome.seconds:.0f} s"
-    )
-    for each in outcome.variants:
-        told = "" if each.epsilon is None else f", epsilon {each.epsilon:.3g}"
-        typer.echo(f"{each.name}: {each.why or _told(each.gained, outcome.unit, '+.3f')}{told}")
-    for run in outcome.attacks:
-        kept = _told(run.lost, f"{outcome.unit} lost")
-        typer.echo(f"{run.name}: {kept}; plain FedAvg: {run.why or _told(run.unguarded_lost, 'lost')}")
-
-
-def _told(found: "Comparison | None", unit: str, form: str = ".3f") -> str:
-    if found is None:
-        return "no network"
-    low, high = found.ci95
-    return f"{found.difference:{form}} [{low:{form}}, {high:{form}}] {unit}"
 
 
 app = typer.Typer(add_completion=False)

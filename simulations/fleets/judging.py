@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import nn
 
 from benchmark.compare import Comparison, compare, mean_interval
@@ -28,10 +29,10 @@ from simulations.fleets.learning import (
     with_own,
 )
 from simulations.fleets.scenario import Comparison as Asked
-from simulations.fleets.sites import SiteFiles, read_held_out
+from simulations.fleets.sites import SiteFiles, read_known
 
 ACQUIRED, START, FEDERATED = "acquired", "start", "federated"
-PERSONALISED, LOCAL_ONLY, POOLED = "personalised", "local_only", "pooled"
+PERSONALISED, DELIVERED, LOCAL_ONLY, POOLED = "personalised", "delivered", "local_only", "pooled"
 
 FrameScores = Mapping[str, tuple[float, ...]]
 """Score of each held-out frame, by site: PSNR in dB, or Dice in points (hundredths)."""
@@ -50,9 +51,10 @@ class SiteQuality(Message):
 
 
 class Judged(Message):
-    """Frame scores by what was compared, and the steps that pooled training took."""
+    """Frame scores by what was compared, what the gate delivered, and the steps of pooled training."""
 
     scores: dict[str, dict[str, tuple[float, ...]]]
+    delivered: dict[str, str] = Field(default_factory=dict)
     pooled_steps: int | None = None
 
 
@@ -84,12 +86,7 @@ def difference(a: FrameScores, b: FrameScores, sites: Sequence[str]) -> Comparis
 
 def score(weights: Mapping[str, Weights], plan: FederationPlan, sites: Sequence[SiteFiles]) -> FrameScores:
     """Score at each site the network that it would use, given by site."""
-    found = {}
-    for site in sites:
-        module = module_of(weights[site.id], plan)
-        frames = read_held_out(site)
-        found[site.id] = tuple(_scored(module, frame, truth, plan) for frame, truth in frames)
-    return found
+    return {site.id: _scores(weights[site.id], plan, site.held_out) for site in sites}
 
 
 def score_file(file: Path, plan: FederationPlan, sites: Sequence[SiteFiles]) -> FrameScores:
@@ -127,20 +124,46 @@ def judge(plan: FederationPlan, folder: Path, final: str, sites: Sequence[SiteFi
         FEDERATED: score(own, plan, sites),
     }
     materials = {site.id: material_of(site) for site in sites} if asked.against else {}
+    delivered: dict[str, str] = {}
     if PERSONALISED in asked.against:
         tuned = {
             key: personalised(each, own[key], plan, asked.personalised_steps)
             for key, each in materials.items()
         }
         scores[PERSONALISED] = score(tuned, plan, sites)
+        delivered = chosen({FEDERATED: own, PERSONALISED: tuned}, plan, sites)
+        if delivered:
+            scores[DELIVERED] = {site: scores[name][site] for site, name in delivered.items()}
     if LOCAL_ONLY in asked.against:
         scores[LOCAL_ONLY] = score({k: alone(m, start, plan) for k, m in materials.items()}, plan, sites)
     if POOLED not in asked.against:
-        return Judged(scores=_plain(scores))
+        return Judged(scores=_plain(scores), delivered=delivered)
     steps = asked.pooled_steps or plan.rounds * plan.steps * len(sites)
     together = pooled(list(materials.values()), start, plan, steps)
     scores[POOLED] = score(dict.fromkeys(everywhere, together), plan, sites)
-    return Judged(scores=_plain(scores), pooled_steps=steps)
+    return Judged(scores=_plain(scores), delivered=delivered, pooled_steps=steps)
+
+
+def chosen(
+    networks: Mapping[str, Mapping[str, Weights]], plan: FederationPlan, sites: Sequence[SiteFiles]
+) -> dict[str, str]:
+    """Choose for each site the network that does best on its gate's frames; nothing where it has none.
+
+    Parameters
+    ----------
+    networks
+        By name, then by site; of equals the first is chosen.
+    """
+    found: dict[str, str] = {}
+    for site in sites:
+        means = {
+            name: float(np.mean(scores))
+            for name, each in networks.items()
+            if (scores := _scores(each[site.id], plan, site.gate))
+        }
+        if means:
+            found[site.id] = max(means, key=means.__getitem__)
+    return found
 
 
 def _plain(scores: Mapping[str, FrameScores]) -> dict[str, dict[str, tuple[float, ...]]]:
@@ -148,7 +171,12 @@ def _plain(scores: Mapping[str, FrameScores]) -> dict[str, dict[str, tuple[float
 
 
 def _acquired(sites: Sequence[SiteFiles]) -> FrameScores:
-    return {s.id: tuple(_psnr(frame, truth) for frame, truth in read_held_out(s)) for s in sites}
+    return {s.id: tuple(_psnr(frame, truth) for frame, truth in read_known(s.held_out)) for s in sites}
+
+
+def _scores(weights: Weights, plan: FederationPlan, archive: Path) -> tuple[float, ...]:
+    module = module_of(weights, plan)
+    return tuple(_scored(module, frame, truth, plan) for frame, truth in read_known(archive))
 
 
 def _scored(

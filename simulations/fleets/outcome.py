@@ -12,6 +12,7 @@ from model_library.wire.base import Message
 from simulations.fleets.attacks import Attack
 from simulations.fleets.judging import (
     ACQUIRED,
+    DELIVERED,
     FEDERATED,
     LOCAL_ONLY,
     PERSONALISED,
@@ -23,6 +24,13 @@ from simulations.fleets.judging import (
     mean_score,
     quality,
 )
+
+AGAINST_LOCAL = {
+    FEDERATED: "against_local",
+    PERSONALISED: "personalised_against_local",
+    DELIVERED: "delivered_against_local",
+}
+"""Fields of an outcome that hold what is compared with each site alone."""
 
 Unit = Literal["dB", "Dice points"]
 
@@ -88,10 +96,11 @@ class FleetOutcome(Message):
     """Everything that a simulation found.
 
     Scores are PSNR in dB, or Dice in points where the task is segmentation: the `unit`. `quality` is by what
-    was compared, then by site; `mean` over all frames. `against_local` and `personalised_against_local` are
-    differences per site. `of_pooled` is the score of the federated network by that of pooled training,
-    `gain_of_pooled` the same of what both gained over the acquired frames. `virtual_s` are seconds of the
-    simulated fleet, `seconds` those of this machine.
+    was compared, then by site; `mean` over all frames. `against_local`, `personalised_against_local` and
+    `delivered_against_local` are differences per site; `delivered` tells which network each got. `of_pooled`
+    is the score of the federated network by that of pooled training, `gain_of_pooled` the same of what both
+    gained over the acquired frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this
+    machine.
     """
 
     scenario: str
@@ -110,6 +119,8 @@ class FleetOutcome(Message):
     personalised_against_local: dict[str, Comparison] = Field(default_factory=dict)
     of_pooled: float | None = None
     gain_of_pooled: float | None = None
+    delivered_against_local: dict[str, Comparison] = Field(default_factory=dict)
+    delivered: dict[str, str] = Field(default_factory=dict)
     pooled_steps: int | None = None
     attacks: tuple[AttackRun, ...] = ()
     variants: tuple[VariantRun, ...] = ()
@@ -134,11 +145,12 @@ def sums(judged: Judged) -> dict[str, object]:
         "quality": {name: quality(each) for name, each in scores.items()},
         "mean": means,
         "pooled_steps": judged.pooled_steps,
+        "delivered": judged.delivered,
     }
     if LOCAL_ONLY in scores:
-        found["against_local"] = _per_site(scores[FEDERATED], scores[LOCAL_ONLY])
-        if PERSONALISED in scores:
-            found["personalised_against_local"] = _per_site(scores[PERSONALISED], scores[LOCAL_ONLY])
+        for name, field in AGAINST_LOCAL.items():
+            if name in scores:
+                found[field] = _per_site(scores[name], scores[LOCAL_ONLY])
     if POOLED in scores:
         gained = means[POOLED] - means[ACQUIRED]
         found["of_pooled"] = means[FEDERATED] / means[POOLED]

@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 
-from benchmark.compare import Comparison
 from benchmark.figures import IntervalRow, interval_plot, line_plot
 from benchmark.report import Html, bullets, details, figures_row, note, page, picture, section, table, text
 from coordinator.federation.plan import RoundRecord
-from simulations.fleets.judging import ACQUIRED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
-from simulations.fleets.outcome import AttackRun, FleetOutcome
-
-Plots = dict[str, bytes]
-"""PNG by the name of its file."""
+from simulations.fleets.judging import ACQUIRED, DELIVERED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
+from simulations.fleets.outcome import FleetOutcome
+from simulations.fleets.page_trials import Plots, trial_plots, trial_sections
 
 _MOST_SITES = 24
 """Sites that are drawn one by one; the table has all."""
-_NAMES = {
+ARM_NAMES = {
     ACQUIRED: "as acquired",
     START: "before any training",
     FEDERATED: "federated",
     PERSONALISED: "federated, then tuned at the site",
+    DELIVERED: "whichever of these two the gate delivers",
     LOCAL_ONLY: "each site alone",
     POOLED: "all frames in one place",
 }
@@ -51,17 +49,7 @@ def plots_of(outcome: FleetOutcome) -> Plots:
         )
     if any(each.evaluation for each in outcome.rounds):
         plots["loss.png"] = _losses(outcome.rounds)
-    if any(each.lost or each.unguarded_lost for each in outcome.attacks):
-        plots["attacks.png"] = interval_plot(
-            _attacks(outcome.attacks), f"{outcome.unit} lost against the run without attack"
-        )
-    if any(each.gained for each in outcome.variants):
-        rows = [
-            IntervalRow(each.name, each.gained.difference, each.gained.ci95)
-            for each in outcome.variants
-            if each.gained is not None
-        ]
-        plots["variants.png"] = interval_plot(rows, f"gained, in {outcome.unit}")
+    plots |= trial_plots(outcome)
     return plots
 
 
@@ -84,8 +72,7 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
         section("What is simulated and what is real", note(_WHAT)),
         _quality(outcome, plots),
         _rounds(outcome, plots),
-        *([_attack_section(outcome, plots)] if outcome.attacks else []),
-        *([_variants(outcome, plots)] if outcome.variants else []),
+        *trial_sections(outcome, plots),
         section("Instruments", _instruments(outcome)),
         subtitle=outcome.told,
     )
@@ -93,7 +80,7 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
 
 def table_rows(outcome: FleetOutcome) -> list[tuple[str, str]]:
     """Mean score of everything that was compared."""
-    return [(_NAMES[name], f"{value:.2f} {outcome.unit}") for name, value in outcome.mean.items()]
+    return [(ARM_NAMES[name], f"{value:.2f} {outcome.unit}") for name, value in outcome.mean.items()]
 
 
 def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
@@ -105,7 +92,7 @@ def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
         for site in outcome.quality[arms[0]]
     ]
     listed = table(
-        ("site", *(_NAMES[arm] for arm in arms)), rows, caption=f"{_measure(outcome)} on held-out frames"
+        ("site", *(ARM_NAMES[arm] for arm in arms)), rows, caption=f"{_measure(outcome)} on held-out frames"
     )
     blocks = [table(("network", "mean"), table_rows(outcome)), *_pictures(plots, "quality.png")]
     if outcome.of_pooled is not None:
@@ -139,42 +126,6 @@ def _rounds(outcome: FleetOutcome, plots: Plots) -> Html:
     )
 
 
-def _attack_section(outcome: FleetOutcome, plots: Plots) -> Html:
-    rows = [
-        (
-            each.name,
-            _interval(each.lost),
-            str(len(each.dropped)),
-            str(len(each.quarantined)),
-            _interval(each.unguarded_lost) if each.why is None else each.why,
-        )
-        for each in outcome.attacks
-    ]
-    header = (
-        "attack",
-        f"lost, {outcome.unit} [95 %]",
-        "dropped",
-        "in quarantine",
-        "Flower's FedAvg, nothing examined",
-    )
-    return section("Attacks", table(header, rows), *_pictures(plots, "attacks.png"))
-
-
-def _variants(outcome: FleetOutcome, plots: Plots) -> Html:
-    rows = [
-        (
-            each.name,
-            None if each.mean is None else f"{each.mean:.2f}",
-            _interval(each.gained) if each.why is None else each.why,
-            None if each.epsilon is None else f"{each.epsilon:.3g}",
-            f"{each.bytes.up / 1e6:.2f}",
-        )
-        for each in outcome.variants
-    ]
-    header = ("settings", f"mean, {outcome.unit}", "gained [95 %]", "epsilon", "MB up")
-    return section("Other settings of the rounds", table(header, rows), *_pictures(plots, "variants.png"))
-
-
 def _instruments(outcome: FleetOutcome) -> Html:
     told = [
         f"{name}: {words}; {outcome.contributions[name]} rounds"
@@ -188,7 +139,6 @@ def _measure(outcome: FleetOutcome) -> str:
 
 
 _CAPTIONS = {
-    "variants.png": "Against the settings of the scenario; right of the dashed line is better.",
     "quality.png": "Mean over all held-out frames; lines span the sites.",
     "against-local.png": (
         "Federated (dark) and tuned (light) networks against each site alone; right of the dashed line is "
@@ -196,7 +146,6 @@ _CAPTIONS = {
     ),
     "contributions.png": "Instruments that were asked, and those whose updates counted.",
     "loss.png": "Mean loss on frames that sites spared, as the network came and as it went.",
-    "attacks.png": "Guarded (dark) and plain averaging (light); left of the dashed line is no loss.",
 }
 
 
@@ -208,7 +157,9 @@ def _means(outcome: FleetOutcome) -> list[IntervalRow]:
     rows = []
     for arm, sites in outcome.quality.items():
         values = [each.mean for each in sites.values()]
-        rows.append(IntervalRow(_NAMES[arm], outcome.mean[arm], (min(values), max(values)), arm == FEDERATED))
+        rows.append(
+            IntervalRow(ARM_NAMES[arm], outcome.mean[arm], (min(values), max(values)), arm == FEDERATED)
+        )
     return rows
 
 
@@ -218,17 +169,6 @@ def _differences(outcome: FleetOutcome) -> list[IntervalRow]:
         for found, ours in ((outcome.against_local, True), (outcome.personalised_against_local, False)):
             if (each := found.get(site)) is not None:
                 rows.append(IntervalRow(site if ours else f"{site}, tuned", each.difference, each.ci95, ours))
-    return rows
-
-
-def _attacks(runs: Sequence[AttackRun]) -> list[IntervalRow]:
-    rows = []
-    for run in runs:
-        if run.lost is not None:
-            rows.append(IntervalRow(run.name, run.lost.difference, run.lost.ci95, True))
-        if run.unguarded_lost is not None:
-            plain = run.unguarded_lost
-            rows.append(IntervalRow(f"{run.name}, plain FedAvg", plain.difference, plain.ci95))
     return rows
 
 
@@ -251,7 +191,3 @@ def _losses(rounds: Sequence[RoundRecord]) -> bytes:
 
 def _numbers(rounds: Sequence[RoundRecord]) -> list[float]:
     return [float(each.number) for each in rounds]
-
-
-def _interval(found: Comparison | None) -> str:
-    return "-" if found is None else f"{found.difference:.2f} [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"

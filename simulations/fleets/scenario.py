@@ -47,10 +47,12 @@ class FreshNetwork(Message):
 class Frames(Message):
     """How many frames each instrument acquires, and their side in px.
 
-    The `held_out` last ones are never trained on: networks are judged there.
+    The `held_out` last ones are never trained on: networks are judged there. On `gate` others, which nobody
+    trains on either, each site's best network is chosen; 0: none is.
     """
 
     trained: int = Field(default=8, ge=1)
+    gate: int = Field(default=0, ge=0)
     held_out: int = Field(default=4, ge=2)
     side_px: int = Field(default=96, ge=64, le=1024, multiple_of=SIDE_MULTIPLE)
 

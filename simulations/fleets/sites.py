@@ -49,14 +49,15 @@ class Instrument(Message):
 class SiteFiles(Message):
     """Where an instrument's frames lie: those it learns from, newest first, and the archive of the others.
 
-    The archive (npz) holds `frame-N` and `truth-N`, float32 [Y, X] in counts, or classes, uint8; no site
-    reads it.
+    The archives (npz) of frames to choose a network by, `gate`, and to judge it by, `held_out`, hold
+    `frame-N` and `truth-N`, float32 [Y, X] in counts, or classes, uint8; no site reads them.
     """
 
     id: str
     folder: Path
     trained: tuple[TrainedFrame, ...]
     held_out: Path
+    gate: Path
 
 
 def instruments_of(scenario: FleetScenario, data: Path | None = None) -> tuple[Instrument, ...]:
@@ -88,12 +89,14 @@ def write_frames(instrument: Instrument, scenario: FleetScenario, folder: Path, 
         there are no labels, pixels that were shuffled.
     """
     folder.mkdir(parents=True)
-    site, trained, archive = instrument.site, [], {}
+    site, trained = instrument.site, []
+    asked, gate, held_out = scenario.frames, {}, {}
     rng = np.random.default_rng([scenario.seed, _SHUFFLE_WORD, *instrument.id.encode()])
     for number in range(site.frames):
         acquired = acquire(site, number, scenario.seed)
         truth = _known(acquired.truth)
-        if number >= scenario.frames.trained:
+        if number >= asked.trained:
+            archive = gate if number < asked.trained + asked.gate else held_out
             archive[f"frame-{number}"], archive[f"truth-{number}"] = acquired.frame.grey, truth
             continue
         frame, path = acquired.frame, folder / f"{number:05d}.tif"
@@ -104,14 +107,20 @@ def write_frames(instrument: Instrument, scenario: FleetScenario, folder: Path, 
         elif spoil:
             frame = Frame(shuffled(frame.pixels, rng), frame.pixel_size_nm, frame.field)
         trained.append(_trained(frame, path, labels))
-    held_out = folder / "held-out.npz"
-    np.savez(held_out, allow_pickle=False, **archive)
-    return SiteFiles(id=instrument.id, folder=folder, trained=tuple(reversed(trained)), held_out=held_out)
+    np.savez(folder / "gate.npz", allow_pickle=False, **gate)
+    np.savez(folder / "held-out.npz", allow_pickle=False, **held_out)
+    return SiteFiles(
+        id=instrument.id,
+        folder=folder,
+        trained=tuple(reversed(trained)),
+        held_out=folder / "held-out.npz",
+        gate=folder / "gate.npz",
+    )
 
 
-def read_held_out(files: SiteFiles) -> tuple[tuple[NDArray[np.float32], NDArray[Any]], ...]:
-    """Read frames that were not trained on, float32 [Y, X], counts; each with its truth (see `SiteFiles`)."""
-    with np.load(files.held_out, allow_pickle=False) as archive:
+def read_known(path: Path) -> tuple[tuple[NDArray[np.float32], NDArray[Any]], ...]:
+    """Read an archive's frames, float32 [Y, X], counts; each with its truth (see `SiteFiles`)."""
+    with np.load(path, allow_pickle=False) as archive:
         numbers = sorted(int(key.removeprefix("frame-")) for key in archive if key.startswith("frame-"))
         return tuple((archive[f"frame-{number}"], archive[f"truth-{number}"]) for number in numbers)
 
@@ -150,7 +159,7 @@ def _instrument(
         source=source,
         recipe=recipe,
         pixel_size_nm=drawn(group.pixel_size_nm, rng),
-        frames=frames.trained + frames.held_out,
+        frames=frames.trained + frames.gate + frames.held_out,
         change=change,
         told=f"{group.specimen or 'real micrographs'}, {dose:.3g} electrons per pixel",
     )
@@ -206,7 +215,8 @@ def _sources(scenario: FleetScenario, group: Instruments, data: Path | None) -> 
     for path in found:
         shapes = tuple((page.pixels.shape[0], page.pixels.shape[1]) for page in read_pages(path))
         micrographs.append(Micrograph(path.resolve(), shapes, None, None))
-    side, wanted = scenario.frames.side_px, scenario.frames.trained + scenario.frames.held_out
+    frames, side = scenario.frames, scenario.frames.side_px
+    wanted = frames.trained + frames.gate + frames.held_out
     crops = lay_out(micrographs, side=side, multiple=SIDE_MULTIPLE, smallest=side)
     if len(crops) < wanted * group.count:
         raise ScenarioError(
@@ -215,8 +225,6 @@ def _sources(scenario: FleetScenario, group: Instruments, data: Path | None) -> 
         )
     # Frames that are judged on lie as far as can be from those that are trained on: at the other end.
     ordered = sorted(crops, key=lambda crop: (str(crop.file), crop.page))
-    share, trained = len(ordered) // group.count, scenario.frames.trained
+    share, first = len(ordered) // group.count, frames.trained + frames.gate
     parts = [ordered[n * share : (n + 1) * share] for n in range(group.count)]
-    return [
-        Micrographs(crops=(*part[:trained], *part[len(part) - scenario.frames.held_out :])) for part in parts
-    ]
+    return [Micrographs(crops=(*part[:first], *part[len(part) - frames.held_out :])) for part in parts]

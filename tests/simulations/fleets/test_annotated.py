@@ -12,10 +12,10 @@ from model_library.specimens import SpecimenKind
 from model_library.wire.delta_coding import most_bytes, unpack
 from model_library.wire.tasks import Segment
 from simulations.fleets.annotated import learn_in
-from simulations.fleets.judging import score
+from simulations.fleets.judging import chosen, score
 from simulations.fleets.planned import StartNetwork, plan_of, start_network
 from simulations.fleets.scenario import Comparison, FleetScenario, Frames, FreshNetwork, Instruments
-from simulations.fleets.sites import SiteFiles, instruments_of, read_held_out, write_frames
+from simulations.fleets.sites import SiteFiles, instruments_of, read_known, write_frames
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 
@@ -68,7 +68,6 @@ def test_labels_teach_to_segment_and_flipped_ones_the_opposite(
     plain = dice_after_round(network, plan, tmp_path / "plain", site(tmp_path / "plain", spoil=False))
     wrong = dice_after_round(network, plan, tmp_path / "flipped", site(tmp_path / "flipped", spoil=True))
     assert wrong < before < plain - 10
-    assert wrong < 10
 
 
 def test_flipped_labels_are_the_other_class_on_the_same_frames(tmp_path: Path) -> None:
@@ -81,7 +80,7 @@ def test_flipped_labels_are_the_other_class_on_the_same_frames(tmp_path: Path) -
         assert one.labels is not None
         assert other.labels is not None
         np.testing.assert_array_equal(np.load(one.labels), 1 - np.load(other.labels))
-    for (_, truth), (_, same) in zip(read_held_out(plain), read_held_out(wrong), strict=True):
+    for (_, truth), (_, same) in zip(read_known(plain.held_out), read_known(wrong.held_out), strict=True):
         np.testing.assert_array_equal(truth, same)
 
 
@@ -91,3 +90,22 @@ def test_what_such_a_site_cannot_do_is_refused(
     asked = plan.adaptation(1).model_copy(update={"keeps": ("head.bias",)})
     with pytest.raises(AdaptationRefused, match="choose another algorithm"):
         learn(tmp_path, asked, network, site(tmp_path, spoil=False))
+
+
+def test_the_gate_delivers_what_does_best_on_its_own_frames(
+    network: StartNetwork, plan: FederationPlan, tmp_path: Path
+) -> None:
+    asked = SCENARIO.model_copy(update={"frames": Frames(trained=1, gate=2, held_out=2, side_px=64)})
+    files = write_frames(instruments_of(asked)[0], asked, tmp_path / "site", spoil=False)
+    blind = {key: np.zeros_like(array) for key, array in network.weights.items()}
+    blind["head.bias"] = np.array([1, 0], np.float32)
+    for order in (("blind", "seeing"), ("seeing", "blind")):
+        networks = {"blind": {files.id: blind}, "seeing": {files.id: network.weights}}
+        assert chosen({name: networks[name] for name in order}, plan, [files]) == {files.id: "seeing"}
+
+
+def test_without_frames_for_the_gate_nothing_is_delivered(
+    network: StartNetwork, plan: FederationPlan, tmp_path: Path
+) -> None:
+    files = site(tmp_path, spoil=False)
+    assert chosen({"it": {files.id: network.weights}}, plan, [files]) == {}

@@ -17,6 +17,8 @@ from simulations.fleets.outcome import (
     sums,
 )
 from simulations.fleets.page import plots_of, render
+from simulations.fleets.page_seeds import render_seeds, seeds_rows
+from simulations.fleets.seeds import over_seeds
 
 SCORES = {
     "acquired": {"a": (10.0, 12.0), "b": (20.0, 22.0)},
@@ -127,3 +129,35 @@ def test_an_outcome_without_a_network_has_a_page(outcome: FleetOutcome) -> None:
     )
     page = render(failed, plots_of(failed))
     assert "The rounds failed: round 1: nobody came" in page
+
+
+def test_seeds_are_summed_up_by_their_means_and_paired(outcome: FleetOutcome) -> None:
+    quality = outcome.quality
+    better = {
+        site: each.model_copy(update={"mean": each.mean + 2}) for site, each in quality["federated"].items()
+    }
+    other = outcome.model_copy(
+        update={
+            "seed": 1,
+            "quality": {**quality, "federated": better},
+            "mean": {**outcome.mean, "federated": 26.0},
+        }
+    )
+    found = over_seeds([outcome, other])
+    assert found.seeds == (0, 1)
+    assert found.mean["federated"].mean == 25.0
+    assert found.of_pooled["federated"].mean == pytest.approx((24 / 26 + 26 / 26) / 2)
+    assert found.against_local["federated"]["a"].difference == pytest.approx(2.0)
+    assert found.against_local["federated"]["a"].fields == 2
+    low, high = found.against_local["federated"]["b"].ci95
+    assert low < 1.0 < high
+    assert ("a, federated, minus alone") in dict(seeds_rows(found))
+    assert "seed-1/index.html" in render_seeds(found)
+
+
+def test_one_failed_seed_leaves_nothing_to_compare(outcome: FleetOutcome) -> None:
+    failed = outcome.model_copy(update={"seed": 7, "state": "failed", "cause": "nobody came", "mean": {}})
+    found = over_seeds([outcome, failed])
+    assert (found.state, found.cause) == ("failed", "seed 7: nobody came")
+    assert not found.against_local
+    assert "nobody came" in render_seeds(found)

@@ -10,7 +10,7 @@ from model_library.degradation.operators import ShotNoise
 from model_library.images.contents import read_grey_frame
 from model_library.specimens import SpecimenKind
 from simulations.fleets.scenario import FleetScenario, Frames, FreshNetwork, Instruments
-from simulations.fleets.sites import Instrument, instruments_of, read_held_out, write_frames
+from simulations.fleets.sites import Instrument, instruments_of, read_known, write_frames
 
 TISSUE = Instruments(name="tissue", count=2, specimen=SpecimenKind.CELLS, dose=(10, 40))
 ALLOY = Instruments(name="alloy", specimen=SpecimenKind.PRECIPITATES, dose=30, dose_falls_to=5)
@@ -73,7 +73,7 @@ def test_no_file_that_the_site_is_told_of_is_judged_on(tmp_path: Path) -> None:
     fields = {each.field for each in found.trained}
     assert len(fields) == asked.frames.trained
     trained = [read_grey_frame(Path(each.path)).grey for each in found.trained]
-    for frame, truth in read_held_out(found):
+    for frame, truth in read_known(found.held_out):
         assert frame.shape == truth.shape == (64, 64)
         assert not any(np.array_equal(frame, other) for other in trained)
         assert np.abs(frame - truth).mean() > 0
@@ -87,5 +87,15 @@ def test_only_what_an_attacker_learns_from_is_shuffled(tmp_path: Path, spoil: bo
     found = write_frames(site, asked, tmp_path / "found", spoil=spoil)
     same = [a.sha256 == b.sha256 for a, b in zip(plain.trained, found.trained, strict=True)]
     assert not any(same) if spoil else all(same)
-    for (a, _), (b, _) in zip(read_held_out(plain), read_held_out(found), strict=True):
+    for (a, _), (b, _) in zip(read_known(plain.held_out), read_known(found.held_out), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_gates_frames_are_neither_trained_on_nor_judged(tmp_path: Path) -> None:
+    asked = scenario(ALLOY).model_copy(update={"frames": Frames(trained=4, gate=3, held_out=2, side_px=64)})
+    found = write_frames(instruments_of(asked)[0], asked, tmp_path / "site", spoil=False)
+    known = [[frame for frame, _ in read_known(path)] for path in (found.gate, found.held_out)]
+    trained = [read_grey_frame(Path(each.path)).grey for each in found.trained]
+    assert [len(trained), *map(len, known)] == [4, 3, 2]
+    digests = {np.asarray(frame).tobytes() for frames in (trained, *known) for frame in frames}
+    assert len(digests) == 9
