@@ -96,7 +96,7 @@ def segmented(module: nn.Module, pixels: NDArray[np.float32]) -> NDArray[np.uint
     """Give each pixel of a frame [Y, X], counts, the class of the highest score."""
     with torch.no_grad():
         scores = module(torch.from_numpy(Scaling.of(pixels).apply(pixels))[None, None])[0]
-    return scores.argmax(dim=0).numpy().astype(np.uint8)
+    return np.asarray(scores.argmax(dim=0).numpy(), np.uint8)
 
 
 def module_of(weights: Weights, plan: FederationPlan | AdaptationPlan) -> nn.Module:

@@ -90,7 +90,9 @@ def write_frames(instrument: Instrument, scenario: FleetScenario, folder: Path, 
     """
     folder.mkdir(parents=True)
     site, trained = instrument.site, []
-    asked, gate, held_out = scenario.frames, {}, {}
+    asked = scenario.frames
+    gate: dict[str, NDArray[Any]] = {}
+    held_out: dict[str, NDArray[Any]] = {}
     rng = np.random.default_rng([scenario.seed, _SHUFFLE_WORD, *instrument.id.encode()])
     for number in range(site.frames):
         acquired = acquire(site, number, scenario.seed)
