@@ -8,7 +8,7 @@ from simulations.deployed.deployment import ROUNDS, Bounds, Deployment, Federate
 from simulations.deployed.following import named
 from simulations.deployed.founding import federation_settings
 from simulations.deployed.room import room_of_its_own
-from simulations.fleets.outcome import Bytes, FleetOutcome, NetworkFacts, contributions, sums
+from simulations.fleets.outcome import Bytes, FleetOutcome, NetworkFacts, contributions, sums, unit_of
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario
 from simulations.fleets.sites import instruments_of
@@ -38,7 +38,7 @@ def deploy(scenario: FleetScenario, data: Path | None, bounds: Bounds, say: Say)
             sites = staging.written(instruments, "frames")
         with staging.stage(ROUNDS):
             run = Deployment(staging, plan, sites, bounds).federated(settings)
-        found: dict[str, object] = {"quality": {}, "mean_db": {}}
+        found: dict[str, object] = {"quality": {}, "mean": {}}
         if run.outcome.weights is not None and run.plan is not None:
             with staging.stage("comparison"):
                 found = sums(staging.judged(ROUNDS, run.plan, run.outcome.weights, sites))
@@ -55,6 +55,7 @@ def _told(staging: Staging, run: Federated, found: dict[str, object], seconds: f
             "mode": "processes",
             "scenario": scenario.name,
             "told": scenario.told,
+            "unit": unit_of(scenario.task),
             "seed": scenario.seed,
             "network": NetworkFacts(name=staging.network.name, parameters=staging.network.parameters),
             "instruments": {each.id: each.site.told for each in instruments},

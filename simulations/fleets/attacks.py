@@ -24,7 +24,8 @@ class Attack(StrEnum):
     NOISE = "noise"
     """Sends noise that is as large as what it learned."""
     WRONG_TARGETS = "wrong_targets"
-    """Learns from frames whose pixels were shuffled: that structure is noise, and flatness the truth."""
+    """Learns from labels whose classes have changed places (label flip). Where a task has no labels: from
+    frames whose pixels were shuffled, that structure is noise, and flatness the truth."""
     NAN = "nan"
     """Sends NaN."""
     SHAPE = "shape"
@@ -85,6 +86,11 @@ def poisoned(
 def shuffled(pixels: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np.generic]:
     """Shuffle the pixels of a frame [Y, X]: its grey values are kept, its structure is not."""
     return rng.permutation(pixels.reshape(-1)).reshape(pixels.shape)
+
+
+def flipped(classes: NDArray[np.integer], count: int) -> NDArray[np.integer]:
+    """Let classes 0, 1 ... of `count` change places with the last, the last but one ...; axes [Y, X]."""
+    return (count - 1 - classes).astype(classes.dtype)
 
 
 def _noise_like(array: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -11,6 +11,8 @@ from flwr.clientapp import ClientApp
 
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.wire.delta_coding import most_bytes, sealed, unpack
+from model_library.wire.tasks import Segment
+from simulations.fleets.annotated import learn_in
 from simulations.fleets.attacks import Attack, poisoned
 from simulations.fleets.named_grid import NAME
 from simulations.fleets.sites import SiteFiles
@@ -47,7 +49,8 @@ def client_app(sites: tuple[SiteFiles, ...], attacks: Mapping[str, Attack], room
         site = sites[int(context.node_config["partition-id"])]
 
         def work(exchange: Path, plan: AdaptationPlan) -> AdaptationReport:
-            report = adapt_in(exchange, plan, site, room)
+            learn = learn_in if isinstance(plan.task, Segment) else adapt_in
+            report = learn(exchange, plan, site, room)
             attack = attacks.get(site.id)
             return report if attack is None else poison_in(exchange, report, attack, site.id)
 
@@ -63,7 +66,7 @@ def adapt_in(exchange: Path, plan: AdaptationPlan, site: SiteFiles, room: Path) 
         "plan": plan.model_dump(mode="json"),
         "exchange": str(exchange),
         "kept": str(room / "kept" / site.id),
-        "frames": [frame.model_dump() for frame in site.trained],
+        "frames": [frame.model_dump(exclude={"labels"}) for frame in site.trained],
         "hold": str(room / "never-held"),
         # How long it takes is simulated, not measured.
         "until": math.inf,

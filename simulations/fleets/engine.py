@@ -114,6 +114,8 @@ def environment(room: Path, inherited: Mapping[str, str] = os.environ) -> dict[s
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        # Ray would put sites 15 below the priority that this command was given.
+        "RAY_worker_niceness": "0",
         "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), "127.0.0.1,localhost"))),
         "TMPDIR": str(room),
     }

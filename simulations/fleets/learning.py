@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from coordinator.federation.plan import FederationPlan
+from model_library.cards.adaptation import AdaptationPlan
 from model_library.images.intensity import Scaling
 from model_library.networks.build import build
 from model_library.training.fit import FitConfig, fit
@@ -43,7 +44,7 @@ class MixedPairs:
 
 def material_of(files: SiteFiles) -> Material:
     """Read what a site learns from, as its trainer does."""
-    return Material.of(read_frames([frame.model_dump() for frame in files.trained]))
+    return Material.of(read_frames([frame.model_dump(exclude={"labels"}) for frame in files.trained]))
 
 
 def alone(material: Material, weights: Weights, plan: FederationPlan) -> Weights:
@@ -91,7 +92,14 @@ def restored(module: nn.Module, pixels: NDArray[np.float32]) -> NDArray[np.float
     return found
 
 
-def module_of(weights: Weights, plan: FederationPlan) -> nn.Module:
+def segmented(module: nn.Module, pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Give each pixel of a frame [Y, X], counts, the class of the highest score."""
+    with torch.no_grad():
+        scores = module(torch.from_numpy(Scaling.of(pixels).apply(pixels))[None, None])[0]
+    return np.asarray(scores.argmax(dim=0).numpy(), np.uint8)
+
+
+def module_of(weights: Weights, plan: FederationPlan | AdaptationPlan) -> nn.Module:
     """Build the plan's network with these weights."""
     module = build(plan.config)
     module.load_state_dict({key: torch.from_numpy(np.array(array)) for key, array in weights.items()})

@@ -9,9 +9,11 @@ from pydantic import Field
 from benchmark.compare import Comparison
 from coordinator.federation.plan import RoundRecord
 from model_library.wire.base import Message
+from model_library.wire.tasks import Segment, Task
 from simulations.fleets.attacks import Attack
 from simulations.fleets.judging import (
     ACQUIRED,
+    DELIVERED,
     FEDERATED,
     LOCAL_ONLY,
     PERSONALISED,
@@ -20,9 +22,18 @@ from simulations.fleets.judging import (
     Judged,
     SiteQuality,
     difference,
-    mean_db,
+    mean_score,
     quality,
 )
+
+AGAINST_LOCAL = {
+    FEDERATED: "against_local",
+    PERSONALISED: "personalised_against_local",
+    DELIVERED: "delivered_against_local",
+}
+"""Fields of an outcome that hold what is compared with each site alone."""
+
+Unit = Literal["dB", "Dice points"]
 
 
 class NetworkFacts(Message):
@@ -88,30 +99,36 @@ class Outage(Message):
 
 
 class AttackRun(Message):
-    """One kind of attack; losses are dB against the run without attackers, over frames of honest sites.
+    """One kind of attack; what it cost against the run without attackers, over frames of honest sites.
 
-    `dropped`: instruments of which at least one update was refused. `unguarded`: with Flower's averaging,
-    which examines nothing; its loss is None where that ended without a usable network, for `why`.
+    Without a `kind` nobody attacked. `dropped`: instruments of which at least one update was refused.
+    `unguarded_lost`: with Flower's averaging, which examines nothing; None where that ended without a usable
+    network, for `why`.
     """
 
-    kind: Attack
-    loss_db: Comparison | None
+    kind: Attack | None
+    lost: Comparison | None
     dropped: tuple[str, ...]
     quarantined: tuple[str, ...]
-    unguarded_loss_db: Comparison | None
+    unguarded_lost: Comparison | None
     why: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        return "no attack" if self.kind is None else self.kind.value.replace("_", " ")
 
 
 class VariantRun(Message):
-    """The rounds with other settings: dB against those of the scenario, over all frames.
+    """The rounds with other settings: what was gained against those of the scenario, over all frames.
 
     `epsilon`: what a site's updates tell of its frames altogether, where they are private. `why` there is
     no difference.
     """
 
     name: str
-    gain_db: Comparison | None
-    mean_db: float | None
+    gained: Comparison | None
+    mean: float | None
     epsilon: float | None
     bytes: Bytes
     why: str | None = None
@@ -120,16 +137,18 @@ class VariantRun(Message):
 class FleetOutcome(Message):
     """Everything that a simulation found.
 
-    `quality` is by what was compared, then by site; `mean_db` over all frames. `against_local` and
-    `personalised_against_local` are differences in dB per site. `of_pooled` is the PSNR of the federated
-    network by that of pooled training, `gain_of_pooled` the same of what both gained over the acquired
-    frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this machine. With real
-    processes there are no virtual seconds, but `links` by site, and `outages` of them.
+    Scores are PSNR in dB, or Dice in points where the task is segmentation: the `unit`. `quality` is by what
+    was compared, then by site; `mean` over all frames. `against_local`, `personalised_against_local` and
+    `delivered_against_local` are differences per site; `delivered` tells which network each got. `of_pooled`
+    is the score of the federated network by that of pooled training, `gain_of_pooled` the same of what both
+    gained over the acquired frames. `virtual_s` are seconds of the simulated fleet, `seconds` those of this
+    machine. With real processes there are no virtual seconds, but `links` by site, and `outages` of them.
     """
 
     mode: Literal["engine", "processes"] = "engine"
     scenario: str
     told: str
+    unit: Unit
     seed: int
     network: NetworkFacts
     instruments: dict[str, str]
@@ -138,11 +157,13 @@ class FleetOutcome(Message):
     rounds: tuple[RoundRecord, ...]
     contributions: dict[str, int]
     quality: dict[str, dict[str, SiteQuality]]
-    mean_db: dict[str, float]
+    mean: dict[str, float]
     against_local: dict[str, Comparison] = Field(default_factory=dict)
     personalised_against_local: dict[str, Comparison] = Field(default_factory=dict)
     of_pooled: float | None = None
     gain_of_pooled: float | None = None
+    delivered_against_local: dict[str, Comparison] = Field(default_factory=dict)
+    delivered: dict[str, str] = Field(default_factory=dict)
     pooled_steps: int | None = None
     attacks: tuple[AttackRun, ...] = ()
     variants: tuple[VariantRun, ...] = ()
@@ -155,6 +176,11 @@ class FleetOutcome(Message):
     stage_seconds: dict[str, float]
 
 
+def unit_of(task: Task) -> Unit:
+    """Name the unit of the scores of a task."""
+    return "Dice points" if isinstance(task, Segment) else "dB"
+
+
 def contributions(rounds: Sequence[RoundRecord], instruments: Sequence[str]) -> dict[str, int]:
     """Count the rounds to which each instrument contributed."""
     found = Counter(site for record in rounds for site in record.contributed)
@@ -164,16 +190,17 @@ def contributions(rounds: Sequence[RoundRecord], instruments: Sequence[str]) -> 
 def sums(judged: Judged) -> dict[str, object]:
     """Sum up what was judged, as fields of the outcome."""
     scores = judged.scores
-    means = {name: mean_db(each) for name, each in scores.items()}
+    means = {name: mean_score(each) for name, each in scores.items()}
     found: dict[str, object] = {
         "quality": {name: quality(each) for name, each in scores.items()},
-        "mean_db": means,
+        "mean": means,
         "pooled_steps": judged.pooled_steps,
+        "delivered": judged.delivered,
     }
     if LOCAL_ONLY in scores:
-        found["against_local"] = _per_site(scores[FEDERATED], scores[LOCAL_ONLY])
-        if PERSONALISED in scores:
-            found["personalised_against_local"] = _per_site(scores[PERSONALISED], scores[LOCAL_ONLY])
+        for name, field in AGAINST_LOCAL.items():
+            if name in scores:
+                found[field] = _per_site(scores[name], scores[LOCAL_ONLY])
     if POOLED in scores:
         gained = means[POOLED] - means[ACQUIRED]
         found["of_pooled"] = means[FEDERATED] / means[POOLED]

@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 
-from benchmark.compare import Comparison
 from benchmark.figures import IntervalRow, interval_plot, line_plot
 from benchmark.report import Html, bullets, details, figures_row, note, page, picture, section, table, text
 from coordinator.federation.plan import RoundRecord
-from simulations.fleets.judging import ACQUIRED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
-from simulations.fleets.outcome import AttackRun, FleetOutcome
+from simulations.fleets.judging import ACQUIRED, DELIVERED, FEDERATED, LOCAL_ONLY, PERSONALISED, POOLED, START
+from simulations.fleets.outcome import FleetOutcome
 from simulations.fleets.page_links import WHAT, links_section
-
-Plots = dict[str, bytes]
-"""PNG by the name of its file."""
+from simulations.fleets.page_trials import Plots, trial_plots, trial_sections
 
 _MOST_SITES = 24
 """Sites that are drawn one by one; the table has all."""
-_NAMES = {
+ARM_NAMES = {
     ACQUIRED: "as acquired",
     START: "before any training",
     FEDERATED: "federated",
     PERSONALISED: "federated, then tuned at the site",
+    DELIVERED: "whichever of these two the gate delivers",
     LOCAL_ONLY: "each site alone",
     POOLED: "all frames in one place",
 }
@@ -29,7 +27,7 @@ def plots_of(outcome: FleetOutcome) -> Plots:
     """Draw whatever the outcome has figures for."""
     plots: Plots = {}
     if outcome.quality:
-        plots["quality.png"] = interval_plot(_means(outcome), "PSNR in dB, all sites", zero=False)
+        plots["quality.png"] = interval_plot(_means(outcome), f"{_measure(outcome)}, all sites", zero=False)
     if outcome.against_local:
         plots["against-local.png"] = interval_plot(
             _differences(outcome), "PSNR, minus that of the site alone, in dB"
@@ -46,17 +44,7 @@ def plots_of(outcome: FleetOutcome) -> Plots:
         )
     if any(each.evaluation for each in outcome.rounds):
         plots["loss.png"] = _losses(outcome.rounds)
-    if any(each.loss_db or each.unguarded_loss_db for each in outcome.attacks):
-        plots["attacks.png"] = interval_plot(
-            _attacks(outcome.attacks), "dB lost against the run without attack"
-        )
-    if any(each.gain_db for each in outcome.variants):
-        rows = [
-            IntervalRow(each.name, each.gain_db.difference, each.gain_db.ci95)
-            for each in outcome.variants
-            if each.gain_db is not None
-        ]
-        plots["variants.png"] = interval_plot(rows, "PSNR gained, in dB")
+    plots |= trial_plots(outcome)
     return plots
 
 
@@ -84,16 +72,15 @@ def render(outcome: FleetOutcome, plots: Plots) -> str:
         _quality(outcome, plots),
         _rounds(outcome, plots),
         *([links_section(outcome)] if outcome.links else []),
-        *([_attack_section(outcome, plots)] if outcome.attacks else []),
-        *([_variants(outcome, plots)] if outcome.variants else []),
+        *trial_sections(outcome, plots),
         section("Instruments", _instruments(outcome)),
         subtitle=outcome.told,
     )
 
 
 def table_rows(outcome: FleetOutcome) -> list[tuple[str, str]]:
-    """Mean PSNR of everything that was compared."""
-    return [(_NAMES[name], f"{value:.2f} dB") for name, value in outcome.mean_db.items()]
+    """Mean score of everything that was compared."""
+    return [(ARM_NAMES[name], f"{value:.2f} {outcome.unit}") for name, value in outcome.mean.items()]
 
 
 def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
@@ -101,16 +88,18 @@ def _quality(outcome: FleetOutcome, plots: Plots) -> Html:
         return section("Quality", text("Nothing was judged: there is no network."))
     arms = list(outcome.quality)
     rows = [
-        (site, *(f"{outcome.quality[arm][site].psnr_db:.2f}" for arm in arms))
+        (site, *(f"{outcome.quality[arm][site].mean:.2f}" for arm in arms))
         for site in outcome.quality[arms[0]]
     ]
-    listed = table(("site", *(_NAMES[arm] for arm in arms)), rows, caption="PSNR in dB on held-out frames")
-    blocks = [table(("network", "mean PSNR"), table_rows(outcome)), *_pictures(plots, "quality.png")]
+    listed = table(
+        ("site", *(ARM_NAMES[arm] for arm in arms)), rows, caption=f"{_measure(outcome)} on held-out frames"
+    )
+    blocks = [table(("network", "mean"), table_rows(outcome)), *_pictures(plots, "quality.png")]
     if outcome.of_pooled is not None:
         gain = "-" if outcome.gain_of_pooled is None else f"{outcome.gain_of_pooled:.0%}"
         blocks.append(
             text(
-                f"The federated network reaches {outcome.of_pooled:.1%} of the PSNR of pooled training "
+                f"The federated network reaches {outcome.of_pooled:.1%} of the score of pooled training "
                 f"({outcome.pooled_steps} steps), and {gain} of what that gains over the acquired frames."
             )
         )
@@ -135,36 +124,6 @@ def _rounds(outcome: FleetOutcome, plots: Plots) -> Html:
     )
 
 
-def _attack_section(outcome: FleetOutcome, plots: Plots) -> Html:
-    rows = [
-        (
-            each.kind.value.replace("_", " "),
-            _interval(each.loss_db),
-            str(len(each.dropped)),
-            str(len(each.quarantined)),
-            _interval(each.unguarded_loss_db) if each.why is None else each.why,
-        )
-        for each in outcome.attacks
-    ]
-    header = ("attack", "lost, dB [95 %]", "dropped", "in quarantine", "Flower's FedAvg, nothing examined")
-    return section("Attacks", table(header, rows), *_pictures(plots, "attacks.png"))
-
-
-def _variants(outcome: FleetOutcome, plots: Plots) -> Html:
-    rows = [
-        (
-            each.name,
-            None if each.mean_db is None else f"{each.mean_db:.2f}",
-            _interval(each.gain_db) if each.why is None else each.why,
-            None if each.epsilon is None else f"{each.epsilon:.3g}",
-            f"{each.bytes.up / 1e6:.2f}",
-        )
-        for each in outcome.variants
-    ]
-    header = ("settings", "mean PSNR", "gained, dB [95 %]", "epsilon", "MB up")
-    return section("Other settings of the rounds", table(header, rows), *_pictures(plots, "variants.png"))
-
-
 def _instruments(outcome: FleetOutcome) -> Html:
     told = [
         f"{name}: {words}; {outcome.contributions[name]} rounds"
@@ -173,8 +132,11 @@ def _instruments(outcome: FleetOutcome) -> Html:
     return bullets(told) if len(told) <= _MOST_SITES else details(f"All {len(told)}", bullets(told))
 
 
+def _measure(outcome: FleetOutcome) -> str:
+    return "PSNR in dB" if outcome.unit == "dB" else "Dice, hundredths"
+
+
 _CAPTIONS = {
-    "variants.png": "Against the settings of the scenario; right of the dashed line is better.",
     "quality.png": "Mean over all held-out frames; lines span the sites.",
     "against-local.png": (
         "Federated (dark) and tuned (light) networks against each site alone; right of the dashed line is "
@@ -182,7 +144,6 @@ _CAPTIONS = {
     ),
     "contributions.png": "Instruments that were asked, and those whose updates counted.",
     "loss.png": "Mean loss on frames that sites spared, as the network came and as it went.",
-    "attacks.png": "Guarded (dark) and plain averaging (light); left of the dashed line is no loss.",
 }
 
 
@@ -193,9 +154,9 @@ def _pictures(plots: Plots, *names: str) -> list[Html]:
 def _means(outcome: FleetOutcome) -> list[IntervalRow]:
     rows = []
     for arm, sites in outcome.quality.items():
-        values = [each.psnr_db for each in sites.values()]
+        values = [each.mean for each in sites.values()]
         rows.append(
-            IntervalRow(_NAMES[arm], outcome.mean_db[arm], (min(values), max(values)), arm == FEDERATED)
+            IntervalRow(ARM_NAMES[arm], outcome.mean[arm], (min(values), max(values)), arm == FEDERATED)
         )
     return rows
 
@@ -206,18 +167,6 @@ def _differences(outcome: FleetOutcome) -> list[IntervalRow]:
         for found, ours in ((outcome.against_local, True), (outcome.personalised_against_local, False)):
             if (each := found.get(site)) is not None:
                 rows.append(IntervalRow(site if ours else f"{site}, tuned", each.difference, each.ci95, ours))
-    return rows
-
-
-def _attacks(runs: Sequence[AttackRun]) -> list[IntervalRow]:
-    rows = []
-    for run in runs:
-        name = run.kind.value.replace("_", " ")
-        if run.loss_db is not None:
-            rows.append(IntervalRow(name, run.loss_db.difference, run.loss_db.ci95, True))
-        if run.unguarded_loss_db is not None:
-            plain = run.unguarded_loss_db
-            rows.append(IntervalRow(f"{name}, plain FedAvg", plain.difference, plain.ci95))
     return rows
 
 
@@ -240,7 +189,3 @@ def _losses(rounds: Sequence[RoundRecord]) -> bytes:
 
 def _numbers(rounds: Sequence[RoundRecord]) -> list[float]:
     return [float(each.number) for each in rounds]
-
-
-def _interval(found: Comparison | None) -> str:
-    return "-" if found is None else f"{found.difference:.2f} [{found.ci95[0]:.2f}, {found.ci95[1]:.2f}]"

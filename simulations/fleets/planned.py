@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from coordinator.federation.algorithms import FedBN
 from coordinator.federation.plan import FederationPlan, Member
 from model_library.networks.config import NetworkConfig
-from model_library.wire.tasks import Denoise
 from simulations.errors import ScenarioError
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, LibraryNetwork
 from simulations.fleets.sites import Instrument
@@ -49,7 +48,7 @@ def start_network(scenario: FleetScenario) -> StartNetwork:
             loaded = Library().load(name)
             module, config = loaded.module, loaded.card.config
         case FreshNetwork() as fresh:
-            name, config = "a fresh U-Net", fresh.config
+            name, config = "a fresh U-Net", fresh.config(scenario.task)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(scenario.seed)
                 module = build(config)
@@ -92,7 +91,7 @@ def plan_of(
             {
                 **settings,
                 "federation_id": scenario.name,
-                "task": Denoise(),
+                "task": scenario.task,
                 "config": config,
                 "members": tuple(Member(instrument_id=each.id, site=each.id) for each in instruments),
             }

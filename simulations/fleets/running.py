@@ -9,7 +9,15 @@ from pathlib import Path
 
 from coordinator.federation.plan import FederationPlan
 from simulations.fleets.judging import FEDERATED
-from simulations.fleets.outcome import FleetOutcome, Memory, NetworkFacts, bytes_of, contributions, sums
+from simulations.fleets.outcome import (
+    FleetOutcome,
+    Memory,
+    NetworkFacts,
+    bytes_of,
+    contributions,
+    sums,
+    unit_of,
+)
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario
 from simulations.fleets.sites import instruments_of
@@ -65,7 +73,7 @@ def _outcome(staging: Staging, plan: FederationPlan) -> FleetOutcome:
     with staging.stage(_MAIN):
         run = staging.run(_MAIN, plan, sites)
     ended = run.outcome
-    found: dict[str, object] = {"quality": {}, "mean_db": {}}
+    found: dict[str, object] = {"quality": {}, "mean": {}}
     if ended.weights is not None:
         with staging.stage("comparison"):
             judged = staging.judged(_MAIN, plan, ended.weights, sites)
@@ -78,6 +86,7 @@ def _outcome(staging: Staging, plan: FederationPlan) -> FleetOutcome:
         {
             "scenario": scenario.name,
             "told": scenario.told,
+            "unit": unit_of(scenario.task),
             "seed": scenario.seed,
             "network": NetworkFacts(name=staging.network.name, parameters=staging.network.parameters),
             "instruments": {each.id: each.site.told for each in staging.instruments},

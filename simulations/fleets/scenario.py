@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from model_library.networks.config import UNetConfig
+from model_library.networks.config import Normalisation, UNetConfig
 from model_library.specimens import SpecimenKind
 from model_library.wire.base import Message
+from model_library.wire.tasks import Denoise, Segment
 from simulations.errors import ScenarioError
 from simulations.fleets.attacks import Attack
 from site_client.hours import parse_span
@@ -33,20 +34,25 @@ class FreshNetwork(Message):
 
     kind: Literal["fresh"] = "fresh"
     widths: tuple[int, ...] = Field(min_length=2)
+    normalisation: Normalisation = "none"
 
-    @property
-    def config(self) -> UNetConfig:
-        """Architecture that it stands for."""
-        return UNetConfig(widths=self.widths)
+    def config(self, task: Denoise | Segment) -> UNetConfig:
+        """Architecture that it stands for, where it is to do this."""
+        plain = UNetConfig(widths=self.widths, normalisation=self.normalisation)
+        if isinstance(task, Denoise):
+            return plain
+        return plain.model_copy(update={"out_channels": len(task.classes), "residual": False})
 
 
 class Frames(Message):
     """How many frames each instrument acquires, and their side in px.
 
-    The `held_out` last ones are never trained on: networks are judged there.
+    The `held_out` last ones are never trained on: networks are judged there. On `gate` others, which nobody
+    trains on either, each site's best network is chosen; 0: none is.
     """
 
     trained: int = Field(default=8, ge=1)
+    gate: int = Field(default=0, ge=0)
     held_out: int = Field(default=4, ge=2)
     side_px: int = Field(default=96, ge=64, le=1024, multiple_of=SIDE_MULTIPLE)
 
@@ -59,6 +65,9 @@ class Instruments(Message):
     specimen
         What is simulated under them; or `files`, a pattern of real micrographs below the folder of `--data`,
         which are taken as clean.
+    stained
+        A structure that every simulated specimen shows, darker than what is round it; else contrast is as
+        chance has it, and the same structure bright or dark.
     dose
         Electrons per pixel at full intensity. `dose_falls_to`: that of the later half of the frames.
     blur_px, read_noise
@@ -77,6 +86,7 @@ class Instruments(Message):
     count: int = Field(default=1, ge=1, le=1000)
     specimen: SpecimenKind | None = None
     files: str | None = None
+    stained: str | None = None
     magnification: Spread = 1.0
     dose: Spread
     dose_falls_to: Spread | None = None
@@ -143,13 +153,15 @@ class FleetScenario(Message):
     """Everything that is simulated.
 
     `federation` holds settings of `coordinator.federation.plan.FederationPlan`. `begins_at` is the hour
-    at which the first round begins, on a Monday.
+    at which the first round begins, on a Monday. With a `task` of segmentation every site has labels of
+    its simulated specimens, drawn without a fault.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     told: str
     seed: int = Field(default=0, ge=0)
     begins_at: str = Field(default="12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    task: Annotated[Denoise | Segment, Field(discriminator="kind")] = Denoise()
     network: Annotated[LibraryNetwork | FreshNetwork, Field(discriminator="kind")]
     frames: Frames = Frames()
     federation: dict[str, Any]
@@ -170,10 +182,24 @@ class FleetScenario(Message):
             )
         return self
 
+    @model_validator(mode="after")
+    def _labels_are_there(self) -> Self:
+        if isinstance(self.task, Segment) and (self.needs_data or self.comparison.against):
+            raise ValueError(
+                "expected simulated specimens and comparison.against = [] for a task of segmentation, found "
+                "files or comparisons; leave these out"
+            )
+        return self
+
     @property
     def count(self) -> int:
         """Instruments altogether."""
         return sum(group.count for group in self.instruments)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether real micrographs lie under some of them."""
+        return any(group.files is not None for group in self.instruments)
 
 
 def read_scenario(path: Path) -> FleetScenario:

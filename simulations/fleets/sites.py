@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,11 @@ from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.base import Message
-from model_library.wire.tasks import Denoise
+from model_library.wire.tasks import Segment
 from simulations.acquisition import acquire
 from simulations.crops import Micrograph, lay_out
 from simulations.errors import ScenarioError
-from simulations.fleets.attacks import shuffled
+from simulations.fleets.attacks import flipped, shuffled
 from simulations.fleets.scenario import SIDE_MULTIPLE, FleetScenario, Instruments, Spread
 from simulations.micrograph_files import read_pages
 from simulations.scenario import SEED_STREAM, Change, Micrographs, SiteScenario, Source, Specimens, digitise
@@ -27,11 +28,12 @@ _FLEET_WORD, _SHUFFLE_WORD = 0xF1EE7, 0x5AFF1E
 
 
 class TrainedFrame(Message):
-    """A frame on disk, as the site's trainer is told of it."""
+    """A frame on disk, as the site's trainer is told of it; `labels` (npy) are classes, uint8 [Y, X]."""
 
     path: str
     sha256: str
     field: str
+    labels: str | None = None
 
 
 class Instrument(Message):
@@ -47,13 +49,15 @@ class Instrument(Message):
 class SiteFiles(Message):
     """Where an instrument's frames lie: those it learns from, newest first, and the archive of the others.
 
-    The archive (npz) holds `frame-N` and `truth-N`, float32 [Y, X] in counts; no site reads it.
+    The archives (npz) of frames to choose a network by, `gate`, and to judge it by, `held_out`, hold
+    `frame-N` and `truth-N`, float32 [Y, X] in counts, or classes, uint8; no site reads them.
     """
 
     id: str
     folder: Path
     trained: tuple[TrainedFrame, ...]
     held_out: Path
+    gate: Path
 
 
 def instruments_of(scenario: FleetScenario, data: Path | None = None) -> tuple[Instrument, ...]:
@@ -75,42 +79,68 @@ def instruments_of(scenario: FleetScenario, data: Path | None = None) -> tuple[I
     return tuple(found)
 
 
-def write_frames(
-    instrument: Instrument, scenario: FleetScenario, folder: Path, *, shuffle: bool
-) -> SiteFiles:
+def write_frames(instrument: Instrument, scenario: FleetScenario, folder: Path, *, spoil: bool) -> SiteFiles:
     """Acquire an instrument's frames into a folder.
 
     Parameters
     ----------
-    shuffle
-        Whether those that it learns from have their pixels shuffled.
+    spoil
+        Whether those that it learns from have wrong targets: classes that have changed places, or, where
+        there are no labels, pixels that were shuffled.
     """
     folder.mkdir(parents=True)
-    site, trained, archive = instrument.site, [], {}
+    site, trained = instrument.site, []
+    asked = scenario.frames
+    gate: dict[str, NDArray[Any]] = {}
+    held_out: dict[str, NDArray[Any]] = {}
     rng = np.random.default_rng([scenario.seed, _SHUFFLE_WORD, *instrument.id.encode()])
     for number in range(site.frames):
         acquired = acquire(site, number, scenario.seed)
-        if number >= scenario.frames.trained:
-            assert acquired.truth is not None
-            archive[f"frame-{number}"], archive[f"truth-{number}"] = acquired.frame.grey, acquired.truth.grey
+        truth = _known(acquired.truth)
+        if number >= asked.trained:
+            archive = gate if number < asked.trained + asked.gate else held_out
+            archive[f"frame-{number}"], archive[f"truth-{number}"] = acquired.frame.grey, truth
             continue
-        frame = acquired.frame
-        if shuffle:
+        frame, path = acquired.frame, folder / f"{number:05d}.tif"
+        labels = None
+        if isinstance(site.task, Segment):
+            labels = path.with_suffix(".npy")
+            np.save(labels, flipped(truth, len(site.task.classes)) if spoil else truth, allow_pickle=False)
+        elif spoil:
             frame = Frame(shuffled(frame.pixels, rng), frame.pixel_size_nm, frame.field)
-        content, path = encode_acquisition(frame), folder / f"{number:05d}.tif"
-        path.write_bytes(content)
-        field = frame.field or path.stem
-        trained.append(TrainedFrame(path=str(path), sha256=sha256_bytes(content), field=field))
-    held_out = folder / "held-out.npz"
-    np.savez(held_out, allow_pickle=False, **archive)
-    return SiteFiles(id=instrument.id, folder=folder, trained=tuple(reversed(trained)), held_out=held_out)
+        trained.append(_trained(frame, path, labels))
+    np.savez(folder / "gate.npz", allow_pickle=False, **gate)
+    np.savez(folder / "held-out.npz", allow_pickle=False, **held_out)
+    return SiteFiles(
+        id=instrument.id,
+        folder=folder,
+        trained=tuple(reversed(trained)),
+        held_out=folder / "held-out.npz",
+        gate=folder / "gate.npz",
+    )
 
 
-def read_held_out(files: SiteFiles) -> tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]:
-    """Read frames that were not trained on, each with its truth; float32 [Y, X], counts."""
-    with np.load(files.held_out, allow_pickle=False) as archive:
+def read_known(path: Path) -> tuple[tuple[NDArray[np.float32], NDArray[Any]], ...]:
+    """Read an archive's frames, float32 [Y, X], counts; each with its truth (see `SiteFiles`)."""
+    with np.load(path, allow_pickle=False) as archive:
         numbers = sorted(int(key.removeprefix("frame-")) for key in archive if key.startswith("frame-"))
         return tuple((archive[f"frame-{number}"], archive[f"truth-{number}"]) for number in numbers)
+
+
+def _known(truth: Frame | None) -> NDArray[Any]:
+    assert truth is not None, "of simulated and planted noise the truth is known"
+    return truth.pixels if truth.pixels.dtype == np.uint8 else truth.grey
+
+
+def _trained(frame: Frame, path: Path, labels: Path | None) -> TrainedFrame:
+    content = encode_acquisition(frame)
+    path.write_bytes(content)
+    return TrainedFrame(
+        path=str(path),
+        sha256=sha256_bytes(content),
+        field=frame.field or path.stem,
+        labels=None if labels is None else str(labels),
+    )
 
 
 def _instrument(
@@ -127,11 +157,11 @@ def _instrument(
         source = source.model_copy(update={"magnification": drawn(group.magnification, rng)})
     site = SiteScenario(
         name=name,
-        task=Denoise(),
+        task=scenario.task,
         source=source,
         recipe=recipe,
         pixel_size_nm=drawn(group.pixel_size_nm, rng),
-        frames=frames.trained + frames.held_out,
+        frames=frames.trained + frames.gate + frames.held_out,
         change=change,
         told=f"{group.specimen or 'real micrographs'}, {dose:.3g} electrons per pixel",
     )
@@ -175,7 +205,8 @@ def _sources(scenario: FleetScenario, group: Instruments, data: Path | None) -> 
     """Give each instrument of a group what lies under it."""
     if group.files is None:
         assert group.specimen is not None
-        return [Specimens(specimen=group.specimen, frame_px=scenario.frames.side_px)] * group.count
+        side = scenario.frames.side_px
+        return [Specimens(specimen=group.specimen, frame_px=side, stained=group.stained)] * group.count
     found = sorted(data.glob(group.files)) if data is not None else []
     if not found:
         raise ScenarioError(
@@ -186,7 +217,8 @@ def _sources(scenario: FleetScenario, group: Instruments, data: Path | None) -> 
     for path in found:
         shapes = tuple((page.pixels.shape[0], page.pixels.shape[1]) for page in read_pages(path))
         micrographs.append(Micrograph(path.resolve(), shapes, None, None))
-    side, wanted = scenario.frames.side_px, scenario.frames.trained + scenario.frames.held_out
+    frames, side = scenario.frames, scenario.frames.side_px
+    wanted = frames.trained + frames.gate + frames.held_out
     crops = lay_out(micrographs, side=side, multiple=SIDE_MULTIPLE, smallest=side)
     if len(crops) < wanted * group.count:
         raise ScenarioError(
@@ -195,8 +227,6 @@ def _sources(scenario: FleetScenario, group: Instruments, data: Path | None) -> 
         )
     # Frames that are judged on lie as far as can be from those that are trained on: at the other end.
     ordered = sorted(crops, key=lambda crop: (str(crop.file), crop.page))
-    share, trained = len(ordered) // group.count, scenario.frames.trained
+    share, first = len(ordered) // group.count, frames.trained + frames.gate
     parts = [ordered[n * share : (n + 1) * share] for n in range(group.count)]
-    return [
-        Micrographs(crops=(*part[:trained], *part[len(part) - scenario.frames.held_out :])) for part in parts
-    ]
+    return [Micrographs(crops=(*part[:first], *part[len(part) - frames.held_out :])) for part in parts]

@@ -93,12 +93,11 @@ class Staging:
         return {site: tuple(values) for site, values in told["scores"].items()}, None
 
     def written(
-        self, instruments: Sequence[Instrument], name: str, *, shuffle: bool = False
+        self, instruments: Sequence[Instrument], name: str, *, spoil: bool = False
     ) -> tuple[SiteFiles, ...]:
         """Write the frames of instruments, each into a folder of its own."""
         return tuple(
-            write_frames(each, self.scenario, self.room / name / each.id, shuffle=shuffle)
-            for each in instruments
+            write_frames(each, self.scenario, self.room / name / each.id, spoil=spoil) for each in instruments
         )
 
     @contextmanager

@@ -61,7 +61,7 @@ class Started:
         self.folder, self.room = folder, room
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "simulations.fleets.cli", str(scenario), "--processes"),
+                *(sys.executable, "-m", "simulations.simulate_cli", str(scenario), "--processes"),
                 *("--json", str(folder / "two.json"), "--report", str(folder / "report")),
             ],
             env={**os.environ, "TMPDIR": str(room)},

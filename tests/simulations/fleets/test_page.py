@@ -17,6 +17,8 @@ from simulations.fleets.outcome import (
     sums,
 )
 from simulations.fleets.page import plots_of, render
+from simulations.fleets.page_seeds import render_seeds, seeds_rows
+from simulations.fleets.seeds import over_seeds
 
 SCORES = {
     "acquired": {"a": (10.0, 12.0), "b": (20.0, 22.0)},
@@ -52,6 +54,7 @@ def outcome() -> FleetOutcome:
         {
             "scenario": "made-up",
             "told": "Made up.",
+            "unit": "dB",
             "seed": 0,
             "network": NetworkFacts(name="none", parameters=1),
             "instruments": {"a": "tissue", "b": "steel"},
@@ -68,17 +71,15 @@ def outcome() -> FleetOutcome:
             "attacks": (
                 AttackRun(
                     kind=Attack.NAN,
-                    loss_db=lost,
+                    lost=lost,
                     dropped=("b",),
                     quarantined=(),
-                    unguarded_loss_db=None,
+                    unguarded_lost=None,
                     why="round 2: no site could train on the network that it was sent",
                 ),
             ),
             "variants": (
-                VariantRun(
-                    name="private", gain_db=lost, mean_db=24.0, epsilon=3.5, bytes=Bytes(up=1, down=2)
-                ),
+                VariantRun(name="private", gained=lost, mean=24.0, epsilon=3.5, bytes=Bytes(up=1, down=2)),
             ),
         }
     )
@@ -87,12 +88,12 @@ def outcome() -> FleetOutcome:
 def test_sums_are_those_of_the_figures(outcome: FleetOutcome) -> None:
     assert outcome.contributions == {"a": 2, "b": 1}
     assert outcome.bytes == Bytes(up=200, down=600)
-    assert outcome.mean_db["federated"] == 24.0
+    assert outcome.mean["federated"] == 24.0
     assert outcome.of_pooled == pytest.approx(24 / 26)
     assert outcome.gain_of_pooled == pytest.approx((24 - 16) / (26 - 16))
     assert outcome.against_local["a"].difference == 1.0
     assert outcome.against_local["b"].difference == 0.0
-    assert outcome.quality["pooled"]["a"].psnr_db == 21.0
+    assert outcome.quality["pooled"]["a"].mean == 21.0
     low, high = outcome.quality["pooled"]["a"].ci95
     assert low < 21.0 < high
 
@@ -120,7 +121,7 @@ def test_an_outcome_without_a_network_has_a_page(outcome: FleetOutcome) -> None:
             "cause": "round 1: nobody came",
             "rounds": (),
             "quality": {},
-            "mean_db": {},
+            "mean": {},
             "against_local": {},
             "attacks": (),
             "variants": (),
@@ -128,3 +129,35 @@ def test_an_outcome_without_a_network_has_a_page(outcome: FleetOutcome) -> None:
     )
     page = render(failed, plots_of(failed))
     assert "The rounds failed: round 1: nobody came" in page
+
+
+def test_seeds_are_summed_up_by_their_means_and_paired(outcome: FleetOutcome) -> None:
+    quality = outcome.quality
+    better = {
+        site: each.model_copy(update={"mean": each.mean + 2}) for site, each in quality["federated"].items()
+    }
+    other = outcome.model_copy(
+        update={
+            "seed": 1,
+            "quality": {**quality, "federated": better},
+            "mean": {**outcome.mean, "federated": 26.0},
+        }
+    )
+    found = over_seeds([outcome, other])
+    assert found.seeds == (0, 1)
+    assert found.mean["federated"].mean == 25.0
+    assert found.of_pooled["federated"].mean == pytest.approx((24 / 26 + 26 / 26) / 2)
+    assert found.against_local["federated"]["a"].difference == pytest.approx(2.0)
+    assert found.against_local["federated"]["a"].fields == 2
+    low, high = found.against_local["federated"]["b"].ci95
+    assert low < 1.0 < high
+    assert ("a, federated, minus alone") in dict(seeds_rows(found))
+    assert "seed-1/index.html" in render_seeds(found)
+
+
+def test_one_failed_seed_leaves_nothing_to_compare(outcome: FleetOutcome) -> None:
+    failed = outcome.model_copy(update={"seed": 7, "state": "failed", "cause": "nobody came", "mean": {}})
+    found = over_seeds([outcome, failed])
+    assert (found.state, found.cause) == ("failed", "seed 7: nobody came")
+    assert not found.against_local
+    assert "nobody came" in render_seeds(found)

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simulations.errors import ScenarioError
-from simulations.fleets.cli import app
+from simulations.simulate_cli import app
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -26,6 +26,7 @@ kind = "fresh"
 widths = [4, 8]
 [frames]
 trained = 8
+gate = 1
 held_out = 2
 side_px = 64
 [federation]
@@ -57,7 +58,7 @@ def short() -> Iterator[Path]:
 
 
 def started(short: Path, scenario: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "simulations.fleets.cli", str(scenario), *more]
+    command = [sys.executable, "-m", "simulations.simulate_cli", str(scenario), *more]
     return subprocess.Popen(
         command,
         env={**os.environ, "TMPDIR": str(short)},
@@ -87,26 +88,32 @@ def ended(short: Path, seconds: float = 30.0) -> bool:
     return not processes_of(short)
 
 
-def test_a_fleet_learns_and_nothing_is_left(short: Path, tmp_path: Path) -> None:
-    scenario = tmp_path / "three.toml"
+def test_a_fleet_learns_under_two_seeds_and_nothing_is_left(short: Path, tmp_path: Path) -> None:
+    scenario, report = tmp_path / "three.toml", tmp_path / "r"
     scenario.write_text(THREE)
-    process = started(short, scenario, "--json", str(tmp_path / "f.json"), "--report", str(tmp_path / "r"))
+    asked = ("--seed", "4", "--seed", "5", "--json", str(tmp_path / "f.json"), "--report", str(report))
+    process = started(short, scenario, *asked)
     said, _ = process.communicate(timeout=200)
     assert process.returncode == 0, said
-    found = json.loads((tmp_path / "f.json").read_text())
-    assert found["state"] == "completed"
+    both = json.loads((tmp_path / "f.json").read_text())
+    assert both["state"] == "completed"
+    assert both["seeds"] == [4, 5]
+    assert set(both["against_local"]) == {"federated", "personalised", "delivered"}
+    found, other = both["runs"]
+    assert found["quality"] != other["quality"]
+    assert set(found["delivered"]) == set(found["contributions"])
     assert [each["contributed"] for each in found["rounds"]] == [["alloy", "tissue-001", "tissue-002"]] * 2
     assert set(found["contributions"].values()) == {2}
-    compared = {"acquired", "start", "federated", "personalised", "local_only", "pooled"}
+    compared = {"acquired", "start", "federated", "personalised", "delivered", "local_only", "pooled"}
     assert set(found["quality"]) == compared
     assert all(set(sites) == set(found["contributions"]) for sites in found["quality"].values())
     # The weights go to three sites twice; what comes back is coded.
     assert 0 < found["bytes"]["up"] < found["bytes"]["down"]
     assert found["network"]["parameters"] * 4 * 6 < found["bytes"]["down"]
     assert 0 < found["rss_mb"]["server"] < found["rss_mb"]["all"]
-    page = (tmp_path / "r" / "index.html").read_text()
-    assert "Simulated fleet: three" in page
-    assert (tmp_path / "r" / "quality.png").read_bytes().startswith(b"\x89PNG")
+    assert "Simulated fleet: three, 2 seeds" in (report / "index.html").read_text()
+    assert "Simulated fleet: three" in (report / "seed-4" / "index.html").read_text()
+    assert (report / "seed-5" / "quality.png").read_bytes().startswith(b"\x89PNG")
     assert ended(short)
     assert not list(short.iterdir())
 

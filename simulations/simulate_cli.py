@@ -1,17 +1,21 @@
-"""`synoptic simulate`: a whole fleet in Flower's simulation engine."""
+"""`synoptic simulate`: a whole fleet, in Flower's simulation engine or as real processes on this machine."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from simulations.fleets.outcome import FleetOutcome
+    from simulations.fleets.scenario import FleetScenario
+    from simulations.fleets.seeds import SeedsOutcome
+
+Run: TypeAlias = "Callable[[FleetScenario, Path], FleetOutcome]"
+"""Simulates a scenario; its logs go into the folder."""
 
 _INTERRUPTED = 130
-_SHIPPED = Path(__file__).parents[1] / "scenarios"
+_SHIPPED = Path(__file__).parent / "scenarios"
 
 
 def simulate(
@@ -29,7 +33,10 @@ def simulate(
     cpus: Annotated[
         int, typer.Option(min=1, max=64, help="Sites that train at a time, one thread each.")
     ] = 2,
-    seed: Annotated[int | None, typer.Option(min=0, help="In the place of the scenario's.")] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="In the place of the scenario's; of several, what holds for them all."),
+    ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="In the place of the scenario's.")] = None,
     processes: Annotated[
         bool, typer.Option("--processes", help="Real daemons behind links that get cut, in real time.")
@@ -47,7 +54,8 @@ def simulate(
     """Simulate a fleet of instruments that learns together, and compare what comes of it.
 
     SCENARIO is a file, or the name of one that ships: three-sites-non-iid, twenty-sites-with-drop-outs,
-    forty-sites-eight-malicious, two-hundred-instruments, privacy-against-quality, five-laboratories.
+    forty-sites-eight-malicious, forty-sites-flipped-labels, two-hundred-instruments,
+    privacy-against-quality, five-laboratories.
 
     The rounds are those of the coordinator, the training is that of the sites, and Flower's engine runs them
     on this machine (extras simulation and benchmark). Time is virtual: a night takes no longer than its
@@ -64,24 +72,24 @@ def simulate(
     from simulations.fleets.scenario import read_scenario
 
     wanted = read_scenario(_file(scenario))
-    if seed is not None:
-        wanted = wanted.model_copy(update={"seed": seed})
     if rounds is not None:
         wanted = wanted.model_copy(update={"federation": {**wanted.federation, "rounds": rounds}})
 
-    def run(folder: Path) -> "FleetOutcome":
+    def run(one: "FleetScenario", folder: Path) -> "FleetOutcome":
         if processes:
             from simulations.deployed.deployment import Bounds
             from simulations.deployed.running import deploy
 
-            return deploy(wanted, data, Bounds(sites, max_minutes, hour_s, folder / "log"), _say)
+            return deploy(one, data, Bounds(sites, max_minutes, hour_s, folder / "log"), _say)
         from simulations.fleets.running import simulate as simulated
         from simulations.fleets.staging import Limits
 
-        return simulated(wanted, data, Limits(cpus, folder / "engine.log"), _say)
+        return simulated(one, data, Limits(cpus, folder / "engine.log"), _say)
 
-    outcome = _finished(run, report)
-    _write(outcome, json_file, report)
+    outcome = _simulated(wanted, seed or [wanted.seed], run, report)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if outcome.state != "completed":
         typer.echo(f"The rounds failed: {outcome.cause}", err=True)
         raise typer.Exit(1)
@@ -92,7 +100,35 @@ def _file(scenario: Path) -> Path:
     return shipped if not scenario.exists() and shipped.exists() else scenario
 
 
-def _finished(run: "Callable[[Path], FleetOutcome]", report: Path | None) -> "FleetOutcome":
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _simulated(
+    scenario: "FleetScenario", seeds: Sequence[int], run: Run, report: Path | None
+) -> "FleetOutcome | SeedsOutcome":
+    from benchmark.report import write_page
+    from simulations.fleets.page_seeds import render_seeds, seeds_rows
+    from simulations.fleets.printing import told
+    from simulations.fleets.seeds import over_seeds
+
+    if len(seeds) == 1:
+        return told(_finished(run, scenario.model_copy(update={"seed": seeds[0]}), report), report)
+    runs = []
+    for seed in dict.fromkeys(seeds):
+        folder = None if report is None else report / f"seed-{seed}"
+        typer.echo(f"seed {seed}")
+        runs.append(told(_finished(run, scenario.model_copy(update={"seed": seed}), folder), folder))
+    outcome = over_seeds(runs)
+    if report is not None:
+        write_page(report / "index.html", render_seeds(outcome))
+    typer.echo(f"{len(runs)} seeds, {sum(each.seconds for each in runs):.0f} s")
+    for name, value in seeds_rows(outcome):
+        typer.echo(f"{name}: {value}")
+    return outcome
+
+
+def _finished(run: Run, scenario: "FleetScenario", report: Path | None) -> "FleetOutcome":
     """Run in the folder of the report, or in one that is removed; Ctrl-C and SIGTERM end it cleanly."""
     import tempfile
 
@@ -104,7 +140,7 @@ def _finished(run: "Callable[[Path], FleetOutcome]", report: Path | None) -> "Fl
         with interruptible(), tempfile.TemporaryDirectory() as aside:
             folder = (Path(aside) if report is None else report).resolve()
             folder.mkdir(parents=True, exist_ok=True)
-            return run(folder)
+            return run(scenario, folder)
     except (ChildDied, ProcessFailed) as death:
         if report is not None:
             raise
@@ -115,45 +151,6 @@ def _finished(run: "Callable[[Path], FleetOutcome]", report: Path | None) -> "Fl
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing of it is left.", err=True)
         raise typer.Exit(_INTERRUPTED) from None
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _write(outcome: "FleetOutcome", json_file: Path | None, report: Path | None) -> None:
-    from benchmark.report import write_page
-    from simulations.fleets.page import plots_of, render, table_rows
-    from simulations.fleets.page_links import links_in_words
-
-    if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    if report is not None:
-        plots = plots_of(outcome)
-        write_page(report / "index.html", render(outcome, plots))
-        for name, content in plots.items():
-            (report / name).write_bytes(content)
-    for name, value in table_rows(outcome):
-        typer.echo(f"{name}: {value}")
-    typer.echo(
-        f"{len(outcome.rounds)} rounds, {sum(outcome.contributions.values())} contributions, "
-        f"{outcome.bytes.up / 1e6:.2f} MB up, {outcome.rss_mb.all:.0f} MiB at most, {outcome.seconds:.0f} s"
-    )
-    for line in links_in_words(outcome):
-        typer.echo(line)
-    for each in outcome.variants:
-        gain = each.why or ("no network" if each.gain_db is None else f"{each.gain_db.difference:+.3f} dB")
-        told = "" if each.epsilon is None else f", epsilon {each.epsilon:.3g}"
-        typer.echo(f"{each.name}: {gain}{told}")
-    for run in outcome.attacks:
-        lost = "no network" if run.loss_db is None else f"{run.loss_db.difference:.3f} dB lost"
-        plain = run.why or (
-            "no network"
-            if run.unguarded_loss_db is None
-            else f"{run.unguarded_loss_db.difference:.3f} dB lost"
-        )
-        typer.echo(f"{run.kind}: {lost}; plain FedAvg: {plain}")
 
 
 app = typer.Typer(add_completion=False)
