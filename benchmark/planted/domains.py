@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -47,8 +48,9 @@ class Domain:
         From the truth to what is acquired; ends in counts.
     label
         The structure that segmenting networks are to find; None for restoration.
-    dark
-        Whether that structure is darker than the rest; specimens of the other look are left out.
+    look
+        Whether that structure is brighter or darker than the rest, and most of what the grey values show;
+        other specimens are left out, for of phases that look alike no network could know. None: as it comes.
     """
 
     name: str
@@ -57,17 +59,15 @@ class Domain:
     optics: Recipe
     detection: Recipe
     label: str | None = None
-    dark: bool = False
+    look: Literal["bright", "dark"] | None = None
 
     def fields(self, count: int, rng: np.random.Generator, side_px: int = SIDE_PX) -> tuple[Case, ...]:
         """Acquire one specimen and cut it into `count` fields [side_px, side_px] in counts.
 
-        The reference of each is its hidden truth: the image before detection, or the structure's mask. Of
-        specimens whose structure is to be found, the first is taken whose structure is what its grey values
-        show: of other phases that look alike no network could know.
+        The reference of each is its hidden truth: the image before detection, or the structure's mask.
         """
         across = math.isqrt(count - 1) + 1
-        look = {"only_dark" if self.dark else "only_bright": self.label} if self.label else {}
+        look = {f"only_{self.look}": self.label} if self.look else {}
         pool = SpecimenPool.model_validate(
             {
                 "kinds": (self.kind,),
@@ -78,7 +78,7 @@ class Domain:
             }
         )
         draws = (simulated(pool, rng)[0] for _ in range(_MOST_DRAWS))
-        specimen = next(each for each in draws if self.label is None or _shows(each, self.label))
+        specimen = next(each for each in draws if not (self.look and self.label) or _shows(each, self.label))
         clean = self.optics.apply(specimen.intensity, rng)
         acquired = self.detection.apply(clean, rng)
         counts = self.detection.operators[-1]
@@ -110,10 +110,6 @@ _EIGHT_BITS = Digitise(bits=8, gain=190, offset=30)
 
 def _through(*operators: object) -> Recipe:
     return Recipe.model_validate({"operators": operators})
-
-
-def _alloy(name: str, zoom: float, optics: Recipe, detection: Recipe, *, dark: bool = False) -> Domain:
-    return Domain(name, SpecimenKind.PRECIPITATES, zoom, optics, detection, "precipitate", dark)
 
 
 DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
@@ -160,46 +156,55 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
             ),
         ),
         "segment": (
-            _alloy(
+            Domain(
                 "alloy, few electrons",
+                SpecimenKind.PRECIPITATES,
                 1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
+                "precipitate",
+                "bright",
             ),
-            _alloy(
+            Domain(
                 "alloy, dark phase",
+                SpecimenKind.PRECIPITATES,
                 1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(
-                    ShotNoise(electrons_per_pixel=20), BaselineWander(sigma=0.02, length_px=60), _CAMERA
+                    ShotNoise(electrons_per_pixel=6), BaselineWander(sigma=0.02, length_px=60), _CAMERA
                 ),
-                dark=True,
-            ),
-            _alloy(
-                "alloy, fine and out of focus",
-                0.6,
-                _through(Defocus(diameter_px=4)),
-                _through(ShotNoise(electrons_per_pixel=35), ReadNoise(sigma=0.02), _CAMERA),
-            ),
-            _alloy(
-                "alloy, pale and charging",
-                1.65,
-                _through(GainOffset(gain=0.35, offset=0.4)),
-                _through(
-                    Drift(y_px=3, x_px=2),
-                    ShotNoise(electrons_per_pixel=150),
-                    Charging(share=0.3, sigma=0.12, length_px=100),
-                    _CAMERA,
-                ),
+                "precipitate",
+                "dark",
             ),
             Domain(
-                "powder",
-                SpecimenKind.PARTICLES,
+                "bubbles, few electrons",
+                SpecimenKind.CAVITIES,
+                1.7,
+                _through(Defocus(diameter_px=3), GainOffset(gain=0.7, offset=0.15)),
+                _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
+                "cavity",
+            ),
+            Domain(
+                "loops, pale and charging",
+                SpecimenKind.DISLOCATIONS,
+                1.6,
+                _through(GainOffset(gain=0.3, offset=0.4)),
+                _through(
+                    Drift(y_px=3, x_px=2),
+                    ShotNoise(electrons_per_pixel=3000),
+                    Charging(share=0.1, sigma=0.03, length_px=40),
+                    _CAMERA,
+                ),
+                "loop",
+            ),
+            Domain(
+                "proteins, jittered",
+                SpecimenKind.CRYO_EM,
                 1.5,
                 _through(GaussianBlur(sigma_px=1.5)),
                 _through(
                     ScanLineJitter(sigma_px=1.0),
-                    ReadNoise(sigma=0.16),
+                    ShotNoise(electrons_per_pixel=5),
                     SaltPepper(salt=0.002, pepper=0.002),
                     _EIGHT_BITS,
                 ),

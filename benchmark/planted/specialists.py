@@ -21,6 +21,7 @@ SHIPPED: Mapping[PlantedTask, tuple[str, ...]] = MappingProxyType(
             "unet-segment-superalloy",
             "unet-segment-cavities",
             "unet-segment-dislocation-loops",
+            "unet-segment-cryo-particles",
         ),
     }
 )
