@@ -1,6 +1,6 @@
 """What `synoptic coordinator status` prints: the overview as a line per instrument and federation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from coordinator.records import Stage
