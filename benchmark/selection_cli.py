@@ -14,7 +14,18 @@ _SELECT_EXAMPLE = (
     "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
     " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
 )
-_RACE_EXAMPLE = "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json"
+_RACE_EXAMPLE = (
+    "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json;"
+    " synoptic benchmark race --table dice.json --score dice --work planted-work"
+)
+
+
+class RacedOn(StrEnum):
+    """What a table of scores is made of."""
+
+    PSNR = "psnr"
+    PSNR_SELF = "psnr_self"
+    DICE = "dice"
 
 
 class ModalityName(StrEnum):
@@ -97,7 +108,7 @@ def select(
         at_most=at_most,
         seed=seed,
     )
-    found = select_for_folder(asked, lambda words: typer.echo(words, err=True))
+    found = select_for_folder(asked, _progress)
     if json_file is not None:
         json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if plot is not None:
@@ -118,35 +129,55 @@ def race(
     ] = None,
     at_most: Annotated[int, typer.Option(min=1, help="To make the table: images.")] = 20,
     crops: Annotated[int, typer.Option(min=1, help="To make the table: crops of each image.")] = 16,
+    score: Annotated[
+        RacedOn,
+        typer.Option(
+            help="To make the table: PSNR against the truth, psnr_self without it, or the Dice of the"
+            " networks that `planted` has in its work folder, on fields of one planted instrument."
+        ),
+    ] = RacedOn.PSNR,
+    domain: Annotated[int, typer.Option(min=0, max=4, help="To make a table of Dice: instrument.")] = 0,
+    work: Annotated[Path, typer.Option(help="To make a table of Dice: see `planted`.")] = Path(
+        "planted-work"
+    ),
     seeds: Annotated[int, typer.Option(min=1, help="Races to run.")] = 300,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
-    """Measure what a race costs and how often it finds the winner, on scores of 16 real denoisers."""
+    """Measure what a race costs and how often it finds the winner, on scores of real networks."""
+    from benchmark.planted.score_table import build_dice_table
     from benchmark.selection.race import RaceRules
     from benchmark.selection.race_cost import replay
-    from benchmark.selection.score_table import ScoreTable, build_table
+    from benchmark.selection.score_table import ScoreTable, build_self_table, build_table
 
     if table.is_file():
         scores = ScoreTable.model_validate_json(table.read_bytes())
     else:
-        scores = build_table(
-            images, images=at_most, crops=crops, seed=0, tell=lambda words: typer.echo(words, err=True)
-        )
+        match score:
+            case RacedOn.DICE:
+                scores = build_dice_table(work, domain=domain, fields=at_most * crops, seed=0, tell=_progress)
+            case RacedOn.PSNR_SELF:
+                scores = build_self_table(images, images=at_most, crops=crops, seed=0, tell=_progress)
+            case RacedOn.PSNR:
+                scores = build_table(images, images=at_most, crops=crops, seed=0, tell=_progress)
         table.write_text(scores.model_dump_json(indent=1) + "\n", encoding="utf-8")
     found = replay(scores, seeds, RaceRules())
     if json_file is not None:
         json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
     typer.echo(
         f"{found.networks} networks, {found.crops} crops of {found.fields} {found.images}; best {found.best},"
-        f" the next {found.runner_up:.3f} behind"
+        f" the next {found.runner_up:.4f} behind (near-tie {found.near_tie:.4f})"
     )
     for each in found.replays:
         typer.echo(
             f"{each.how:18} of {each.networks:2}  cost {each.cost_mean:6.1%} (at most {each.cost_max:.1%};"
             f" time {each.time_mean:.1%})"
             f"  same winner {each.same_winner:.1%}  same or near-tie {each.right:.1%}"
-            f"  worst regret {each.worst_regret:.3f}  {each.seeds} seeds"
+            f"  worst regret {each.worst_regret:.4f}  {each.seeds} seeds"
         )
+
+
+def _progress(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -60,6 +60,7 @@ class ScoreSeen(_Seen):
     reason: str | None
     metric: str | None = None
     reference_score: float | None = None
+    perfect: float | None = None
 
 
 class DriftSeen(_Seen):
@@ -76,12 +77,13 @@ class DriftSeen(_Seen):
 
 
 class ObservedSeen(_Seen):
-    """What one image showed: noise relative to what a campaign measured, brightness in counts."""
+    """What one image showed: noise relative to what a campaign measured, brightness in counts, sharpness."""
 
     sequence: int
     purpose: str
     noise: float
     brightness: float
+    sharpness: float | None = None
 
 
 class CampaignSeen(_Seen):

@@ -145,7 +145,8 @@ def _drift(drift: DriftOutcome, closed: Sequence[Closed]) -> list[Html]:
 _UNITS = {
     "noise": "noise / as measured at first",
     "brightness": "brightness, counts",
-    "score": "score without truth, dB",
+    "sharpness": "sharpness of edges (1: blurred, 2: sharp)",
+    "score": "score without truth minus that of a perfect result, dB",
     "lead": "score without truth minus that of a classical algorithm, dB",
 }
 
@@ -153,7 +154,11 @@ _UNITS = {
 def _watched(drift: DriftOutcome, seen: SiteLook) -> list[tuple[float, float]]:
     """Collect (frame, value) of the returned images, as the campaign before the drift measures them."""
     if drift.feature == "score":
-        return [(float(one.sequence), one.score) for one in seen.monitoring if one.score is not None]
+        return [
+            (float(one.sequence), one.score - (one.perfect or 0.0))
+            for one in seen.monitoring
+            if one.score is not None
+        ]
     if drift.feature == "lead":
         return [
             (float(one.sequence), one.score - one.reference_score)
@@ -161,11 +166,15 @@ def _watched(drift: DriftOutcome, seen: SiteLook) -> list[tuple[float, float]]:
             if one.score is not None and one.reference_score is not None
         ]
     earlier = [each for each in seen.campaigns if each.observed]
-    return sorted(
-        (float(one.sequence), one.noise if drift.feature == "noise" else one.brightness)
+    values = (
+        (
+            float(one.sequence),
+            {"noise": one.noise, "sharpness": one.sharpness}.get(drift.feature, one.brightness),
+        )
         for one in (earlier[0].observed if earlier else ())
         if one.purpose == ImagePurpose.BENCHMARK
     )
+    return sorted((sequence, value) for sequence, value in values if value is not None)
 
 
 def _improvement(found: ImprovementOutcome) -> Html:

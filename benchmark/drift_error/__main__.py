@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -35,12 +35,15 @@ def main(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws everything.")] = 0,
+    only: Annotated[
+        str, typer.Option(help="Only drawn, a kind of specimen, or a real series named so.")
+    ] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,
 ) -> None:
     """Measure false alarms and delays of the drift test; one row per feature and scatter."""
     policy = DriftPolicy(threshold=threshold)
     rows = []
-    for source in _sources(images, data, seed, policy):
+    for source in _sources(_Asked(images, seed, only), data, policy):
         row = measure(source, campaigns, seed, policy)
         rows.append(row)
         delay = "-" if row.delay is None else f"{row.delay:.1f}"
@@ -67,14 +70,25 @@ def _told(change: float | None) -> str:
     return "-" if change is None else f"{change:.3g}"
 
 
-def _sources(images: int, data: Path | None, seed: int, policy: DriftPolicy) -> Iterator[Source]:
-    yield from drawn_sources(policy)
+class _Asked(NamedTuple):
+    """Images of each kind, the seed, and what the names of the sources have to hold."""
+
+    images: int
+    seed: int
+    only: str
+
+
+def _sources(asked: _Asked, data: Path | None, policy: DriftPolicy) -> Iterator[Source]:
+    if asked.only in "drawn":
+        yield from drawn_sources(policy)
     for kind, one_specimen in _KINDS:
-        typer.echo(f"acquiring {kind}", err=True)
-        yield from simulated_sources(kind, images, seed + 100, policy, one_specimen=one_specimen)
+        if asked.only in kind:
+            typer.echo(f"acquiring {kind}", err=True)
+            seed = asked.seed + 100
+            yield from simulated_sources(kind, asked.images, seed, policy, one_specimen=one_specimen)
     if data is not None:
         typer.echo("observing real series", err=True)
-        yield from real_sources(data, images, seed, policy)
+        yield from real_sources(data, asked.images, asked.seed, policy, only=asked.only)
 
 
 if __name__ == "__main__":

@@ -85,12 +85,16 @@ def simulated_sources(
     return _sources(told, calm, states, np.random.default_rng(seed), policy)
 
 
-def real_sources(data: Path, images: int, seed: int, policy: DriftPolicy) -> Iterator[Source]:
+def real_sources(
+    data: Path, images: int, seed: int, policy: DriftPolicy, *, only: str = ""
+) -> Iterator[Source]:
     """Take crops of real series for the calm state; noise is added and grey values are scaled for the others.
 
-    Series that hold too few images for a baseline and as many others are left out.
+    Left out are series of too few images for a baseline and as many others, and names without `only`.
     """
     for told, folder, pattern in _REAL:
+        if only not in told:
+            continue
         rng = np.random.default_rng([seed, len(told)])
         crops = [crop for path in sorted((data / folder).glob(pattern)) for crop in _crops(path)]
         if len(crops) < 2 * FIRST:

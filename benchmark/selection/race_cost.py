@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from benchmark.cases import Case, Truth
 from benchmark.selection.race import RaceRules, in_order, run
 from benchmark.selection.score_table import ScoreTable
-from benchmark.selection.tolerance import NEAR_TIE
 from model_library.wire.base import Message
 
 How = Literal["race", "successive halving"]
@@ -47,7 +46,7 @@ class Replayed(Message):
 
 
 class RaceCost(Message):
-    """Replays of one table; `runner_up` is by how much the second network lags, in the metric's unit."""
+    """Replays of one table; `runner_up` (how far the second network lags) and `near_tie` in its unit."""
 
     images: str
     networks: int
@@ -55,6 +54,7 @@ class RaceCost(Message):
     crops: int
     best: str
     runner_up: float
+    near_tie: float
     replays: tuple[Replayed, ...]
 
 
@@ -73,7 +73,7 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
         for field, name in zip(table.fields, table.names, strict=True)
     ]
     orders = [[places[case.name] for case in in_order(cases, seed)] for seed in range(seeds)]
-    tie = NEAR_TIE[table.metric.unit]
+    tie = table.near_tie
     ways: dict[How, Callable[[NDArray[np.float64]], _Outcome]] = {
         "race": lambda drawn: _raced(drawn, rules, tie),
         "successive halving": lambda drawn: _halved(drawn, rules.first),
@@ -95,6 +95,7 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
         crops=len(cases),
         best=racers[int(values.mean(axis=1).argmax())],
         runner_up=float(means[-1] - means[-2]),
+        near_tie=table.near_tie,
         replays=tuple(replays),
     )
 

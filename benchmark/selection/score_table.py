@@ -13,8 +13,11 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.micrographs import read_folder
 from benchmark.networks import as_method
-from benchmark.selection.pairs import places
+from benchmark.selection.label_free.racing import judge_on_itself
+from benchmark.selection.pairs import pair_cases, places
+from benchmark.selection.tolerance import near_tie
 from benchmark.suite import HELD_OUT_SEED_OFFSET
+from model_library.degradation.noise import estimate_noise
 from model_library.degradation.operators import ReadNoise, ShotNoise, block_mean
 from model_library.images.frame import Grey
 from model_library.specimens import SpecimenKind
@@ -44,6 +47,8 @@ class ScoreTable(Message):
         Racer -> score per crop.
     seconds
         Racer -> wall time over all crops.
+    near_tie
+        Difference of means that decides nothing, in the metric's unit.
     """
 
     images: str
@@ -52,6 +57,7 @@ class ScoreTable(Message):
     names: tuple[str, ...]
     values: dict[str, tuple[float, ...]]
     seconds: dict[str, float]
+    near_tie: float
 
 
 def build_table(
@@ -69,31 +75,79 @@ def build_table(
     rng = np.random.default_rng([seed + HELD_OUT_SEED_OFFSET, 7])
     clean = _specimens(images, rng) if folder is None else _micrographs(folder, images)
     cases = _noisy(clean, crops, rng)
+    return table_of(_told(folder), _racers(), cases, tell)
+
+
+def build_self_table(
+    folder: Path | None, *, images: int, crops: int, seed: int, tell: Callable[[str], None]
+) -> ScoreTable:
+    """Run the denoisers of `build_table`, but no ensembles, and score each crop by `psnr_self`.
+
+    Nothing is held against the truth; a score costs eight runs of a method.
+    """
+    rng = np.random.default_rng([seed + HELD_OUT_SEED_OFFSET, 7])
+    clean = _specimens(images, rng) if folder is None else _micrographs(folder, images)
+    acquired = [(f"{number}", _acquired(image, rng)) for number, image in enumerate(clean)]
+    noise = estimate_noise([pixels for _, pixels in acquired])
+    cases = pair_cases(acquired, noise, rng, crop_px=CROP_PX, crops=crops)
+    judge = judge_on_itself(noise, seed=seed)
     values: dict[str, tuple[float, ...]] = {}
     seconds: dict[str, float] = {}
-    for name, method in _racers():
+    for name, method in _racers(ensembles=0):
         tell(f"{name} on {len(cases)} crops")
+        attempts = [judge(method, case) for case in cases]
+        scores = (each.scores[Metric.PSNR_SELF] for each in attempts)
+        values[name] = tuple(score for score in scores if score is not None)
+        seconds[name] = sum(each.seconds for each in attempts)
+    return _table(_told(folder), Metric.PSNR_SELF, cases, values, seconds)
+
+
+def table_of(
+    images: str, methods: Sequence[tuple[str, Method]], cases: Sequence[Case], tell: Callable[[str], None]
+) -> ScoreTable:
+    """Score methods on every case by what its reference asks for."""
+    values: dict[str, tuple[float, ...]] = {}
+    seconds: dict[str, float] = {}
+    for name, method in methods:
+        tell(f"{name} on {len(cases)} images")
         scores = evaluate([method], cases)
         [(key, row)] = scores.values.items()
         values[name] = tuple(value for value in row if value is not None)
         seconds[name] = scores.seconds[key]
+    return _table(images, scores.metric, cases, values, seconds)
+
+
+def _table(
+    images: str,
+    metric: Metric,
+    cases: Sequence[Case],
+    values: dict[str, tuple[float, ...]],
+    seconds: dict[str, float],
+) -> ScoreTable:
+    best = max(values.values(), key=lambda row: float(np.mean(row)))
     return ScoreTable(
-        images="simulated specimens"
-        if folder is None
-        else f"micrographs of {folder.parent.name}/{folder.name}",
-        metric=Metric.PSNR,
+        images=images,
+        metric=metric,
         fields=tuple(case.field for case in cases),
         names=tuple(case.name for case in cases),
         values=values,
         seconds=seconds,
+        near_tie=near_tie(metric, [case.reference for case in cases], best),
     )
 
 
-def _racers() -> list[tuple[str, Method]]:
+def _told(folder: Path | None) -> str:
+    return "simulated specimens" if folder is None else f"micrographs of {folder.parent.name}/{folder.name}"
+
+
+def _racers(ensembles: int = _ENSEMBLES) -> list[tuple[str, Method]]:
     library = Library()
     networks = [library.load(card.id) for card in library.for_task(Denoise())]
     found: list[tuple[str, Method]] = [(each.card.id, as_method(each)) for each in networks]
-    found += [(f"{each.card.id} x8", as_method(each, self_ensemble=True)) for each in networks[-_ENSEMBLES:]]
+    found += [
+        (f"{each.card.id} x8", as_method(each, self_ensemble=True))
+        for each in networks[len(networks) - ensembles :]
+    ]
     variants = {
         "gaussian": (1.136, 1.342),
         "tv": (0.8, 1.008, 1.27),
@@ -122,11 +176,15 @@ def _micrographs(folder: Path, images: int) -> list[Grey]:
 
 
 def _noisy(clean: Sequence[Grey], crops: int, rng: np.random.Generator) -> list[Case]:
-    shot, read = ShotNoise(electrons_per_pixel=30.0), ReadNoise(sigma=1 / 30)
     cases: list[Case] = []
     for number, image in enumerate(clean):
-        acquired = read.apply(shot.apply(image, rng), rng)
+        acquired = _acquired(image, rng)
         for window in places(image.shape, CROP_PX, crops, rng):
             truth = Truth.of(image[window])
             cases.append(Case(f"{number}", f"{number}:{len(cases)}", acquired[window], truth))
     return cases
+
+
+def _acquired(clean: Grey, rng: np.random.Generator) -> Grey:
+    shot, read = ShotNoise(electrons_per_pixel=30.0), ReadNoise(sigma=1 / 30)
+    return read.apply(shot.apply(clean, rng), rng)

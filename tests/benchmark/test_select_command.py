@@ -184,6 +184,7 @@ def table(gap, spread):
         names=tuple(str(place) for place in range(200)),
         values=values,
         seconds=dict.fromkeys(values, 1.0),
+        near_tie=0.05,
     )
 
 

@@ -170,7 +170,12 @@ def test_each_campaign_asks_for_its_own_images_and_for_what_was_refused(
 SERVED, HELD_AGAINST = ClassicalRef(id="median"), ClassicalRef(id="tv")
 
 
-def at_the_gate(place: Workplace, campaign_id: str, scores: dict[str, list[float]]) -> None:
+def at_the_gate(
+    place: Workplace,
+    campaign_id: str,
+    scores: dict[str, list[float]],
+    perfect: list[float] | None = None,
+) -> None:
     """Keep a sitting of the gate at which these methods scored so on one field each."""
     fields = [f"gate-{number}" for number in range(len(next(iter(scores.values()))))]
     found = Scores(
@@ -185,8 +190,73 @@ def at_the_gate(place: Workplace, campaign_id: str, scores: dict[str, list[float
         "rivals": {"classical": [name for name in scores if name != "median"]},
         "means": {name: found.mean(name) for name in scores},
         "scores": found.model_dump(mode="json"),
+        "perfect": dict(zip(fields, perfect or (), strict=False)),
     }
     place.campaigns.find_out(campaign_id, Finding.FIRST_GATE, record)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_score_that_falls_next_to_a_perfect_result_is_a_drift_though_specimens_hide_it(
+    place: Workplace, instrument: Instrument, known: bool
+):
+    rng = np.random.default_rng(1)
+    campaign_id = measured(place, instrument)
+    release = release_assigned(place, instrument, SERVED, ["best"], campaign_id, ReleasePurpose.FIRST)
+    specimens = 30 + 2 * rng.standard_normal(8)
+    at_the_gate(place, campaign_id, {"median": [*specimens]}, [*(specimens + 0.3)] if known else None)
+    for sequence in range(30, 60, 5):
+        image = received(place, instrument.id, sequence)
+        place.observations.keep(image, showing())
+        perfect = 30 + 2 * float(rng.standard_normal())
+        place.scores.keep(
+            MonitoringScore(
+                image_id=image.id,
+                instrument_id=instrument.id,
+                sequence=sequence,
+                release_id=release.id,
+                method=SERVED,
+                metric="psnr_repeat",
+                score=perfect - (0.3 if sequence < 45 else 1.3),
+                reason=None,
+                at=NOW,
+                perfect=perfect,
+            )
+        )
+    changes = {each["feature"]: each["change"] for each in drifting.noticeable_told(place, instrument.id)}
+    drifting.answer(place, instrument.id)
+    if not known:
+        assert drifting.drifts_of(place, instrument) == []
+        assert changes["score"] > 5
+        return
+    [drift] = drifting.drifts_of(place, instrument)
+    assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("score", 45, 55)
+    assert drift["against"] == "a perfect result"
+    assert changes["score"] < 1
+    [event] = latest_campaign(place, instrument.id).events
+    assert "score against a perfect result fell by 1 dB (-0.3 -> -1.3) from frame 45 on" in event.text
+
+
+def test_edges_that_grow_soft_are_a_drift_and_images_without_edges_are_none(
+    place: Workplace, instrument: Instrument
+):
+    measured(place, instrument, images=0)
+    campaign = latest_campaign(place, instrument.id)
+    first = []
+    for sequence in range(1, 29):
+        image = received(place, instrument.id, sequence, ImagePurpose.FIRST)
+        shown = showing(1 + 0.01 * (-1) ** sequence)
+        place.observations.keep(image, shown.model_copy(update={"sharpness": 1.5 + 0.02 * (-1) ** sequence}))
+        first.append(image.id)
+    place.campaigns.find_out(campaign.id, Finding.IMAGES, first)
+    for sequence, sharpness in ((30, None), (35, 1.5), (40, None), (45, 1.2), (50, 1.2), (55, None)):
+        image = received(place, instrument.id, sequence)
+        place.observations.keep(image, showing().model_copy(update={"sharpness": sharpness}))
+    assert drifting.answer(place, instrument.id) is None
+    image = received(place, instrument.id, 60)
+    place.observations.keep(image, showing().model_copy(update={"sharpness": 1.2}))
+    drifting.answer(place, instrument.id)
+    [drift] = drifting.drifts_of(place, instrument)
+    assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("sharpness", 45, 60)
 
 
 def test_a_score_that_falls_next_to_a_classical_algorithm_is_a_drift_though_specimens_hide_it(
