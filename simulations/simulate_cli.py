@@ -68,9 +68,14 @@ def simulate(
     Exit codes: 0 complete, 1 refused or the rounds failed, 2 wrong usage, 130 interrupted.
 
     Example: synoptic simulate three-sites-non-iid --json fleet.json --report fleet/
+    Example: synoptic simulate three-sites-non-iid --processes --json fleet.json --report fleet/
     """
     from simulations.fleets.scenario import read_scenario
 
+    if sites is not None and not processes:
+        raise typer.BadParameter(
+            "expected --sites with --processes, found it alone; the engine runs them all"
+        )
     wanted = read_scenario(_file(scenario))
     if rounds is not None:
         wanted = wanted.model_copy(update={"federation": {**wanted.federation, "rounds": rounds}})

@@ -1,5 +1,6 @@
 """From a scenario to a coordinator and sites that are ready to federate: founded, enrolled, equipped."""
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,15 @@ from site_client.settings import FILE_NAME, read_settings, toml_value, write_set
 
 _FEWEST = 2
 _NO_DIGEST = "0" * 64
+
+
+def shrunk(scenario: FleetScenario, sites: int) -> FleetScenario:
+    """Lower the quorum in proportion where only so many of a scenario's sites are run."""
+    asked = scenario.federation.get("quorum")
+    if not isinstance(asked, int) or sites == scenario.count:
+        return scenario
+    fewer = max(1, math.ceil(asked * sites / scenario.count))
+    return scenario.model_copy(update={"federation": {**scenario.federation, "quorum": fewer}})
 
 
 def federation_settings(scenario: FleetScenario, plan: FederationPlan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from simulations.deployed.capacity import available_mib, refuse_too_large
 from simulations.deployed.deployment import ROUNDS, Bounds, Deployment, Federated
 from simulations.deployed.following import named
-from simulations.deployed.founding import federation_settings
+from simulations.deployed.founding import federation_settings, shrunk
 from simulations.deployed.room import room_of_its_own
 from simulations.fleets.outcome import Bytes, FleetOutcome, NetworkFacts, contributions, sums, unit_of
 from simulations.fleets.planned import plan_of, start_network
@@ -28,6 +28,7 @@ def deploy(scenario: FleetScenario, data: Path | None, bounds: Bounds, say: Say)
     began = time.monotonic()
     instruments = instruments_of(scenario, data)[: bounds.sites]
     refuse_too_large(len(instruments), available_mib())
+    scenario = shrunk(scenario, len(instruments))
     network = start_network(scenario)
     plan = plan_of(scenario, instruments, network.config)
     settings = federation_settings(scenario, plan)

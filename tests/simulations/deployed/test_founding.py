@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from coordinator.settings import read_settings
 from model_library.wire.methods import NetworkRef
 from model_library.zoo.registry import Library
 from simulations.deployed.capacity import TooLarge, available_mib, refuse_too_large
-from simulations.deployed.founding import federation_settings, lay_library, settings_text
+from simulations.deployed.founding import federation_settings, lay_library, settings_text, shrunk
 from simulations.errors import ScenarioError
+from simulations.fleets.cli import app
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, Instruments
 from simulations.fleets.sites import instruments_of
@@ -56,6 +58,12 @@ def test_one_site_alone_is_no_federation_of_a_coordinator() -> None:
         settings_of(scenario(count=1))
 
 
+def test_a_quorum_shrinks_with_the_sites_that_are_run() -> None:
+    asked = scenario(count=20, quorum=6)
+    assert [shrunk(asked, sites).federation["quorum"] for sites in (20, 10, 4, 2)] == [6, 3, 2, 1]
+    assert shrunk(scenario(count=20), 4).federation == scenario(count=20).federation
+
+
 def test_the_library_holds_the_network_that_the_rounds_begin_with(tmp_path: Path) -> None:
     asked = scenario()
     network = start_network(asked)
@@ -82,3 +90,15 @@ def test_free_memory_is_that_which_linux_tells(tmp_path: Path) -> None:
     told = tmp_path / "meminfo"
     told.write_text("MemTotal:       16000000 kB\nMemFree:  12 kB\nMemAvailable:    2097152 kB\n")
     assert available_mib(told) == 2048
+
+
+def test_the_command_refuses_a_fleet_that_is_too_large_for_this_machine() -> None:
+    result = CliRunner().invoke(app, ["two-hundred-instruments", "--processes"])
+    assert isinstance(result.exception, TooLarge)
+    assert "for 200 sites as real processes" in str(result.exception)
+
+
+def test_the_first_sites_alone_are_for_real_processes() -> None:
+    result = CliRunner().invoke(app, ["three-sites-non-iid", "--sites", "2"])
+    assert result.exit_code == 2
+    assert "with --processes" in result.output
