@@ -23,7 +23,7 @@ LONGEST_S = 3600
 def measured(folder: Path, *arguments: str, longest_s: float = LONGEST_S) -> dict[str, Any]:
     """What the program that kills found."""
     told = folder / "kills.json"
-    command = [sys.executable, "-m", "simulations.federation_kills", str(folder), "--json", str(told)]
+    command = [sys.executable, "-m", "simulations.federation_kills", "--json", str(told)]
     done = subprocess.run(
         [*command, *arguments], capture_output=True, text=True, timeout=longest_s, check=False
     )
@@ -57,12 +57,11 @@ def test_a_federation_completes_though_a_process_is_killed_in_every_round(tmp_pa
 @LONG
 @pytest.mark.timeout(3 * LONGEST_S)
 def test_one_kill_per_round_changes_the_result_no_more_than_another_seed_does(tmp_path: Path) -> None:
-    asked = ("--part", "disturbed", "--part", "undisturbed", "--quorum", str(SITES // 2))
-    found = measured(tmp_path, *asked, "--sites", str(SITES), "--rounds", str(ROUNDS))
-    for each in (found["disturbed"], *found["undisturbed"].values()):
-        assert_complete(each, ROUNDS, SITES, SITES // 2)
-    assert len(found["disturbed"]["killed"]) > ROUNDS // 2
-    assert {each["kind"] for each in found["disturbed"]["killed"]} <= set(KINDS)
+    asked = ("--part", "disturbed", "--quorum", str(SITES // 2))
+    found = measured(tmp_path, *asked, "--sites", str(SITES), "--rounds", str(ROUNDS))["disturbed"]
+    assert_complete(found, ROUNDS, SITES, SITES // 2)
+    assert len(found["killed"]) > ROUNDS // 2
+    assert {each["kind"] for each in found["killed"]} <= set(KINDS)
     assert found["compared"]["of_seed_noise"] <= 1
 
 
