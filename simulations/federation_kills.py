@@ -43,11 +43,14 @@ class Measurement:
         Of the coordinator.
     seed
         Of moments and victims.
+    longest_s
+        How long disturbed rounds are waited for.
     """
 
-    def __init__(self, sites: int, wanted: Rounds, kills: int, seed: int) -> None:
+    def __init__(self, sites: int, wanted: Rounds, kills: int, seed: int, longest_s: float) -> None:
         self._sites = sites_of(sites)
         self._wanted, self._kills, self._seed = wanted, kills, seed
+        self._longest_s = longest_s
 
     def part(self, name: str) -> dict[str, Any]:
         """Run one part on a fleet of its own, which is ended with it."""
@@ -62,11 +65,12 @@ class Measurement:
             return self._disturbed(fleet, begun) if name == "disturbed" else self._coordinator(fleet, begun)
 
     def _disturbed(self, fleet: LoopbackFleet, folder: Path) -> dict[str, Any]:
-        longest_s = 3 * self._wanted.rounds * self._wanted.round_s + self._wanted.assemble_s
-        killed = kill_in_every_round(fleet, folder, np.random.default_rng(self._seed), longest_s)
+        killed = kill_in_every_round(fleet, folder, np.random.default_rng(self._seed), self._longest_s)
         outcome = read_outcome(folder)
-        assert outcome is not None
-        found = {"state": outcome.state, "cause": outcome.cause} | counted(folder) | {"killed": killed}
+        found = counted(folder) | {"killed": killed}
+        if outcome is None:
+            return found | {"state": "unfinished", "cause": f"not done within {self._longest_s:g} s"}
+        found |= {"state": outcome.state, "cause": outcome.cause}
         if outcome.weights is None:
             return found
         return found | {"compared": self._compared(read_weights(folder / outcome.weights))}
@@ -128,12 +132,13 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3, help="of the coordinator, in part `coordinator`")
     parser.add_argument("--quorum", type=int, default=1, help="updates that a round needs")
     parser.add_argument("--round-s", type=float, default=60.0, help="longest wait for the updates of a round")
+    parser.add_argument("--longest-s", type=float, default=3600.0, help="longest wait for disturbed rounds")
     parser.add_argument("--kill-seed", type=int, default=0, help="of what is killed, and when")
     asked = parser.parse_args()
     # Standard output is for the figures.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     wanted = Rounds(0, asked.rounds, asked.quorum, asked.round_s, 2 * asked.round_s)
-    measurement = Measurement(asked.sites, wanted, asked.kills, asked.kill_seed)
+    measurement = Measurement(asked.sites, wanted, asked.kills, asked.kill_seed, asked.longest_s)
     tell(measure(measurement, asked.part or PARTS), asked.json)
 
 
