@@ -28,7 +28,7 @@ _ANYWHERE_S = 15.0
 def kill_in_every_round(
     fleet: LoopbackFleet, folder: Path, rng: np.random.Generator, longest_s: float
 ) -> list[dict[str, Any]]:
-    """Kill one process in every round, each kind once in random order, then again, until there is an outcome.
+    """Kill one process in every round, each kind once in random order, then again; to the end, or for so long.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def kill_in_every_round(
     """
     killed: dict[int, dict[str, Any]] = {}
     kinds: list[Kind] = []
-    latest_s = _LATEST_S
+    latest_s, deadline = _LATEST_S, time.monotonic() + longest_s
 
     def disturb() -> bool:
         nonlocal latest_s
@@ -53,9 +53,9 @@ def kill_in_every_round(
                 kill(victim)
                 killed[number] = {"round": number, "kind": kinds.pop(), "where": victim.where}
                 say(f"round {number}: the {victim.kind} of {victim.where} is killed")
-        return read_outcome(folder) is not None
+        return read_outcome(folder) is not None or time.monotonic() > deadline
 
-    fleet.until(disturb, longest_s, "the rounds to end")
+    fleet.until(disturb, longest_s + _LONGEST_RESUMING_S, "the rounds to end")
     return [*killed.values()]
 
 

@@ -22,7 +22,17 @@ from model_library.errors import ProcessFailed
 from model_library.images.writers import encode_acquisition
 from model_library.processes.supervisor import Started, Supervisor
 from simulations.fleet import synoptic
-from simulations.loopback_network import CONFIG, FRAMES, TASK, frames_of, keep_network
+from simulations.loopback_network import (
+    BATCH,
+    CONFIG,
+    FRAMES,
+    LEARNING_RATE,
+    PATCH_PX,
+    STEPS,
+    TASK,
+    frames_of,
+    keep_network,
+)
 from simulations.operator_view import Operator
 from simulations.processes import command, family
 from simulations.scenario import SiteScenario
@@ -69,10 +79,10 @@ every_n = 1000
 
 [federation]
 automatic = false
-steps = 10
-batch = 4
-patch_px = 32
-learning_rate = 1e-3
+steps = {steps}
+batch = {batch}
+patch_px = {patch_px}
+learning_rate = {learning_rate}
 """
 
 
@@ -137,6 +147,9 @@ class LoopbackFleet:
                 task=site.task,
                 acquisitions=acquisitions,
                 results=self.folder / "results" / site.name,
+                # Which fields are for tuning is then decided by the first claim, the same in every run.
+                most_first_images_per_day=0,
+                most_benchmark_images_per_day=0,
             )
             enrol(self._site(site.name), settings, new_enrolment_token(self.data, time.time()))
 
@@ -229,5 +242,13 @@ class LoopbackFleet:
         self._started[name] = self.supervisor.start(name, arguments)
 
     def _set(self, seed: int) -> None:
-        text = _SETTINGS.format(host=HOST, port=self.port, seed=seed)
+        text = _SETTINGS.format(
+            host=HOST,
+            port=self.port,
+            seed=seed,
+            steps=STEPS,
+            batch=BATCH,
+            patch_px=PATCH_PX,
+            learning_rate=LEARNING_RATE,
+        )
         (self.data / "settings.toml").write_text(text)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TASK = Denoise()
 CONFIG = ResidualDenoiserConfig(depth=4, width=12)
 FRAMES = 16
+STEPS, BATCH, PATCH_PX, LEARNING_RATE = 10, 4, 32, 1e-3
 _HELD_OUT = 3
 _FRAME_PX = 128
 _SEED = 0
