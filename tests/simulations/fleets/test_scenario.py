@@ -62,6 +62,8 @@ def test_the_scenarios_that_the_manual_names_ship() -> None:
         "three-sites-non-iid",
         "twenty-sites-with-drop-outs",
         "forty-sites-eight-malicious",
+        "forty-sites-flipped-labels",
+        "one-cohort",
         "two-hundred-instruments",
         "privacy-against-quality",
         "five-laboratories",
@@ -80,6 +82,7 @@ def test_the_scenarios_that_the_manual_names_ship() -> None:
         (("[federation]", '[attacks]\ninstruments = 2\nkinds = ["noise"]\n[federation]'), "fewer attackers"),
         (("[federation]", "[frames]\nside_px = 70\n[federation]"), "multiple of 16"),
         (("[network]", "[network"), "expected TOML"),
+        (("[network]", 'task = { kind = "segment", classes = ["a", "b"] }\n[network]'), "against = []"),
     ],
 )
 def test_what_cannot_be_understood_is_refused_with_its_place(
@@ -135,3 +138,12 @@ def test_a_fresh_network_follows_from_the_seed(tmp_path: Path) -> None:
     other = start_network(asked.model_copy(update={"seed": 1}))
     assert all((one.weights[key] == same.weights[key]).all() for key in one.weights)
     assert any((one.weights[key] != other.weights[key]).any() for key in one.weights)
+
+
+def test_a_fresh_network_has_a_score_for_each_class(tmp_path: Path) -> None:
+    task = 'task = { kind = "segment", classes = ["background", "membrane", "myelin"] }\n[network]'
+    text = PLAIN.replace("[network]", task).replace("[[instr", "[comparison]\nagainst = []\n[[instr")
+    asked = scenario(tmp_path, text)
+    network = start_network(asked)
+    assert network.weights["head.bias"].shape == (3,)
+    assert plan_of(asked, instruments_of(asked), network.config).task == asked.task
