@@ -170,9 +170,7 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 SpecimenKind.PRECIPITATES,
                 1.65,
                 _through(GainOffset(gain=0.7, offset=0.15)),
-                _through(
-                    ShotNoise(electrons_per_pixel=6), BaselineWander(sigma=0.02, length_px=60), _CAMERA
-                ),
+                _through(ShotNoise(electrons_per_pixel=6), BaselineWander(sigma=0.02, length_px=60), _CAMERA),
                 "precipitate",
                 "dark",
             ),

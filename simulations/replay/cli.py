@@ -43,8 +43,9 @@ def daemon(
     """Replay a microscope's day beside a real daemon: latency, losses, and what the daemon costs the writer.
 
     A coordinator, a site and a process that writes frames, 30 % of them in pieces and 20 % renamed into
-    place. First blocks with the daemon and with it stopped, in turns; then it is watched idle; then frames
-    come as fast as they can be written, and it is killed again and again. Linux only.
+    place. First blocks with the daemon and with it stopped, in turns; then it is watched idle, and started
+    anew for a first frame; then frames come as fast as they can be written, and it is killed again and again.
+    Linux only.
 
     Exit code 1 where a frame was lost, doubled or partial.
     """
@@ -83,6 +84,7 @@ def daemon(
 def lines_of(report: "ReplayReport") -> list[str]:
     """Tell a report in lines."""
     writer, idle, machine, lost = report.writer, report.idle, report.machine, report.losses
+    first = report.first_frame
     return [
         f"{machine.processor}, {machine.cores} cores, "
         f"load {machine.load_before:.1f} to {machine.load_after:.1f}",
@@ -100,6 +102,9 @@ def lines_of(report: "ReplayReport") -> list[str]:
         f"slow-down of the median {_percent(writer.of_median)}, of the mean {_percent(writer.of_mean)}",
         f"idle: {idle.rss_mb:.0f} MB, {100 * idle.cpu_share:.2f} % of a core; with its children "
         f"{idle.rss_mb_with_children:.0f} MB, {100 * idle.cpu_share_with_children:.2f} %",
+        f"first frame after a start: the daemon watches after {first.up_s:.2f} s, has read it after "
+        f"{first.read_s:.2f} s, the result is on disk after {first.result_s:.2f} s (of them "
+        f"{first.compute_s:.2f} s for the frame itself); torch {'' if first.torch_loaded else 'not '}loaded",
     ]
 
 

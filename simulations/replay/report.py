@@ -10,6 +10,7 @@ from pydantic import Field
 from model_library.wire.base import Message
 from model_library.wire.methods import MethodRef
 from simulations.replay.accounts import Losses, Spread, WriterCost
+from simulations.replay.first_frame import FirstFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class ReplayReport(Message):
     inference_ms: Spread
     writer: WriterCost
     idle: Idle
+    first_frame: FirstFrame
     replay_s: float = Field(ge=0)
     machine: Machine
 

@@ -22,6 +22,7 @@ from simulations.replay.accounts import (
     spread,
     writer_cost,
 )
+from simulations.replay.first_frame import first_frame
 from simulations.replay.frames import Manner, Written
 from simulations.replay.report import Idle, Plan, ReplayReport, machine
 from simulations.replay.rig import Rig
@@ -71,6 +72,9 @@ class Session:
             entries = self._settled()
             undisturbed = [frame for beside, _ in pairs for frame in beside]
             idle = self._idle()
+            self._tell("starting the daemon anew, for its first frame")
+            self._supervisor.end("daemon")
+            first = first_frame(self._rig, self._start_anew, lambda: self._acquire(1)[0], self._settled)
             began = time.monotonic()
             self._under_kills()
             self._drained()
@@ -96,6 +100,7 @@ class Session:
             inference_ms=spread(1e3 * entry.busy_s for entry in entries),
             writer=writer_cost(pairs),
             idle=idle,
+            first_frame=first,
             replay_s=replay_s,
             machine=machine(load_before),
         )
@@ -165,7 +170,11 @@ class Session:
     def _kill(self) -> None:
         self._daemon.process.kill()
         self._daemon.process.wait()
+        self._start_anew()
+
+    def _start_anew(self) -> int:
         self._daemon = self._rig.start_daemon()
+        return self._daemon.process.pid
 
     def _acquire(self, count: int, *, fast: bool = False) -> list[Written]:
         written = self._write(self._rig.acquisitions, count, fast=fast)

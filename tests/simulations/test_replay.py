@@ -199,8 +199,11 @@ def test_a_short_replay_loses_nothing_and_says_what_it_measured(tmp_path: Path) 
     assert done.exit_code == 0, done.output
     assert "lost 0, doubled 0, partial 0" in done.output
     report = ReplayReport.model_validate(json.loads(told.read_text()))
-    assert report.frames == 8 + 2 * 3 + 30
+    assert report.frames == 8 + 2 * 3 + 1 + 30
     assert report.kills == 2
     assert report.leftovers == 0
     assert report.closed_to_read_ms.p50 > 0
     assert report.idle.rss_mb > 10
+    first = report.first_frame
+    assert 0 < first.up_s < first.read_s < first.result_s
+    assert not first.torch_loaded

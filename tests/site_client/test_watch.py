@@ -1,9 +1,11 @@
 """From files that grow, move and lie to accepted frames."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import tifffile
 
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
+from site_client.children import reading_child
 from site_client.frames import Stamp
 from site_client.watch import Watcher, _stamp
 
@@ -222,3 +225,24 @@ def test_a_restart_beside_many_known_files_reads_none_of_them_and_sees_the_next(
         stop.set()
         thread.join(30)
     assert {str(frame.path) for frame in site.ledger.frames() if frame.sha256} == {path.name, "next.tif"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="faults are told by Linux")
+def test_the_inspector_keeps_the_memory_of_a_frame_for_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "frame.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).poisson(200, (1024, 1024)).astype(np.uint16))
+    child = reading_child("model_library.images.inspector", "10", log=tmp_path / "inspector.log")
+
+    def faults() -> int:
+        return int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+    try:
+        for _ in range(3):
+            child.ask({"path": str(path), "last_look": False}, 60)
+        before = faults()
+        for _ in range(4):
+            assert child.ask({"path": str(path), "last_look": False}, 60)["complete"]
+        # The pixels alone are 512 pages.
+        assert faults() - before < 4 * 100
+    finally:
+        child.stop()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simulations.fleets.cli import app
 from typer.testing import CliRunner
 
 from coordinator.settings import read_settings
@@ -12,7 +13,6 @@ from model_library.zoo.registry import Library
 from simulations.deployed.capacity import TooLarge, available_mib, refuse_too_large
 from simulations.deployed.founding import federation_settings, lay_library, settings_text, shrunk
 from simulations.errors import ScenarioError
-from simulations.fleets.cli import app
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, Instruments
 from simulations.fleets.sites import instruments_of
