@@ -14,6 +14,7 @@ from site_client.federation.account import UpdateAccount
 from site_client.install import Installer
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
+from site_client.software import versions
 
 _LONGEST_PAUSE_S = 30.0
 _ORDERS = "orders"
@@ -47,6 +48,7 @@ class Conversation:
         self._journal = memory.journal
         self._outbox = memory.outbox
         self._compute = memory.compute
+        self._software = versions()
         self._allowance = ImageAllowance(memory.journal, settings, time.time)
         self._account = UpdateAccount(memory.journal, settings, time.time)
         self._installer = installer
@@ -99,6 +101,7 @@ class Conversation:
             federates=self._account.lets_out(),
             wants_faster=backlog.wants_faster,
             compute=self._compute(),
+            software=self._software,
         )
 
     def _follow(self, orders: Orders) -> None:

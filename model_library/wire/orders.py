@@ -1,11 +1,15 @@
 """The conversation that repeats: a site reports its state, the coordinator answers with orders."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from model_library.wire.base import WIRE_VERSION, Message
 from model_library.wire.compute import ComputeFacts
 from model_library.wire.federation import Invitation
 from model_library.wire.methods import MethodRef
+
+_Name = Annotated[str, StringConstraints(max_length=100)]
 
 
 class FrameCounts(Message):
@@ -24,7 +28,7 @@ class Heartbeat(Message):
 
     `federates`: its owner lets it adapt networks to its own images when a federation invites it.
     `wants_faster`: frames come faster than the method in service can do, and pile up.
-    `compute`: what `synoptic site calibrate` measured, where it did.
+    `compute`: what `synoptic site calibrate` measured, where it did. `software`: versions by name.
     """
 
     wire_version: int = WIRE_VERSION
@@ -36,6 +40,7 @@ class Heartbeat(Message):
     federates: bool = False
     wants_faster: bool = False
     compute: ComputeFacts | None = None
+    software: dict[_Name, _Name] = Field(default_factory=dict, max_length=20)
 
 
 class ImageRequest(Message):
