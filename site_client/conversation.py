@@ -14,6 +14,7 @@ from site_client.federation.account import UpdateAccount
 from site_client.install import Installer
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
+from site_client.software import versions
 
 _LONGEST_PAUSE_S = 30.0
 _ORDERS = "orders"
@@ -48,6 +49,7 @@ class Conversation:
         self._outbox = memory.outbox
         self._compute = memory.compute
         self._controls = memory.controls
+        self._software = versions()
         self._allowance = ImageAllowance(memory.journal, settings, time.time)
         self._account = UpdateAccount(memory.journal, settings, time.time)
         self._installer = installer
@@ -103,6 +105,7 @@ class Conversation:
             compute=self._compute(),
             acquiring=wishes.acquiring_until is not None,
             paused=wishes.paused or wishes.draining,
+            software=self._software,
         )
 
     def _follow(self, orders: Orders) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 
 from benchmark.networks import as_method
 from benchmark.planted.domains import DOMAINS
-from benchmark.planted.library import SHIPPED, SPECIALISTS, prepare
+from benchmark.planted.library import prepare
+from benchmark.planted.specialists import SHIPPED, SPECIALISTS
 from benchmark.selection.score_table import ScoreTable, table_of
 
 FIELD_PX = 128

@@ -1,11 +1,15 @@
 """The conversation that repeats: a site reports its state, the coordinator answers with orders."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
 
 from model_library.wire.base import WIRE_VERSION, Message
 from model_library.wire.compute import ComputeFacts
 from model_library.wire.federation import Invitation
 from model_library.wire.methods import MethodRef
+
+_Name = Annotated[str, StringConstraints(max_length=100)]
 
 
 class FrameCounts(Message):
@@ -27,6 +31,7 @@ class Heartbeat(Message):
     `compute`: what `synoptic site calibrate` measured, where it did.
     `acquiring`: the microscope's software says that it acquires. `paused`: a person has paused or drains
     the site, which takes part in nothing until that is taken back.
+    `software`: versions by name.
     """
 
     wire_version: int = WIRE_VERSION
@@ -40,6 +45,7 @@ class Heartbeat(Message):
     compute: ComputeFacts | None = None
     acquiring: bool = False
     paused: bool = False
+    software: dict[_Name, _Name] = Field(default_factory=dict, max_length=20)
 
 
 class ImageRequest(Message):

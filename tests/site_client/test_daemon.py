@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_the_whole_way_of_a_site(enrolled, coordinator, start_daemon, gaussian, 
     assert running_daemon(enrolled.folder) is None
     agree(enrolled)
     assert {frame.method.id for frame in enrolled.ledger.frames() if frame.result} == {"gaussian", "median"}
+    assert coordinator.heartbeats[-1]["software"]["synoptic"] == version("synoptic")
     told = coordinator.heartbeats[-1]["frames"]
     assert told["acquired"] == told["reconstructed"] + told["waiting"] + told["set_aside"]
 
