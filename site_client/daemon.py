@@ -20,7 +20,7 @@ from model_library.cards.release import ReleaseManifest
 from model_library.processes.operating_system import never_preempt
 from model_library.wire.federation import Invitation
 from model_library.zoo.serving.child import prepare_in_child
-from site_client.children import engine_folder, reading_child, worker_child
+from site_client.children import caps_of, engine_folder, reading_child, worker_child
 from site_client.conversation import Conversation
 from site_client.coordinator_client import CoordinatorClient
 from site_client.database import Database
@@ -77,7 +77,7 @@ class Daemon:
             folder / "log" / "worker.log",
             cache=self._engine,
             precision=settings.precision,
-            gpu_share=settings.gpu_memory_share,
+            caps=caps_of(settings),
         )
         self._inspector = reading_child(
             "model_library.images.inspector",

@@ -168,6 +168,11 @@ class Processing:
                 # Not declined: once it is installed anew, it serves again.
                 self._fallback.fall_back(f"{service.release_id} no longer loads", decline=False)
             return 1.0
+        if refusal.code == "OutOfMemory":
+            # Once may be for what else ran; a frame that never fits must not hold the others up.
+            if self._ledger.count_death(frame) > _DEATHS_ALLOWED:
+                self._set_aside(frame, f"{refusal.code}: {refusal}")
+            return self._longer_pause()
         # Neither the frame's nor the network's fault: a full disk, a results folder that is gone.
         self._journal.raise_alarm("worker", f"{refusal.code}: {refusal}")
         return self._longer_pause()

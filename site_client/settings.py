@@ -36,6 +36,7 @@ class SiteSettings(Message):
     every_k: int = Field(default=10, ge=1)
     worker_threads: int = Field(default=1, ge=1, le=256)
     nice: int = Field(default=10, ge=0, le=19)
+    worker_memory_gb: float | None = Field(default=None, ge=0.5)
     gpu_memory_share: float | None = Field(default=None, gt=0, le=1)
     federate: bool = True
     least_noise_multiplier: float | None = Field(default=None, gt=0)
@@ -126,7 +127,9 @@ every_k = {every_k}
 # reconstruction stand back where others want the processor (0 not at all, 19 most).
 worker_threads = {worker_threads}
 nice = {nice}
-# How much of a GPU's memory the reconstruction may take, such as 0.5. Adaptation never uses a GPU.
+# How much address space the reconstruction may take (GB, 1e9 bytes; networks need 4 and more), and which
+# share of a GPU's memory, such as 0.5. A frame that needs more is set aside. Adaptation never uses a GPU.
+{worker_memory_gb}
 {gpu_memory_share}
 # In what networks compute: "float32", as the coordinator computed when it judged them, or "auto", which takes
 # bfloat16 where the processor has it: up to twice as fast, and grey values differ by less than their noise.

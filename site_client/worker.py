@@ -26,7 +26,7 @@ from model_library.inference.gpu_share import cap_gpu_memory
 from model_library.inference.precision import PrecisionPolicy
 from model_library.measurement.objects import measure_classes
 from model_library.processes.answering import Tell, answer_questions
-from model_library.processes.operating_system import lower_priority
+from model_library.processes.operating_system import limit_memory, lower_priority
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import MethodRef
 from model_library.wire.tasks import Segment, Task
@@ -200,8 +200,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--precision", choices=get_args(PrecisionPolicy), default="float32")
     parser.add_argument("--gpu-share", type=float, default=None)
+    parser.add_argument("--memory-bytes", type=int, default=None)
     arguments = parser.parse_args()
     lower_priority(arguments.nice)
+    if arguments.memory_bytes is not None:
+        limit_memory(arguments.memory_bytes)
     if arguments.gpu_share is not None:
         cap_gpu_memory(arguments.gpu_share)
     worker = Worker(arguments.threads, arguments.cache, arguments.precision)

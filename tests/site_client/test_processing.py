@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from model_library.errors import ChildDied, ChildRefused
+from model_library.images.frame import Frame
 from model_library.images.readers import read_frame, read_provenance
+from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_file
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import SuperResolve
-from site_client.children import worker_child
+from site_client.children import Caps, worker_child
 from site_client.frames import FrameState, Header, Stamp
 from site_client.journal import InService
 from site_client.processing import Processing
@@ -105,6 +107,38 @@ def test_the_frame_that_kills_the_worker_twice_is_set_aside_and_the_next_goes_on
     assert "died 2 times" in site.ledger.frame(1).reason
     steps.step()
     assert site.ledger.frame(2).state is FrameState.RECONSTRUCTED
+
+
+def test_a_frame_that_does_not_fit_into_memory_holds_no_other_up(site, installer, gaussian) -> None:
+    accept(site, 1)
+    accept(site, 2)
+    serve(site, gaussian)
+    lack = ChildRefused("OutOfMemory", "not even the smallest windows fit")
+    steps = processing(site, installer, ScriptedWorker(lack, lack))
+    steps.step()
+    assert site.ledger.frame(1).state is FrameState.WAITING
+    steps.step()
+    assert site.ledger.frame(1).reason == "OutOfMemory: not even the smallest windows fit"
+    steps.step()
+    assert site.ledger.frame(2).state is FrameState.RECONSTRUCTED
+
+
+def test_a_worker_whose_memory_is_capped_gives_a_frame_beyond_it_up_and_does_the_next(
+    site, installer, gaussian, tmp_path
+) -> None:
+    large = site.acquire(1, encode_acquisition(Frame(np.zeros((9000, 9000), np.uint16), 4.0)))
+    stamp = Stamp(large.stat().st_size, large.stat().st_mtime_ns)
+    header = Header(sha256_file(large), 9000 * 9000, 4.0, None)
+    site.ledger.accept(large.name, stamp, header, now=0, exists=lambda _: True)
+    accept(site, 2)
+    serve(site, gaussian)
+    worker = worker_child(1, 0, tmp_path / "worker.log", caps=Caps(memory_bytes=1_200_000_000))
+    steps = processing(site, installer, worker)
+    for _ in range(3):
+        steps.step()
+    worker.stop()
+    states = {str(frame.path): frame.state for frame in site.ledger.frames()}
+    assert states == {"frame-001.tif": FrameState.SET_ASIDE, "frame-002.tif": FrameState.RECONSTRUCTED}
 
 
 def test_a_worker_that_the_ending_daemon_kills_is_not_the_frames_fault(site, installer, gaussian) -> None:
