@@ -23,7 +23,7 @@ def planted(
         list[PlantedTaskName] | None, typer.Option("--task", help="Only this task (repeatable).")
     ] = None,
     domains: Annotated[int, typer.Option(min=1, max=5, help="Only the first planted instruments.")] = 5,
-    networks: Annotated[int, typer.Option(min=3, help="Only the first networks of the library.")] = 13,
+    networks: Annotated[int, typer.Option(min=3, help="Only the first networks of the library.")] = 12,
     side_px: Annotated[int, typer.Option(min=96, help="Side of a field of view.")] = 256,
     seed: Annotated[int, typer.Option(help="Draws specimens and noise.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure to this file.")] = None,

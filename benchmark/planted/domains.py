@@ -196,17 +196,18 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 "loop",
             ),
             Domain(
-                "proteins, jittered",
-                SpecimenKind.CRYO_EM,
-                1.5,
+                "crystal, jittered",
+                SpecimenKind.ATOMS,
+                1.8,
                 _through(GaussianBlur(sigma_px=1.5)),
                 _through(
                     ScanLineJitter(sigma_px=1.0),
-                    ShotNoise(electrons_per_pixel=5),
+                    ShotNoise(electrons_per_pixel=8),
                     SaltPepper(salt=0.002, pepper=0.002),
                     _EIGHT_BITS,
                 ),
-                "particle",
+                "column",
+                "bright",
             ),
         ),
     }

@@ -21,7 +21,6 @@ SHIPPED: Mapping[PlantedTask, tuple[str, ...]] = MappingProxyType(
             "unet-segment-superalloy",
             "unet-segment-cavities",
             "unet-segment-dislocation-loops",
-            "unet-segment-cryo-particles",
         ),
     }
 )

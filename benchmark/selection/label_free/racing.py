@@ -12,7 +12,7 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores
 from benchmark.selection.label_free.assess import acquired, chance, measured_on
-from benchmark.selection.label_free.perturbing import Perturbed, perturbed
+from benchmark.selection.label_free.perturbing import AS_ACQUIRED, Perturbed, perturbed
 from benchmark.selection.label_free.restoring import Probe, self_psnr
 from benchmark.selection.label_free.segmenting import Scene, find, overlaps
 from benchmark.selection.race import Judge, race
@@ -83,7 +83,8 @@ def judge_on_labels(
 
     def prepare(case: Case) -> tuple[Scene, tuple[Perturbed, ...]]:
         scene = Scene.of(case)
-        return scene, perturbed(scene.pixels, noise, chance(scene.pixels, seed))
+        changes = perturbed(scene.pixels, noise, chance(scene.pixels, seed))
+        return scene, tuple(change for change in changes if change.name in AS_ACQUIRED)
 
     def figure(method: Method, prepared: tuple[Scene, tuple[Perturbed, ...]]) -> float:
         scene, changes = prepared

@@ -14,7 +14,7 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.metrics.overlap import dice
 from benchmark.selection.label_free.agreement import Classes, consensus, kappa, separation
-from benchmark.selection.label_free.perturbing import Perturbed
+from benchmark.selection.label_free.perturbing import AS_ACQUIRED, Perturbed
 from benchmark.served import served
 from model_library.errors import SynopticError
 from model_library.images.frame import Grey
@@ -58,13 +58,13 @@ class Found:
     classes
         In the image [Y, X].
     changed
-        In its changed versions, mapped back onto it.
+        In its changed versions, by their names, mapped back onto it.
     consistency, separation
         How far these agree; how far the classes are written in the grey values.
     """
 
     classes: Classes
-    changed: tuple[Classes, ...]
+    changed: Mapping[str, Classes]
     consistency: float
     separation: float
 
@@ -77,8 +77,8 @@ def find(method: Method, pixels: Grey, changes: Sequence[Perturbed]) -> Found:
     by chance is taken off: the network that finds nothing is the most consistent of all.
     """
     classes = _classes(method, pixels)
-    changed = tuple(change.back(_classes(method, change.pixels)) for change in changes)
-    agreement = float(np.mean([kappa(classes, each) for each in changed]))
+    changed = {change.name: change.back(_classes(method, change.pixels)) for change in changes}
+    agreement = float(np.mean([kappa(classes, each) for each in changed.values()]))
     return Found(classes, changed, max(0.0, agreement), separation(pixels, classes))
 
 
@@ -125,9 +125,17 @@ def weigh_together(found: Sequence[Found]) -> list[Mapping[Metric, float]]:
 
 
 def overlaps(found: Found, mask: Mask) -> Mapping[Metric, float]:
-    """Hold what a method found to the labels [Y, X] of the image."""
-    each = [dice(classes, mask) for classes in (found.classes, *found.changed)]
-    return {Metric.DICE_EXPECTED: float(np.mean(each)), Metric.DICE: each[0]}
+    """Hold what a method found to the labels [Y, X] of the image.
+
+    Returns
+    -------
+    Mapping
+        `DICE_EXPECTED`, by which methods are ranked: the mean of `DICE` over the image as it is and as it
+        might as well have been acquired (`AS_ACQUIRED`).
+    """
+    each = [dice(found.changed[name], mask) for name in AS_ACQUIRED]
+    plain = dice(found.classes, mask)
+    return {Metric.DICE_EXPECTED: float(np.mean([plain, *each])), Metric.DICE: plain}
 
 
 def _classes(method: Method, pixels: Grey) -> Classes:
