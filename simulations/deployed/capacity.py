@@ -4,7 +4,7 @@ from pathlib import Path
 
 from simulations.errors import ScenarioError
 
-SITE_MIB, COORDINATOR_MIB = 1100.0, 900.0
+SITE_MIB, COORDINATOR_MIB = 1150.0, 900.0
 """What one site and the coordinator were seen to hold at most, each with all that it starts."""
 
 
