@@ -28,7 +28,7 @@ _ANYWHERE_S = 15.0
 def kill_in_every_round(
     fleet: LoopbackFleet, folder: Path, rng: np.random.Generator, longest_s: float
 ) -> list[dict[str, Any]]:
-    """Kill one process in every round, each kind once in random order, then again, to the end or for so long.
+    """Kill one process in every round until the end: each kind once in random order, then again.
 
     Returns
     -------
