@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
-from benchmark.cases import Labels, Truth
+from benchmark.cases import Case, Labels, Truth
 from benchmark.cli import app
 from benchmark.metrics import Metric
 from benchmark.networks import as_method
@@ -23,7 +23,7 @@ from benchmark.planted.records import (
     summarise,
 )
 from benchmark.planted.specialists import SHIPPED, SPECIALISTS
-from benchmark.planted.trial import Trial, try_domain
+from benchmark.planted.trial import Trial, labelled_first, try_domain
 from benchmark.selection import Contender
 from model_library.wire.methods import ClassicalRef
 from model_library.zoo.recipe import read_recipe, recipe_path
@@ -100,6 +100,18 @@ def test_fields_are_of_one_specimen_and_come_again_from_their_seed(task):
         np.testing.assert_array_equal(one.input, other.input)
     kind = Labels if task == "segment" else Truth
     assert all(isinstance(case.reference, kind) for case in first)
+
+
+def test_fields_that_hold_hardly_any_of_the_structure_are_not_shown():
+    shares = (0, 40, 1, 30, 50, 2, 45)
+    pixels = np.zeros((10, 10), dtype=np.float32)
+    fields = [
+        Case(str(number), str(number), pixels, Labels((np.arange(100) < share).reshape(10, 10)))
+        for number, share in enumerate(shares)
+    ]
+    assert [case.name for case in labelled_first(fields)] == ["1", "3", "4", "6", "0", "2", "5"]
+    bare = [Case("a", "a", pixels, Truth.of(pixels))]
+    assert labelled_first(bare) == tuple(bare)
 
 
 def test_a_specialist_is_trained_once_as_its_recipe_says(tmp_path):

@@ -58,6 +58,14 @@ def test_the_same_seed_draws_the_same_batch_and_another_seed_another():
     assert not torch.equal(first[0], other[0])
 
 
+def test_charging_strikes_a_tenth_of_the_rows_and_leaves_the_target_alone():
+    flat = np.full((400, 64), 0.5, dtype=np.float32)
+    acquired, target = Variations(charging_sigma=(0.3, 0.3)).acquire(flat, np.random.default_rng(2))
+    struck = np.ptp(acquired, axis=1) > 0
+    assert 0.03 < struck.mean() < 0.2
+    assert np.ptp(target) == 0
+
+
 def test_intensities_are_scaled_as_at_inference_by_the_whole_degraded_image():
     image = specimen()
     variations = Variations(read_sigma=(0.1, 0.1))
