@@ -55,7 +55,7 @@ def simulate(
 
     SCENARIO is a file, or the name of one that ships: three-sites-non-iid, twenty-sites-with-drop-outs,
     forty-sites-eight-malicious, forty-sites-flipped-labels, two-hundred-instruments,
-    privacy-against-quality, five-laboratories.
+    privacy-against-quality, one-cohort, five-laboratories.
 
     The rounds are those of the coordinator, the training is that of the sites, and Flower's engine runs them
     on this machine (extras simulation and benchmark). Time is virtual: a night takes no longer than its
