@@ -20,6 +20,9 @@ from model_library.wire.base import Message
 
 _Observed = tuple[tuple[int, float], ...]
 
+_RANK_ERROR = 0.3
+"""Standard deviations by which a rank near the end of some thirty values may be off."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -146,7 +149,7 @@ def _by_rank(values: NDArray[np.float64], counts: NDArray[np.int64], first: int)
         baseline = values[:count]
         as_far = min(int((baseline >= value).sum()), int((baseline <= value).sum()))
         if as_far:
-            sizes[place] = max(0.0, -float(ndtri((as_far + 1) / (count + 2))))
+            sizes[place] = max(0.0, -float(ndtri((as_far + 1) / (count + 2))) - _RANK_ERROR)
     return sizes
 
 

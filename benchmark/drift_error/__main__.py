@@ -24,6 +24,10 @@ _KINDS = (
 )
 
 
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
 def main(
     campaigns: Annotated[int, typer.Option(min=1, help="Instruments watched, for every row.")] = 500,
     images: Annotated[int, typer.Option(min=2 * FIRST, help="Images of each kind, calm.")] = 81,
@@ -92,4 +96,4 @@ def _sources(asked: _Asked, data: Path | None, policy: DriftPolicy) -> Iterator[
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()
