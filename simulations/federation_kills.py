@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from coordinator.federation.checkpoint import read_weights
+from coordinator.federation.checkpoint import read_checkpoint, read_weights
 from coordinator.federation.conducting import rounds_of
 from coordinator.federation.fleet import Weights
 from coordinator.federation.plan import read_outcome
@@ -67,22 +67,23 @@ class Measurement:
     def _disturbed(self, fleet: LoopbackFleet, folder: Path) -> dict[str, Any]:
         killed = kill_in_every_round(fleet, folder, np.random.default_rng(self._seed), self._longest_s)
         outcome = read_outcome(folder)
-        found = counted(folder) | {"killed": killed}
-        if outcome is None:
-            return found | {"state": "unfinished", "cause": f"not done within {self._longest_s:g} s"}
-        found |= {"state": outcome.state, "cause": outcome.cause}
-        if outcome.weights is None:
+        ended = ("unfinished", f"not done within {self._longest_s:g} s")
+        state, cause = ended if outcome is None else (outcome.state, outcome.cause)
+        found = {"state": state, "cause": cause} | counted(folder) | {"killed": killed}
+        checkpoint = read_checkpoint(folder)
+        if checkpoint is None:
             return found
-        return found | {"compared": self._compared(read_weights(folder / outcome.weights))}
+        network = read_weights(folder / checkpoint.weights)
+        return found | {"compared": self._compared(network, checkpoint.completed)}
 
-    def _compared(self, disturbed: Weights) -> dict[str, Any]:
+    def _compared(self, disturbed: Weights, rounds: int) -> dict[str, Any]:
         from simulations.kills_compared import compared
         from simulations.loopback_network import loopback_network
         from simulations.small_federation import weights_of
         from simulations.undisturbed import undisturbed
 
         say("the same rounds without processes")
-        start, rounds = weights_of(loopback_network()), self._wanted.rounds
+        start = weights_of(loopback_network())
         same, *others = [undisturbed(self._sites, start, rounds, self._wanted.seed + each) for each in _SEEDS]
         return compared(disturbed, same, others, held_out(self._sites))
 

@@ -3,7 +3,8 @@
 Where a run is stopped while a SuperNode fetches a message of it, as it is after a kill of the coordinator,
 Flower forgets to take back the task that it had made of the message. The app process of that task answers
 in place of the next message: from then on every answer of the site leaves one message late, until the
-SuperNode ends. Here such a message fails like any other that cannot be fetched whole, with its task.
+SuperNode ends. Here such a message fails like any other that cannot be fetched whole, with its task, and an
+answer that was made of it meanwhile is dropped before the next message is fetched.
 
 This is the one module of a site that touches private parts of Flower; a test holds it against them.
 """
@@ -29,8 +30,16 @@ class NotWholeError(Exception):
 
 
 def fetch_whole(fetch: Callable[..., int | None], **given: Any) -> int | None:  # noqa: ANN401
-    """Fetch a message as Flower does, so that it takes back what it cannot finish."""
+    """Fetch a message as Flower does; of one that it cannot finish nothing is left."""
+    _drop_answers(given["state"], given["object_store"])
     return fetch(**{key: partial(_refusing, call) if key in _CALLS else call for key, call in given.items()})
+
+
+def _drop_answers(state: Any, objects: Any) -> None:  # noqa: ANN401
+    """Drop what nobody waits for: one message is handled at a time, and its answer leaves before the next."""
+    for answer in state.get_messages_legacy(is_reply=True):
+        state.delete_messages(message_ids=[answer.metadata.message_id])
+        objects.delete(answer.metadata.message_id)
 
 
 def _refusing(call: Callable[..., _T], *arguments: object) -> _T:

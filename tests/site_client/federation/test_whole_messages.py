@@ -80,11 +80,27 @@ def test_of_a_message_that_its_run_took_with_it_nothing_is_left(call: str) -> No
     assert made_good.left() == (0, 0)
 
 
+def test_an_answer_that_was_made_while_the_fetch_failed_is_not_taken_for_the_next_ones() -> None:
+    node = Node()
+
+    def answered_then_stopped(*_: object) -> None:
+        reply = Message(RecordDict(), reply_to=node.message)
+        reply.metadata.__dict__["_message_id"] = reply.object_id
+        node.state.store_message(reply)
+        raise RunNotRunningException
+
+    how = partial(fetch_whole, flowers)
+    assert node.fetch(how, confirm_message_received=answered_then_stopped) is None
+    assert node.fetch(how) == RUN
+    assert node.state.get_messages_legacy(is_reply=True) == []
+    assert node.left() == (1, 1)
+
+
 def test_any_other_message_is_fetched_as_flower_fetches_it() -> None:
     node = Node()
     assert node.fetch(partial(fetch_whole, flowers)) == RUN
     assert node.left() == (1, 1)
-    assert fetch_whole(lambda **_: None, receive=lambda: None) is None
+    assert node.fetch(lambda **_: None) is None
 
 
 def test_it_becomes_the_program_that_it_is_given(tmp_path: Path) -> None:
