@@ -111,7 +111,7 @@ def _doubles(node: Any) -> bool:  # noqa: ANN401
     if node.get_type_name() != "Interpolate" or not _has(node, _DOUBLING):
         return False
     scales = _sources(node)[1]
-    return scales.get_type_name() == "Constant" and scales.data.tolist() == _SCALES
+    return bool(scales.get_type_name() == "Constant" and scales.data.tolist() == _SCALES)
 
 
 def _has(node: Any, wanted: dict[str, Any]) -> bool:  # noqa: ANN401
