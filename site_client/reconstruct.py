@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.baselines import classical
 from benchmark.method import Method
 from model_library.errors import WeightsError
 from model_library.images.frame import Frame
@@ -174,6 +173,9 @@ def load_method(
     """
     match ref:
         case ClassicalRef():
+            # A worker that serves a network never needs scipy, which takes as long to load as the rest of it.
+            from benchmark.baselines import classical
+
             return classical(ref, task)
         case NetworkRef():
             if cache is None or network_folder is None or gives_instances(network_folder):

@@ -121,6 +121,15 @@ def test_the_daemon_imports_neither_torch_nor_numpy() -> None:
     assert found.stdout.strip() == "[]"
 
 
+def test_a_worker_loads_what_its_method_needs_when_it_needs_it() -> None:
+    program = (
+        "import sys, site_client.worker;"
+        "print([m for m in ('torch', 'scipy', 'openvino', 'onnxruntime', 'skimage') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_status_of_a_folder_that_is_none_is_refused_with_what_to_do(tmp_path) -> None:
     command = [
         sys.executable,
