@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark import judging_cli, own_frames_cli
+from benchmark import judging_cli, own_frames_cli, selection_cli
 from benchmark.contributed import add_contributed
 from benchmark.inference import cli as inference_cli
 from benchmark.metric_speed import cli as metric_speed_cli
@@ -26,7 +26,6 @@ from benchmark.options import (
 )
 from benchmark.planted import cli as planted_cli
 from benchmark.real import cards_cli
-from benchmark.selection import cli as selection_cli
 from benchmark.speedup import cli as speedup_cli
 from benchmark.trust import cli as trust_cli
 
