@@ -100,13 +100,13 @@ def detect(series: Sequence[Series], policy: DriftPolicy | None = None) -> Drift
     return min(found, key=lambda drift: (drift.detected_sequence, -drift.statistic), default=None)
 
 
-def deviations(series: Series, policy: DriftPolicy) -> _Observed:
+def deviations(series: Series, policy: DriftPolicy, *, ranked: bool = True) -> _Observed:
     """Say how far each observed value is from the baseline as it was then: (sequence, standard deviations).
 
     The baseline is an estimate from a few values; Student's distribution of a further value turns the
     quotient into what it would be if mean and spread were known. Of tails that are heavier than a normal
     distribution's that says too much; so a value that is not beyond all of the baseline counts as its rank
-    among them says, if that is less.
+    among them says, if that is less; not where it is not `ranked`.
     """
     baseline, watched = _learned(series, policy)
     if len(baseline) < policy.fewest:
@@ -123,7 +123,8 @@ def deviations(series: Series, policy: DriftPolicy) -> _Observed:
     quotients = (values - middle - mean) / spread
     # The lower tail keeps its digits where the upper one rounds to 1.
     sizes = np.minimum(-ndtri(stdtr(count - 1, -np.abs(quotients))), most)
-    sizes = np.minimum(sizes, _by_rank(known, count, first))
+    if ranked:
+        sizes = np.minimum(sizes, _by_rank(known, count, first))
     sizes = np.copysign(sizes, quotients)
     return tuple((sequence, float(size)) for (sequence, _), size in zip(watched, sizes, strict=True))
 
@@ -182,9 +183,11 @@ def _first_drift(series: Series, policy: DriftPolicy) -> Drift | None:
     sums: dict[int, float] = dict.fromkeys(series.feature.sides, 0.0)
     onsets: dict[int, int] = {}
     rule = policy.sum_of(series.feature)
-    for sequence, deviation in deviations(series, policy):
+    plain = deviations(series, policy, ranked=False)
+    for (sequence, ranked), (_, deviation) in zip(deviations(series, policy), plain, strict=True):
         for side in sums:
-            grown = sums[side] + side * deviation - rule.allowance
+            # A rank is a reason to doubt what speaks for a drift, not what speaks against it.
+            grown = sums[side] + min(side * ranked, side * deviation) - rule.allowance
             if grown <= 0:
                 sums[side] = 0.0
                 onsets.pop(side, None)
