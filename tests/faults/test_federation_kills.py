@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from simulations.loopback_federation import KINDS
+from simulations.kills.fleet import KINDS
 
 LONG = pytest.mark.skipif(os.environ.get("SYNOPTIC_LONG") != "1", reason="long form: set SYNOPTIC_LONG=1")
 SITES, ROUNDS = map(int, os.environ.get("SYNOPTIC_KILLS", "8x20").split("x"))
@@ -23,7 +23,7 @@ LONGEST_S = 3600
 def measured(folder: Path, *arguments: str, longest_s: float = LONGEST_S) -> dict[str, Any]:
     """What the program that kills found."""
     told = folder / "kills.json"
-    command = [sys.executable, "-m", "simulations.federation_kills", "--json", str(told)]
+    command = [sys.executable, "-m", "simulations.kills.measure", "--json", str(told)]
     done = subprocess.run(
         [*command, *arguments], capture_output=True, text=True, timeout=longest_s, check=False
     )

@@ -22,7 +22,7 @@ from model_library.errors import ProcessFailed
 from model_library.images.writers import encode_acquisition
 from model_library.processes.supervisor import Started, Supervisor
 from simulations.fleet import synoptic
-from simulations.loopback_network import (
+from simulations.kills.network import (
     BATCH,
     CONFIG,
     FRAMES,

@@ -8,7 +8,7 @@ import numpy as np
 from coordinator.federation.fleet import Weights
 from coordinator.federation.validation import norm
 from simulations.acquisition import Acquired
-from simulations.loopback_network import loopback_network
+from simulations.kills.network import loopback_network
 from simulations.small_federation import quality_db, weights_of
 
 

@@ -18,7 +18,7 @@ from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.images.writers import encode_acquisition
 from model_library.signing.digests import sha256_file
 from model_library.wire.delta_coding import most_bytes, unpack
-from simulations.loopback_network import BATCH, CONFIG, LEARNING_RATE, PATCH_PX, STEPS, TASK, frames_of
+from simulations.kills.network import BATCH, CONFIG, LEARNING_RATE, PATCH_PX, STEPS, TASK, frames_of
 from simulations.scenario import SiteScenario
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from coordinator.federation.plan import FederationOutcome, RoundRecord, write_outcome
-from simulations.federation_kills import counted
-from simulations.killing import goes_on, is_asked, kill, said
-from simulations.loopback_federation import Living
+from simulations.kills.fleet import Living
+from simulations.kills.killing import goes_on, is_asked, kill, said
+from simulations.kills.measure import counted
 from simulations.processes import command
 
 

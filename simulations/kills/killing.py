@@ -14,7 +14,7 @@ import numpy as np
 from coordinator.federation.conducting import rounds_of
 from coordinator.federation.plan import read_outcome
 from coordinator.federation.server_app import LOG_FILE
-from simulations.loopback_federation import COORDINATOR, KINDS, Kind, Living, LoopbackFleet
+from simulations.kills.fleet import COORDINATOR, KINDS, Kind, Living, LoopbackFleet
 from simulations.measurement import say
 
 _LATEST_S = 4.0

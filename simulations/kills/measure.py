@@ -4,7 +4,7 @@
                same rounds without processes, with the same seed and others
 `coordinator`  the coordinator is killed at random points; how soon the same round goes on
 
-`python -m simulations.federation_kills --sites 8 --rounds 20 --json kills.json`
+`python -m simulations.kills.measure --sites 8 --rounds 20 --json kills.json`
 """
 
 import logging
@@ -22,9 +22,9 @@ from coordinator.federation.fleet import Weights
 from coordinator.federation.plan import read_outcome
 from model_library.processes.supervisor import Supervisor
 from simulations.fleet import ENVIRONMENT
-from simulations.killing import interrupt_coordinator, kill_in_every_round
-from simulations.loopback_federation import LoopbackFleet, Rounds
-from simulations.loopback_network import held_out, sites_of
+from simulations.kills.fleet import LoopbackFleet, Rounds
+from simulations.kills.killing import interrupt_coordinator, kill_in_every_round
+from simulations.kills.network import held_out, sites_of
 from simulations.measurement import parser_of, say, tell
 
 PARTS = ("disturbed", "coordinator")
@@ -77,10 +77,10 @@ class Measurement:
         return found | {"compared": self._compared(network, checkpoint.completed)}
 
     def _compared(self, disturbed: Weights, rounds: int) -> dict[str, Any]:
-        from simulations.kills_compared import compared
-        from simulations.loopback_network import loopback_network
+        from simulations.kills.compared import compared
+        from simulations.kills.network import loopback_network
+        from simulations.kills.undisturbed import undisturbed
         from simulations.small_federation import weights_of
-        from simulations.undisturbed import undisturbed
 
         say("the same rounds without processes")
         start = weights_of(loopback_network())
