@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def test_an_update_that_counts_twice_shows(tmp_path: Path) -> None:
 def test_a_kill_is_one_that_nothing_can_catch() -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", deaf]) as process:
-        assert "signal.SIG_IGN" in command(process.pid)
+        while "signal.SIG_IGN" not in command(process.pid):
+            time.sleep(0.01)
         kill(Living("trainer", "north", process.pid))
         assert process.wait(20) == -9
