@@ -194,7 +194,21 @@ def test_a_short_replay_loses_nothing_and_says_what_it_measured(tmp_path: Path) 
     told = tmp_path / "daemon.json"
     sizes = ("--frame-px", "64", "--fast-px", "32", "--pairs", "2", "--block", "3", "--interval-ms", "20")
     done = CliRunner().invoke(
-        app, ["--frames", "30", "--kills", "2", *sizes, "--idle-s", "1", "--json", str(told), "--seed", "4"]
+        app,
+        [
+            "daemon",
+            "--frames",
+            "30",
+            "--kills",
+            "2",
+            *sizes,
+            "--idle-s",
+            "1",
+            "--json",
+            str(told),
+            "--seed",
+            "4",
+        ],
     )
     assert done.exit_code == 0, done.output
     assert "lost 0, doubled 0, partial 0" in done.output

@@ -47,7 +47,7 @@ def test_a_run_leaves_an_outcome_and_a_log(folder: Path, monkeypatch: pytest.Mon
     start(folder, "denoise-1", monkeypatch)
     assert read_outcome(folder).state == "completed"
     told = [json.loads(line)["event"] for line in (folder / "server_app.log").read_text().splitlines()]
-    assert told == ["started", *["accepted"] * 4, "completed", "ended"]
+    assert told == ["started", "asked", *["accepted"] * 4, "completed", "ended"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "denoise-2", "../denoise-1", "a/b", "DENOISE-1"])

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulations.fleets.cli import app
 from typer.testing import CliRunner
 
 from coordinator.settings import read_settings
@@ -16,6 +15,7 @@ from simulations.errors import ScenarioError
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, Instruments
 from simulations.fleets.sites import instruments_of
+from simulations.simulate_cli import app
 
 
 def scenario(count: int = 3, **federation: Any) -> FleetScenario:
