@@ -4,8 +4,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ _REASONS = {
 
 _ABSENT_LOOK_S = 1.0
 _SCANNING_SHARE = 0.005
+_MOST_TOGETHER = 32
+"""Findings in one transaction."""
 
 
 class Watcher:
@@ -42,7 +44,7 @@ class Watcher:
     inspector
         Child process `model_library.images.inspector`, which reads the files.
     accepted
-        Called after every accepted frame.
+        Called after frames were accepted.
     wrote
         Called whenever an image file was seen to change.
     own_folders
@@ -61,6 +63,7 @@ class Watcher:
     ) -> None:
         self._settings = settings
         self._root = settings.acquisitions
+        self._database = memory.database
         self._ledger = memory.ledger
         self._journal = memory.journal
         self._inspector = inspector
@@ -125,12 +128,31 @@ class Watcher:
                     self._touch(path, closed=False)
 
     def look(self, now: float, stop: threading.Event) -> None:
-        """Decide about every candidate, and act."""
-        for path in sorted(self._candidates, key=lambda path: self._candidates[path].stamp.mtime_ns):
-            if stop.is_set():
+        """Decide about every candidate, and act.
+
+        What was found is written down together: the ledger waits for the disk longer than a file takes to be
+        read, and a file that is closed right after another must not wait for that.
+        """
+        found: dict[Path, _Finding] = {}
+        for _ in range(2):
+            for path, last_look in self._due(now):
+                if stop.is_set():
+                    break
+                finding = None if path in found else self._inspect(path, last_look=last_look)
+                if finding is not None:
+                    found[path] = finding
+                if len(found) >= _MOST_TOGETHER:
+                    self._settle(found)
+                    found = {}
+            if not found:
                 return
-            candidate = self._candidates[path]
-            stamp = _stamp(path)
+            self._take_events(timeout=0.0)
+        self._settle(found)
+
+    def _due(self, now: float) -> Iterator[tuple[Path, bool]]:
+        """Give what to look at, in the order in which it was written, and whether for the last time."""
+        for path in sorted(self._candidates, key=lambda path: self._candidates[path].stamp.mtime_ns):
+            candidate, stamp = self._candidates[path], _stamp(path)
             if stamp is None:
                 del self._candidates[path]
             elif stamp != candidate.stamp:
@@ -143,11 +165,12 @@ class Watcher:
                     incomplete_s=self._settings.incomplete_s,
                 )
                 if look is not Look.WAIT:
-                    self._inspect(path, candidate, last_look=look is Look.LAST_LOOK)
+                    yield path, look is Look.LAST_LOOK
 
     def _take_events(self, timeout: float) -> None:
+        """Take what the file system told, waiting for the first of it."""
         try:
-            kind, path = self._events.get(timeout=timeout)
+            kind, path = self._events.get(timeout=timeout) if timeout else self._events.get_nowait()
             while True:
                 if kind == "folder":
                     self.scan()
@@ -169,30 +192,26 @@ class Watcher:
         elif closed and not known.closed:
             self._candidates[path] = replace(known, closed=True, looked=False)
 
-    def _inspect(self, path: Path, candidate: Candidate, *, last_look: bool) -> None:
-        name = self._relative(path)
+    def _inspect(self, path: Path, *, last_look: bool) -> "_Finding | None":
+        """Look into a candidate; None where nothing is to be written down (yet)."""
+        candidate, name = self._candidates[path], self._relative(path)
         if self._ledger.knows(name, candidate.stamp):
             del self._candidates[path]
-            return
+            return None
         if name != path.relative_to(self._root).as_posix():
-            self._settle(path, candidate, "name: expected UTF-8, found other bytes; rename the file")
-            return
+            return _Finding(candidate, "name: expected UTF-8, found other bytes; rename the file")
         try:
             answer = self._ask({"path": str(path), "last_look": last_look})
         except ChildRefused as refusal:
             if refusal.code in _REASONS or last_look:
-                reason = f"{_REASONS.get(refusal.code, refusal.code)}: {refusal}"
-                self._settle(path, candidate, reason)
-            else:  # e.g. the file is gone, or not readable yet
-                self._candidates[path] = replace(candidate, looked=True)
-            return
+                return _Finding(candidate, f"{_REASONS.get(refusal.code, refusal.code)}: {refusal}")
+            answer = {"complete": False}  # e.g. the file is gone, or not readable yet
         except ChildDied as death:
-            self._settle(path, candidate, f"not an image: the process that read it was stopped: {death}")
-            return
+            return _Finding(candidate, f"not an image: the process that read it was stopped: {death}")
         if not answer["complete"]:
             self._candidates[path] = replace(candidate, looked=True)
-            return
-        self._settle(path, candidate, _header(answer, self._settings.pixel_size_nm))
+            return None
+        return _Finding(candidate, _header(answer, self._settings.pixel_size_nm))
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -201,27 +220,32 @@ class Watcher:
             # Once may be the machine's fault (memory, a kill); twice is the file's.
             return self._inspector.ask(question, self._settings.inspect_deadline_s)
 
-    def _settle(self, path: Path, candidate: Candidate, found: Header | str) -> None:
-        """Write the finding down, if the file is still the one that was read."""
-        stamp = _stamp(path)
-        if stamp != candidate.stamp:
-            if stamp is None:
-                del self._candidates[path]
-            else:
-                self._candidates[path] = Candidate(stamp, time.monotonic())
-            return
-        name = self._relative(path)
-        if isinstance(found, str):
-            self._ledger.set_file_aside(name, stamp, found, now=time.time())
-            self._journal.note("set-aside", f"{name}: {found}")
-        elif (
-            self._ledger.accept(
-                name, stamp, found, now=time.time(), exists=lambda other: (self._root / other).exists()
-            )
-            is not None
-        ):
+    def _settle(self, found: "Mapping[Path, _Finding]") -> None:
+        """Write the findings down; a file that is not the one any more that was read is looked at again."""
+        still = {path: each for path, each in found.items() if _stamp(path) == each.candidate.stamp}
+        accepted = False
+        with self._database.writing():
+            for path, finding in still.items():
+                accepted |= self._write_down(self._relative(path), finding)
+        for path in still:
+            self._candidates.pop(path, None)
+        if accepted:
             self._accepted()
-        del self._candidates[path]
+
+    def _write_down(self, name: str, finding: "_Finding") -> bool:
+        """Write one finding down; tell whether it is a frame that the ledger did not have."""
+        if isinstance(finding.found, str):
+            self._ledger.set_file_aside(name, finding.candidate.stamp, finding.found, now=finding.at)
+            self._journal.note("set-aside", f"{name}: {finding.found}")
+            return False
+        sequence = self._ledger.accept(
+            name,
+            finding.candidate.stamp,
+            finding.found,
+            now=finding.at,
+            exists=lambda other: (self._root / other).exists(),
+        )
+        return sequence is not None
 
     def _relative(self, path: Path) -> str:
         # A name that is no UTF-8 cannot be written into a database or a message as it is.
@@ -229,6 +253,15 @@ class Watcher:
 
     def _is_own(self, path: Path) -> bool:
         return any(path.is_relative_to(folder) for folder in self._own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What a file was found to be: a frame, or why it is none; `at` in seconds since 1970."""
+
+    candidate: Candidate
+    found: Header | str
+    at: float = field(default_factory=time.time)
 
 
 class _Listener(FileSystemEventHandler):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model_library.errors import MissingReader, NotAnImage, UnsupportedImage
 from model_library.images import czi, mrc, vendor_formats
-from model_library.images.data_bar import bar_rows, without_data_bar
+from model_library.images.data_bar import bar_rows, cropped
 from model_library.images.directory import is_tiff
 from model_library.images.frame import Frame
 from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
@@ -180,7 +180,7 @@ def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[R
             f"{path.name}: expected one image, found {_listed(recordings)}; save each as a file of its own"
         )
     rows = bar_rows(recording)
-    recording = without_data_bar(recording)
+    recording = cropped(recording, rows)
     return recording, tuple(replace(frame, data_bar_rows=rows) for frame in recording.frames(path.name))
 
 

@@ -104,6 +104,13 @@ def without_data_bar(recording: Recording, policy: BarPolicy = "crop") -> Record
             f"{recording.name or 'image'}: expected an image without a data bar, found one of {rows} rows; "
             "crop it, or save the image without it"
         )
+    return cropped(recording, rows)
+
+
+def cropped(recording: Recording, rows: int) -> Recording:
+    """Leave out so many of the lowest rows; 0 changes nothing."""
+    if not rows:
+        return recording
     kept = recording.shape[0] - rows
     index = tuple(slice(0, kept) if axis == "Y" else slice(None) for axis in recording.axes)
     return replace(recording, pixels=np.ascontiguousarray(recording.pixels[index]), image_rows=None)

@@ -143,8 +143,9 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
     if prod(length for _, length in lead) != len(planes):
         lead = (("I", len(planes)),) if len(planes) > 1 else ()
     inner = "YXS" if planes[0].ndim == 3 else "YX"
+    stacked = np.stack(planes) if len(planes) > 1 else planes[0]
     recording = Recording(
-        pixels=np.stack(planes).reshape(*(length for _, length in lead), *planes[0].shape),
+        pixels=stacked.reshape(*(length for _, length in lead), *planes[0].shape),
         axes="".join(axis for axis, _ in lead) + inner,
         pixel_size=facts.pixel_size,
         name=f"page {stack.first + 1}" if len(stack.pages) < len(pages) else None,

@@ -56,6 +56,7 @@ class Session:
         )
         self._next = 1
         self._written: list[Written] = []
+        self._lying: dict[Path, tuple[Path, ...]] = {}
 
     def run(self) -> ReplayReport:
         """Run the whole replay.
@@ -115,6 +116,7 @@ class Session:
             self._rig.until(lambda: reader.serves(release_id), 300, f"{release_id} to be installed")
         self._acquire(_WARM_FRAMES)
         self._settled()
+        self._write(self._folder / _ELSEWHERE, _WARM_FRAMES)
 
     def _pairs(self) -> list[tuple[list[Written], list[Written]]]:
         """Blocks beside the daemon and alone, by pair; by chance either comes first."""
@@ -185,6 +187,8 @@ class Session:
         plan = self._plan
         block = Block(
             folder=folder,
+            # Of blocks that are timed, the files of the one before: they have their results.
+            emptied=() if fast else self._lying.get(folder, ()),
             first=self._next,
             count=count,
             side_px=plan.fast_px if fast else plan.side_px,
@@ -193,7 +197,9 @@ class Session:
         )
         self._next += count
         answer = self._writer.ask(block.model_dump(mode="json"), _WRITER_S)
-        return [Written.model_validate(each) for each in answer["written"]]
+        written = [Written.model_validate(each) for each in answer["written"]]
+        self._lying[folder] = (*block.emptied[count:], *(folder / each.name for each in written))
+        return written
 
     def _settled(self) -> tuple[Entry, ...]:
         """Wait until every frame that was written has its result."""

@@ -22,9 +22,15 @@ _PAUSE_S = 0.02
 
 
 class Block(Message):
-    """Frames `first` to `first + count - 1`, one every `interval_s` or as fast as it goes."""
+    """Frames `first` to `first + count - 1`, one every `interval_s` or as fast as it goes.
+
+    Of `emptied`, files that nobody needs any more, one is removed before each frame. A virtual machine whose
+    memory is lent waits for its host at every page that it has not used lately, ten times as long as the
+    write takes; what a removed file leaves is at hand.
+    """
 
     folder: Path
+    emptied: tuple[Path, ...] = ()
     first: int = Field(ge=0)
     count: int = Field(ge=1)
     side_px: int = Field(ge=16)
@@ -59,21 +65,26 @@ class Writer:
             (number, frame_bytes(number, block.side_px, block.seed))
             for number in range(block.first, block.first + block.count)
         ]
+        emptied = iter(block.emptied)
         due = time.monotonic()
         for number, content in contents:
             time.sleep(max(0.0, due - time.monotonic()))
             due = max(due + block.interval_s, time.monotonic())
+            if (old := next(emptied, None)) is not None:
+                old.unlink()
             self._begin(block, number, content)
+            # Files that are written slowly go on between the others, not at the moment when one is closed.
+            time.sleep(block.interval_s / 2)
+            self._go_on(before=number)
         while self._open:
             time.sleep(_PAUSE_S)
-            self._go_on()
+            self._go_on(before=block.first + block.count)
         return self._done
 
     def _begin(self, block: Block, number: int, content: bytes) -> None:
         path, sha256 = block.folder / f"frame-{number:06d}.tif", sha256_bytes(content)
         match manner_of(number, block.seed):
             case Manner.SLOW:
-                self._go_on()
                 self._begin_slowly(path, number, content, sha256)
                 return
             case Manner.RENAMED:
@@ -88,7 +99,6 @@ class Writer:
                 manner = Manner.WHOLE
         ended, closed_at = time.perf_counter(), time.time()
         self._note(number, path, sha256, manner, (ended - begun, closed_at))
-        self._go_on()
 
     def _begin_slowly(self, path: Path, number: int, content: bytes, sha256: str) -> None:
         cuts = (len(content) * piece // _PIECES for piece in range(_PIECES + 1))
@@ -98,9 +108,9 @@ class Writer:
         file.write(first)
         self._open.append(_Open(file, path, rest, number, sha256, time.perf_counter() - begun))
 
-    def _go_on(self) -> None:
-        """Write the next piece of every open file."""
-        for slow in list(self._open):
+    def _go_on(self, before: int) -> None:
+        """Write the next piece of every open file of a frame before this one."""
+        for slow in [each for each in self._open if each.number < before]:
             begun = time.perf_counter()
             slow.file.write(slow.pieces.pop(0))
             if not slow.pieces:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_library.errors import UnsupportedImage
 from model_library.images.contents import read_recording
-from model_library.images.data_bar import bar_rows, without_data_bar
+from model_library.images.data_bar import bar_rows, cropped
 from model_library.images.directory import is_tiff
 from model_library.images.intensity import PIXEL_DTYPES
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
@@ -113,7 +113,7 @@ def read_acquired(path: Path, *, colour: bool) -> Acquired:
             return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
     recording = read_recording(path)
     rows = bar_rows(recording)
-    recording = without_data_bar(recording)
+    recording = cropped(recording, rows)
     pixels, axes = recording.pixels, recording.axes
     if axes.endswith("S") and not colour:
         pixels, axes = (
