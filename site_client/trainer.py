@@ -5,7 +5,8 @@ Run by the daemon as `python -m site_client.trainer --threads N --nice N`, while
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from model_library.signing.digests import sha256_file
 from model_library.wire.delta_coding import pack
 from model_library.wire.methods import NetworkRef
 from site_client.adapt import Material, TrainingFrame, adapt
+from site_client.between_layers import asked_between_layers
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE, WEIGHTS_FILE
 from site_client.federation.kept import Kept, KeptArrays
@@ -43,21 +45,22 @@ class Trainer:
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one question; refusals are raised."""
-        match question["op"]:
-            case "prepare":
-                frames = len(self._material(question["frames"]).frames)
-                _step_once()
-                return {"frames": frames}
-            case "adapt":
-                return self._adapt(question)
-            case "adapt_locally":
-                return _adapt_locally(question)
-            case other:
-                raise ValueError(f"unknown question {other!r}")
+        with _giving_way(question) as stop:
+            match question["op"]:
+                case "prepare":
+                    frames = len(self._material(question["frames"], stop).frames)
+                    _step_once()
+                    return {"frames": frames}
+                case "adapt":
+                    return self._adapt(question, stop)
+                case "adapt_locally":
+                    return _adapt_locally(question, stop)
+                case other:
+                    raise ValueError(f"unknown question {other!r}")
 
-    def _adapt(self, question: dict[str, Any]) -> dict[str, Any]:
+    def _adapt(self, question: dict[str, Any], stop: Callable[[], bool]) -> dict[str, Any]:
         exchange = Path(question["exchange"])
-        material = self._material(question["frames"])
+        material = self._material(question["frames"], stop)
         try:
             weights = load_file(exchange / WEIGHTS_FILE)
         except SafetensorError as error:
@@ -68,7 +71,7 @@ class Trainer:
         came = dict(weights)
         weights |= {key: array for key, array in before.own.items() if key in plan.keeps}
         # The monotonic clock is the machine's, the same in the daemon that set the end.
-        update, report = adapt(material, weights, plan, stop=_stop(question), clock=time.monotonic)
+        update, report = adapt(material, weights, plan, stop=stop, clock=time.monotonic)
         own = {key: weights[key] + update[key] for key in plan.keeps if key in update}
         leaving = {key: np.asarray(weights[key] + update[key] - came[key]) for key in plan.sends(weights)}
         if plan.privacy is None:
@@ -83,15 +86,15 @@ class Trainer:
         (exchange / UPDATE_FILE).write_bytes(packed.content)
         return {"report": report.model_dump(mode="json"), "update_bytes": len(packed.content)}
 
-    def _material(self, files: Sequence[dict[str, str]]) -> Material:
+    def _material(self, files: Sequence[dict[str, str]], stop: Callable[[], bool]) -> Material:
         key = repr(files)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = None
-            self._prepared = key, Material.of(read_frames(files))
+            self._prepared = key, Material.of(read_frames(files, stop))
         return self._prepared[1]
 
 
-def _adapt_locally(question: dict[str, Any]) -> dict[str, Any]:
+def _adapt_locally(question: dict[str, Any], stop: Callable[[], bool]) -> dict[str, Any]:
     # What checks networks is not needed in a federation.
     from site_client.local_training import LocalTask, adapt_locally
 
@@ -103,19 +106,24 @@ def _adapt_locally(question: dict[str, Any]) -> dict[str, Any]:
         seed=question["seed"],
         look=question["look"],
     )
-    result = adapt_locally(
-        task,
-        read_frames(question["frames"], min(question["most_pixels"], _MOST_PIXELS)),
-        stop=_stop(question),
-        clock=time.monotonic,
-    )
+    frames = read_frames(question["frames"], stop, min(question["most_pixels"], _MOST_PIXELS))
+    result = adapt_locally(task, frames, stop=stop, clock=time.monotonic)
     return {**result.model_dump(mode="json"), "told": result.told()}
 
 
-def _stop(question: dict[str, Any]) -> Callable[[], bool]:
-    """Make what training asks before every step: it waits while the microscope acquires, until time is up."""
+@contextmanager
+def _giving_way(question: dict[str, Any]) -> Iterator[Callable[[], bool]]:
+    """Wait after each layer while the microscope acquires; give what is asked before steps and files.
+
+    That waits as well, and says whether time is up.
+    """
     hold, until = Path(question["hold"]), float(question["until"])
-    return lambda: not wait_while_held(hold, until)
+
+    def stop() -> bool:
+        return not wait_while_held(hold, until)
+
+    with asked_between_layers(stop):
+        yield stop
 
 
 def wait_while_held(hold: Path, until: float) -> bool:
@@ -137,13 +145,17 @@ def wait_while_held(hold: Path, until: float) -> bool:
     return False
 
 
-def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS) -> list[TrainingFrame]:
+def read_frames(
+    files: Sequence[dict[str, str]], wait: Callable[[], object], most_pixels: int = _MOST_PIXELS
+) -> list[TrainingFrame]:
     """Read frames that are still the ones that were accepted, until memory is used up.
 
     Parameters
     ----------
     files
         `path`, `sha256` and `field` of each.
+    wait
+        Called before each: to wait while the microscope acquires.
     most_pixels
         No further frame is read beyond this many pixels.
 
@@ -155,6 +167,7 @@ def read_frames(files: Sequence[dict[str, str]], most_pixels: int = _MOST_PIXELS
     frames: list[TrainingFrame] = []
     pixels = 0
     for file in files:
+        wait()
         path = Path(file["path"])
         try:
             if sha256_file(path) != file["sha256"]:

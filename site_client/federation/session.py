@@ -129,7 +129,13 @@ class Session:
     def _prepare(self) -> None:
         """Load torch and the frames, so that the first round finds them there."""
         try:
-            self._ask({"op": "prepare", "frames": self._files}, _PREPARE_DEADLINE_S)
+            question = {
+                "op": "prepare",
+                "frames": self._files,
+                "hold": str(self._hold),
+                "until": time.monotonic() + _TRAINING_SHARE * _PREPARE_DEADLINE_S,
+            }
+            self._ask(question, _PREPARE_DEADLINE_S)
         except AdaptationRefused as refusal:
             if not self._leaving:
                 self._answered(refusal, 0)

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 
 from model_library.errors import WeightsError
@@ -12,6 +13,7 @@ from model_library.networks.build import build
 from model_library.networks.config import ResidualDenoiserConfig
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.delta_coding import most_bytes, unpack
+from site_client.between_layers import asked_between_layers
 from site_client.errors import AdaptationRefused
 from site_client.federation.desk import UPDATE_FILE
 from site_client.federation.kept import KeptArrays
@@ -19,6 +21,10 @@ from site_client.trainer import Trainer, read_frames
 
 MOST = most_bytes(10, 10_000)
 CONFIG = ResidualDenoiserConfig(depth=3, width=4)
+
+
+def at_once() -> None:
+    """Wait for nothing: the microscope does not acquire."""
 
 
 @pytest.fixture
@@ -69,7 +75,7 @@ def test_an_update_is_written_and_its_size_told(question, tmp_path) -> None:
 
 def test_frames_stay_in_memory_from_round_to_round(question, tmp_path) -> None:
     trainer = Trainer()
-    assert trainer.answer({"op": "prepare", "frames": question["frames"]}) == {"frames": 4}
+    assert trainer.answer(question | {"op": "prepare"}) == {"frames": 4}
     for file in tmp_path.glob("*.tif"):
         file.unlink()
     assert trainer.answer(question)["report"]["examples"] == 4
@@ -82,15 +88,15 @@ def test_frames_that_changed_vanished_or_broke_are_left_out(files, tmp_path) -> 
     (tmp_path / "frame-1.tif").write_bytes(b"another")
     (tmp_path / "frame-2.tif").write_bytes(b"broken")
     files[2]["sha256"] = sha256_bytes(b"broken")
-    assert [frame.field for frame in read_frames(files)] == ["stage:3"]
+    assert [frame.field for frame in read_frames(files, at_once)] == ["stage:3"]
     (tmp_path / "frame-3.tif").unlink()
     with pytest.raises(AdaptationRefused, match="none of 4 is readable"):
-        read_frames(files)
+        read_frames(files, at_once)
 
 
 def test_no_more_frames_are_read_than_memory_allows(files) -> None:
-    assert len(read_frames(files, most_pixels=2 * 64 * 64)) == 2
-    assert len(read_frames(files, most_pixels=1)) == 1
+    assert len(read_frames(files, at_once, 2 * 64 * 64)) == 2
+    assert len(read_frames(files, at_once, 1)) == 1
 
 
 def test_weights_that_are_none_are_refused(question, tmp_path) -> None:
@@ -105,7 +111,7 @@ def test_time_that_is_over_is_over(question) -> None:
 
 
 def test_encoded_frames_keep_their_counts(files) -> None:
-    frame = read_frames(files)[0]
+    frame = read_frames(files, at_once)[0]
     assert frame.pixels.dtype == np.float32
     assert frame.pixels.mean() == pytest.approx(200, rel=0.05)
 
@@ -121,6 +127,37 @@ def test_training_waits_while_the_microscope_acquires(question, tmp_path) -> Non
     release.start()
     done.join(timeout=60)
     assert (tmp_path / UPDATE_FILE).exists()
+
+
+def test_reading_frames_waits_as_well(question, tmp_path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    (tmp_path / "frame-0.tif").unlink()
+    found = []
+    done = threading.Thread(target=lambda: found.append(Trainer().answer(question | {"op": "prepare"})))
+    done.start()
+    time.sleep(0.3)
+    # Whatever was read by now was read while the microscope acquired.
+    (tmp_path / "frame-1.tif").unlink()
+    hold.unlink()
+    done.join(timeout=60)
+    assert found == [{"frames": 2}]
+
+
+def test_who_has_to_get_out_of_the_way_is_asked_after_each_layer_there_and_back() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(4, 1, 3)
+    )
+    image, asked = torch.zeros(1, 1, 16, 16), []
+    with asked_between_layers(lambda: asked.append(None)):
+        loss = module(image).sum()
+        there = len(asked)
+        loss.backward()
+    assert there >= 3
+    assert len(asked) - there >= 3
+    both = len(asked)
+    module(image).sum().backward()
+    assert len(asked) == both
 
 
 def test_a_round_whose_whole_time_the_microscope_acquires_is_refused(question, tmp_path) -> None:
