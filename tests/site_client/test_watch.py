@@ -192,6 +192,79 @@ def test_a_clock_that_is_set_back_hides_no_file(site, watch, until) -> None:
     until(lambda: site.ledger.counts().acquired == 2)
 
 
+class ReadingWhile:
+    """Reads as the inspector does; while it reads the first file, something happens to the folder."""
+
+    def __init__(self, site, inspector: Child, happens) -> None:
+        self._site, self._inspector, self._happens = site, inspector, happens
+        self.acquired_before: list[int] = []
+
+    def ask(self, question, deadline_s: float):
+        self.acquired_before.append(self._site.ledger.counts().acquired)
+        answer = self._inspector.ask(question, deadline_s)
+        if len(self.acquired_before) == 1:
+            self._happens()
+        return answer
+
+
+def looked_at_once(site, inspector, watched: list[Path], happens) -> tuple[ReadingWhile, list[int]]:
+    """Look once at what is there; also give how many frames were accepted each time that this was told."""
+    told: list[int] = []
+    reading = ReadingWhile(site, inspector, happens)
+    watcher = Watcher(
+        site.settings,
+        site.memory,
+        reading,
+        accepted=lambda: told.append(site.ledger.counts().acquired),
+        wrote=lambda: None,
+        own_folders=(),
+    )
+    watched.append(watcher)
+    watcher.scan()
+    watcher.look(time.monotonic() + 10, threading.Event())
+    return reading, told
+
+
+def test_a_file_closed_while_another_is_read_is_read_before_the_ledger_waits_for_the_disk(
+    site, inspector
+) -> None:
+    site.acquire(1)
+    watched: list[Watcher] = []
+    reading, told = looked_at_once(
+        site, inspector, watched, lambda: watched[0]._events.put(("closed", site.acquire(2)))
+    )
+    assert reading.acquired_before == [0, 0]
+    assert told == [2]
+
+
+def test_many_files_are_not_held_back_until_all_of_them_were_read(site, inspector) -> None:
+    for number in range(40):
+        site.acquire(number)
+    _, told = looked_at_once(site, inspector, [], lambda: None)
+    assert told == [32, 40]
+
+
+def test_a_file_that_is_overwritten_after_it_was_read_is_read_again(site, inspector) -> None:
+    path = site.acquire(1)
+    watched: list[Watcher] = []
+    _, told = looked_at_once(site, inspector, watched, lambda: site.acquire(1, path.read_bytes()[:-1]))
+    assert told == []
+    assert site.ledger.counts().acquired == 0
+    path = site.acquire(1)
+    watched[0].look(time.monotonic() + 10, threading.Event())
+    watched[0].look(time.monotonic() + 20, threading.Event())
+    assert told == [1]
+
+
+def test_a_file_that_is_gone_after_it_was_read_is_no_frame(site, inspector) -> None:
+    path = site.acquire(1)
+    watched: list[Watcher] = []
+    _, told = looked_at_once(site, inspector, watched, path.unlink)
+    watched[0].look(time.monotonic() + 20, threading.Event())
+    assert told == []
+    assert watched[0].is_quiet()
+
+
 MANY = 100_000 if os.environ.get("SYNOPTIC_LONG") == "1" else 2000
 
 
