@@ -306,6 +306,7 @@ def _logging_to(path: Path) -> Iterator[None]:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
+        wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     try:

@@ -154,6 +154,11 @@ class Ledger:
         )
         return None if row is None else _frame(row)
 
+    def latest_set_aside(self) -> LedgerFrame | None:
+        """Recall the file that came last of those that were set aside; None where there is none."""
+        row = self._database.row("SELECT * FROM frames WHERE state = 'set_aside' ORDER BY id DESC LIMIT 1")
+        return None if row is None else _frame(row)
+
     def newest(self, count: int) -> tuple[AcceptedFile, ...]:
         """List the files of the last accepted frames, newest first, without those that were set aside."""
         rows = self._database.rows(

@@ -96,8 +96,8 @@ def rows_of(status: "SiteStatus") -> list[Row]:
         ("backlog", f"{status.backlog.told()}; the largest was {status.backlog_max}"),
         (
             "asked for",
-            f"the first {status.first_images or '?'} images; "
-            f"returned: {frames.returned}, every {status.every_n or '?'} frames",
+            f"the first {status.first_images or '?'} images ({_delivered(status)} sent),"
+            f" then one of every {status.every_n or '?'} frames ({frames.returned} sent)",
         ),
         ("in service", method),
         (
@@ -115,6 +115,13 @@ def rows_of(status: "SiteStatus") -> list[Row]:
         *(("outbox", trouble) for trouble in status.outbox_troubles),
         *((f"ALARM {subject}", text) for subject, text in status.alarms.items()),
     ]
+
+
+def _delivered(status: "SiteStatus") -> int:
+    from model_library.wire.images import ImagePurpose
+
+    first = status.outbox.get(ImagePurpose.FIRST)
+    return 0 if first is None else first.delivered
 
 
 def _titled(status: "SiteStatus") -> str:

@@ -72,6 +72,12 @@ def test_a_user_installs_for_himself(enrolled, tmp_path, monkeypatch):
     assert any("enable --now synoptic-sem-1" in command for command in commands)
 
 
+def test_nothing_is_asked_of_windows_that_its_wrapper_does_not_do(enrolled):
+    described = service_of(enrolled.folder, enrolled.settings, user="microscope", memory_gib=None)
+    with pytest.raises(ServiceRefused, match="leave it out"):
+        install(described, "windows")
+
+
 def test_the_unit_lets_the_daemon_write_into_every_folder_that_its_settings_name(enrolled, tmp_path):
     named = {name: tmp_path / name for name in ("results", "release_cache", "engine_cache")}
     settings = enrolled.settings.model_copy(update=named)
