@@ -96,8 +96,8 @@ def rows_of(status: "SiteStatus") -> list[Row]:
         ("backlog", f"{status.backlog.told()}; the largest was {status.backlog_max}"),
         (
             "asked for",
-            f"the first {status.first_images or '?'} images ({_delivered(status)} sent),"
-            f" then one of every {status.every_n or '?'} frames ({frames.returned} sent)",
+            f"the first {status.first_images or '?'} images ({_sent(status, 'first_images')}),"
+            f" and one of every {status.every_n or '?'} frames ({_sent(status, 'benchmark_images')})",
         ),
         ("in service", method),
         (
@@ -117,11 +117,11 @@ def rows_of(status: "SiteStatus") -> list[Row]:
     ]
 
 
-def _delivered(status: "SiteStatus") -> int:
-    from model_library.wire.images import ImagePurpose
-
-    first = status.outbox.get(ImagePurpose.FIRST)
-    return 0 if first is None else first.delivered
+def _sent(status: "SiteStatus", purpose: str) -> str:
+    for each, counts in status.outbox.items():
+        if each.value == purpose:
+            return f"{counts.delivered} sent" + (f", {counts.queued} wait" if counts.queued else "")
+    return "0 sent"
 
 
 def _titled(status: "SiteStatus") -> str:

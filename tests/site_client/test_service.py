@@ -121,6 +121,15 @@ def test_each_fault_is_found_with_a_remedy(enrolled, coordinator):
     assert all(finding.remedy for finding in failed.values())
 
 
+def test_a_bundle_that_is_not_there_is_no_fault_of_the_identity(enrolled):
+    path = enrolled.folder / "settings.toml"
+    path.write_text(path.read_text().replace('trust = "coordinator"', 'trust = "/nowhere/proxy.pem"'))
+    found = {each.subject: each for each in examine(enrolled.folder)}
+    assert found["identity"].state is State.OK
+    assert found["trust"].state is State.FAILED
+    assert "settings.toml" in found["trust"].remedy
+
+
 def test_a_wrong_clock_is_found(enrolled, coordinator):
     coordinator.clock_shift_s = -3600
     assert states(enrolled.folder)["clock"] is State.FAILED
