@@ -7,6 +7,7 @@ from site_client.database import Database
 
 _LAST = 50
 """The last so many frames tell the rates now: an average since the first says nothing of today."""
+_LONGEST_PAUSE_S = 3600.0
 _HEADROOM = 1.05
 _FRAMES_TO_COMPLAIN = 20
 
@@ -77,10 +78,6 @@ def measure_backlog(database: Database) -> Backlog:
     waiting = database.row(
         "SELECT count(*) AS frames, ifnull(sum(pixels), 0) / 1e6 AS mpix FROM frames WHERE state = 'waiting'"
     )
-    came = database.rows(
-        "SELECT pixels, mtime_ns FROM frames WHERE sequence IS NOT NULL ORDER BY sequence DESC LIMIT ?",
-        (_LAST,),
-    )
     went = database.row(
         "SELECT sum(pixels) / 1e6 AS mpix, sum(busy_s) AS seconds FROM (SELECT pixels, busy_s FROM frames"
         " WHERE state = 'reconstructed' ORDER BY sequence DESC LIMIT ?)",
@@ -88,18 +85,31 @@ def measure_backlog(database: Database) -> Backlog:
     )
     assert waiting is not None
     assert went is not None
-    # The oldest of the last frames only begins the time that is measured.
-    seconds = (came[0]["mtime_ns"] - came[-1]["mtime_ns"]) / 1e9 if came else 0.0
     return Backlog(
         waiting=waiting["frames"],
         waiting_mpix=waiting["mpix"],
-        acquisition_mpix_per_s=_rate(sum(row["pixels"] for row in came[:-1]) / 1e6, seconds),
+        acquisition_mpix_per_s=acquisition_rate(database, _LAST),
         throughput_mpix_per_s=_rate(went["mpix"], went["seconds"]),
     )
 
 
+def acquisition_rate(database: Database, last: int | None = None) -> float | None:
+    """Tell the megapixels per second of the last frames while frames were coming; None before two.
+
+    By the times of their files. A pause of more than an hour is none of acquisition, nor is a step of the
+    clock backwards: both, and the frame that ends them, are left out.
+    """
+    came = database.row(
+        "SELECT sum(pixels) / 1e6 AS mpix, sum(gap_s) AS seconds FROM (SELECT pixels,"
+        " (mtime_ns - lag(mtime_ns) OVER (ORDER BY sequence)) / 1e9 AS gap_s FROM (SELECT * FROM frames"
+        " WHERE sequence IS NOT NULL ORDER BY sequence DESC LIMIT ?)) WHERE gap_s BETWEEN 0 AND ?",
+        (-1 if last is None else last, _LONGEST_PAUSE_S),
+    )
+    assert came is not None
+    return _rate(came["mpix"], came["seconds"])
+
+
 def _rate(mpix: float | None, seconds: float | None) -> float | None:
-    # Files whose time was set back make no rate.
     return mpix / seconds if mpix is not None and seconds is not None and seconds > 0 else None
 
 

@@ -22,6 +22,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+@app.callback()
+def site() -> None:
+    """Let a command say itself what it did; the daemon logs to a file of its own."""
+    import logging
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 Folder = Annotated[Path, typer.Option(help="The site's folder: settings, identity, ledger, networks.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

@@ -89,6 +89,12 @@ class Conversation:
         except ValidationError:  # written by another version of this program
             return None
 
+    def catch_up(self) -> None:
+        """Queue what the last orders ask of the frames that were accepted since they came."""
+        orders = self.last_orders()
+        if orders is not None:
+            self._follow(orders)
+
     def _report(self) -> Heartbeat:
         service, backlog = self._journal.in_service(), self._backlog()
         wishes = self._controls.current()
@@ -116,9 +122,7 @@ class Conversation:
         # The text of an outage varies; one alarm stands for all of it.
         if alarm not in self._journal.alarms():
             self._journal.raise_alarm(alarm, str(error))
-        orders = self.last_orders()
-        if orders is not None:
-            self._follow(orders)
+        self.catch_up()
         self._failures += 1
         return min(_LONGEST_PAUSE_S, self._settings.heartbeat_s * 2.0 ** min(self._failures - 1, 10))
 

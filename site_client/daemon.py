@@ -173,7 +173,11 @@ class Daemon:
         """Whether it was asked to end once nothing waits, and nothing does."""
         if not self._memory.controls.current().draining or not self._watcher.is_quiet():
             return False
-        return self._sending.queued() == 0 and self._memory.ledger.counts().waiting == 0
+        if self._memory.ledger.counts().waiting > 0:
+            return False
+        # What came since the last talk is to be sent too.
+        self._conversation.catch_up()
+        return self._sending.queued() == 0
 
     def _check(self, manifest: ReleaseManifest, folder: Path | None) -> None:
         if folder is not None:
@@ -306,6 +310,7 @@ def _logging_to(path: Path) -> Iterator[None]:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
+        wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
     try:

@@ -126,11 +126,15 @@ def _watching(settings: SiteSettings) -> Finding:
 def _coordinator(folder: Path, settings: SiteSettings, clock: Callable[[], float]) -> Iterator[Finding]:
     try:
         identity = read_identity(folder)
-        client = CoordinatorClient(settings, identity, lambda *_: None, clock)
     except SiteError as refusal:
         yield _failed("identity", str(refusal), "run `synoptic site enrol` with a new token")
         return
     yield _ok("identity", identity.instrument_id)
+    try:
+        client = CoordinatorClient(settings, identity, lambda *_: None, clock)
+    except SiteError as refusal:
+        yield _failed("trust", str(refusal), "correct `trust` or `proxy` in settings.toml")
+        return
     try:
         # Asks for a token and for the newest release metadata: what every start needs.
         client.call("GET", "/v1/releases/metadata/timestamp.json")

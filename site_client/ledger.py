@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from model_library.wire.methods import MethodRef
 from model_library.wire.orders import FrameCounts
 from site_client.acceptance import LATEST, accepted, latest_of
+from site_client.backlog import acquisition_rate
 from site_client.database import Database
 from site_client.frames import MISSING, AcceptedFile, Finished, FrameState, Header, LedgerFrame, Order, Stamp
 
@@ -154,6 +155,11 @@ class Ledger:
         )
         return None if row is None else _frame(row)
 
+    def latest_set_aside(self) -> LedgerFrame | None:
+        """Recall the file that came last of those that were set aside; None where there is none."""
+        row = self._database.row("SELECT * FROM frames WHERE state = 'set_aside' ORDER BY id DESC LIMIT 1")
+        return None if row is None else _frame(row)
+
     def newest(self, count: int) -> tuple[AcceptedFile, ...]:
         """List the files of the last accepted frames, newest first, without those that were set aside."""
         rows = self._database.rows(
@@ -208,12 +214,8 @@ class Ledger:
         return int(row["frames"]), row["rate"]
 
     def acquisition_mpix_per_s(self) -> float | None:
-        """Megapixels acquired per second between the first and the last frame written; None before two."""
-        row = self._database.row(
-            "SELECT sum(pixels) / 1e6 / nullif((max(mtime_ns) - min(mtime_ns)) / 1e9, 0) AS rate"
-            " FROM frames WHERE sequence IS NOT NULL"
-        )
-        return None if row is None else row["rate"]
+        """Megapixels acquired per second since the first frame; None before two."""
+        return acquisition_rate(self._database)
 
     def backlog_max(self) -> int:
         """Recall the most frames that ever waited at the same time."""

@@ -115,7 +115,7 @@ class Processing:
         if "disk" not in self._journal.alarms():
             least = f"{self._settings.least_free_gb:g} GB"
             self._journal.raise_alarm(
-                "disk", f"expected {least} free at {place}, found {free_gb:.2f}; frames wait for space"
+                "disk", f"expected {least} free at {place}, found {free_gb:.3f}; frames wait for space"
             )
         return True
 

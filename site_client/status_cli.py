@@ -96,8 +96,8 @@ def rows_of(status: "SiteStatus") -> list[Row]:
         ("backlog", f"{status.backlog.told()}; the largest was {status.backlog_max}"),
         (
             "asked for",
-            f"the first {status.first_images or '?'} images; "
-            f"returned: {frames.returned}, every {status.every_n or '?'} frames",
+            f"the first {status.first_images or '?'} images ({_sent(status, 'first_images')}),"
+            f" and one of every {status.every_n or '?'} frames ({_sent(status, 'benchmark_images')})",
         ),
         ("in service", method),
         (
@@ -115,6 +115,13 @@ def rows_of(status: "SiteStatus") -> list[Row]:
         *(("outbox", trouble) for trouble in status.outbox_troubles),
         *((f"ALARM {subject}", text) for subject, text in status.alarms.items()),
     ]
+
+
+def _sent(status: "SiteStatus", purpose: str) -> str:
+    for each, counts in status.outbox.items():
+        if each.value == purpose:
+            return f"{counts.delivered} sent" + (f", {counts.queued} wait" if counts.queued else "")
+    return "0 sent"
 
 
 def _titled(status: "SiteStatus") -> str:

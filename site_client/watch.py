@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -248,8 +248,7 @@ class Watcher:
         return sequence is not None
 
     def _relative(self, path: Path) -> str:
-        # A name that is no UTF-8 cannot be written into a database or a message as it is.
-        return os.fsencode(path.relative_to(self._root)).decode("utf-8", "backslashreplace")
+        return told_path(path.relative_to(self._root))
 
     def _is_own(self, path: Path) -> bool:
         return any(path.is_relative_to(folder) for folder in self._own)
@@ -280,6 +279,14 @@ class _Listener(FileSystemEventHandler):
             self._events.put(("closed", path))
         elif event.event_type in ("created", "modified"):
             self._events.put(("touched", path))
+
+
+def told_path(relative: PurePath) -> str:
+    """Write a path with slashes, as the ledger and every message have it, on whatever system.
+
+    A name that is no UTF-8 cannot be written there as it is: its bytes are.
+    """
+    return os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

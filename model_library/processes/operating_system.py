@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _BELOW_NORMAL, _IDLE = 0x4000, 0x40
+_LOCKED_BYTE = 1 << 30
+"""On Windows a lock is one of bytes, which need not exist."""
 _BACKGROUND_NICE = 10
 
 
@@ -27,11 +29,7 @@ def lower_priority(nice: int) -> None:
     if nice == 0:
         return
     if sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        priority = _IDLE if nice >= _BACKGROUND_NICE else _BELOW_NORMAL
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), priority)
+        _set_priority_class(_IDLE if nice >= _BACKGROUND_NICE else _BELOW_NORMAL)
         return
     os.nice(nice)
     if nice >= _BACKGROUND_NICE:
@@ -54,10 +52,7 @@ def never_preempt(nice: int) -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         os.nice(nice)
     elif sys.platform == "win32":
-        import ctypes
-
-        kernel = ctypes.windll.kernel32
-        kernel.SetPriorityClass(kernel.GetCurrentProcess(), _BELOW_NORMAL)
+        _set_priority_class(_BELOW_NORMAL)
 
 
 def limit_memory(limit_bytes: int) -> None:
@@ -145,10 +140,15 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
     if sys.platform == "win32":
         import msvcrt
 
+        # What is locked there nobody else can read, and others read the process id at the file's beginning.
+        place = os.lseek(handle, 0, os.SEEK_CUR)
+        os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
+        finally:
+            os.lseek(handle, place, os.SEEK_SET)
         return True
     import fcntl
 
@@ -157,6 +157,15 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _set_priority_class(priority: int) -> None:
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.windll.kernel32
+        # A handle has the width of a pointer; without its type half of it would be passed.
+        kernel.SetPriorityClass(ctypes.c_void_p(kernel.GetCurrentProcess()), priority)
 
 
 def _limit(kind: int, wanted: int) -> None:

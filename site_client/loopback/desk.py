@@ -23,6 +23,13 @@ class NewestFrame(Message):
     method: str
 
 
+class FailedFrame(Message):
+    """The latest file that was set aside, and why, unless a frame that came after it has a result."""
+
+    path: str
+    reason: str
+
+
 class Summary(Message):
     """What the page shows beside the pictures; it is asked for every second, so it is small."""
 
@@ -36,6 +43,7 @@ class Summary(Message):
     privacy: str
     alarms: dict[str, str]
     newest: NewestFrame | None
+    failed: FailedFrame | None
 
 
 class Acquiring(Message):
@@ -60,6 +68,7 @@ class Desk:
         memory, wishes = self._memory, self._memory.controls.current()
         backlog = memory.backlog()
         service, newest = memory.journal.in_service(), memory.ledger.reconstructed()
+        failed = memory.ledger.latest_set_aside()
         state = "paused" if wishes.paused else "draining" if wishes.draining else None
         return Summary(
             site=self._site_name,
@@ -78,6 +87,9 @@ class Desk:
                 path=str(newest.path),
                 method="unknown" if newest.method is None else f"{newest.method.id} {newest.method.version}",
             ),
+            failed=None
+            if failed is None or (newest is not None and newest.id > failed.id)
+            else FailedFrame(path=str(failed.path), reason=failed.reason or ""),
         )
 
     def status(self) -> SiteStatus:

@@ -115,6 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
             case [""]:
                 page = files("site_client.loopback").joinpath("page.html").read_bytes()
                 self._send(page, "text/html; charset=utf-8")
+            case ["favicon.ico"]:
+                # Every browser asks for it, and complains where there is none.
+                self._send(b"", "image/x-icon")
             case ["summary.json"]:
                 self._send(self.desk.summary().model_dump_json().encode(), "application/json")
             case ["status.json"]:

@@ -72,7 +72,7 @@ def verify_unit(service: Service, text: str) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{service.name}.service"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         scope = [] if service.user else ["--user"]
         verified = subprocess.run(
             [program, "verify", "--man=no", *scope, str(path)],
@@ -112,13 +112,18 @@ def install(service: Service, system: System) -> tuple[Path, tuple[str, ...]]:
     ServiceRefused
         The place cannot be written, or the definition does not verify.
     """
+    if system == "windows" and (service.user is not None or service.memory_bytes is not None):
+        raise ServiceRefused(
+            "expected neither --user nor --memory-gib for Windows, found one; leave it out, and choose the"
+            " account in the properties of the service (Log On)"
+        )
     text = definition_of(service, system)
     if system == "systemd":
         verify_unit(service, text)
     place = place_of(service, system)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        place.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ServiceRefused(
             f"expected to write {place}, found {error.strerror}; run the command as administrator"
@@ -130,7 +135,11 @@ def install(service: Service, system: System) -> tuple[Path, tuple[str, ...]]:
 def _next(service: Service, system: System, place: Path) -> tuple[str, ...]:
     if system == "windows":
         program = place.with_suffix(".exe")
-        return (f"copy WinSW-x64.exe {program}", f"{program} install", f"{program} start")
+        return (
+            f'copy WinSW-x64.exe "{program}"  # from https://github.com/winsw/winsw/releases, version 2.12 or 3',
+            f'"{program}" install  # as administrator',
+            f'"{program}" start',
+        )
     if service.user is not None:
         return ("systemctl daemon-reload", f"systemctl enable --now {service.name}")
     return (

@@ -6,6 +6,8 @@ const element = (id) => (elements[id] ??= { id, textContent: "", src: "" });
 const handlers = [{}, {}];
 const area = { left: 0, top: 0, width: 200, height: 100 };
 const holders = handlers.map((known) => ({
+  // A picture of the holder's own form, that fills it.
+  querySelector: () => ({ naturalWidth: 400, naturalHeight: 200 }),
   addEventListener: (name, handler) => { known[name] = handler; },
   getBoundingClientRect: () => area,
   setPointerCapture: () => {},

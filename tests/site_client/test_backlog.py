@@ -79,6 +79,14 @@ def test_the_rates_are_those_of_now(site):
     assert "3 min after it ends" in found.told()
 
 
+@pytest.mark.parametrize("step_s", [-3e9, -30.0, 7200.0, 2e9], ids=str)
+def test_neither_a_night_nor_a_clock_that_is_set_changes_the_rate_of_acquisition(site, step_s):
+    for number in range(1, 21):
+        arrive(site, number, at_s=4e9 + number + (step_s if number > 10 else 0.0))
+    assert site.memory.backlog().acquisition_mpix_per_s == pytest.approx(1.0)
+    assert site.ledger.acquisition_mpix_per_s() == pytest.approx(1.0)
+
+
 @given(st.integers(0, 1000), st.floats(0, 1e4), RATES, RATES)
 def test_what_is_said_of_a_backlog_does_not_contradict_itself(waiting, mpix, came, went):
     found = Backlog(

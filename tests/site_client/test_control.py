@@ -114,6 +114,22 @@ def test_a_paused_site_takes_note_and_goes_on_when_told(enrolled, coordinator, s
     until(lambda: coordinator.delivered("first_images") == [1, 2, 3])
 
 
+def test_a_drained_site_has_sent_also_what_came_since_it_last_talked(
+    enrolled, coordinator, start_daemon, until
+):
+    coordinator.release("r-1", ClassicalRef(id="gaussian", parameters={"sigma_px": 1.0}))
+    path = enrolled.folder / "settings.toml"
+    path.write_text(path.read_text().replace("heartbeat_s = 0.1", "heartbeat_s = 600.0"))
+    start_daemon()
+    until(lambda: enrolled.journal.in_service() is not None)
+    for number in (1, 2):
+        enrolled.acquire(number)
+    until(lambda: enrolled.ledger.counts().acquired == 2)
+    assert site_command(enrolled, "drain", "--wait-s", "40").returncode == 0
+    assert coordinator.delivered("first_images") == [1, 2]
+    assert coordinator.delivered("benchmark_images") == [2]
+
+
 def test_a_drained_site_has_done_and_sent_everything(enrolled, coordinator, start_daemon, until):
     coordinator.release("r-1", ClassicalRef(id="gaussian", parameters={"sigma_px": 1.0}))
     for number in range(1, 4):

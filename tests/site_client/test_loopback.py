@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from site_client.frames import Finished, Header, Stamp
 from site_client.loopback.desk import Desk
 from site_client.loopback.server import LoopbackServer
 from site_client.loopback.viewer import Viewer, cut, to_grey
 from site_client.loopback.views import Views
 from site_client.status import read_status
+
+HEADER = Header(sha256="0" * 64, pixels=100, pixel_size_nm=None, field=None)
 
 
 def ask(url: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
@@ -98,6 +101,20 @@ def test_the_page_of_a_running_site(enrolled, coordinator, start_daemon, gaussia
     states = {sample.labels["state"]: sample.value for sample in families["synoptic_frames"].samples}
     assert states == {"reconstructed": 1, "waiting": 0, "set_aside": 0, "skipped": 0}
     assert json.loads(ask(f"{url}status.json")[1])["site"] == "sem-1"
+
+
+def test_a_file_that_was_set_aside_is_told_until_a_later_frame_has_a_result(enrolled, page, gaussian):
+    def failed() -> dict[str, str] | None:
+        return json.loads(ask(f"{page}summary.json")[1])["failed"]
+
+    assert failed() is None
+    ledger = enrolled.ledger
+    ledger.set_file_aside("half.tif", Stamp(10, 1), "truncated", now=1.0)
+    assert failed() == {"path": "half.tif", "reason": "truncated"}
+    ledger.accept("next.tif", Stamp(9, 2), HEADER, now=2.0, exists=lambda _: True)
+    assert failed() is not None
+    ledger.finish(ledger.frame(1), Finished(gaussian, "r-1", "next_000001.ome.tif", 0.1), now=3.0)
+    assert failed() is None
 
 
 def test_the_microscopes_software_says_that_it_acquires(enrolled, page):

@@ -1,10 +1,12 @@
 """The page as a browser finds it: whole in itself, every address answered, pixels those of frame and result.
 
-No browser is at hand where the tests run: its script is read, and run by node in a document that is none.
+Where no browser is at hand (on the search path, or named by SYNOPTIC_BROWSER) its script is read, and run by
+node in a document that is none.
 """
 
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ from model_library.images.readers import read_frame
 from site_client.loopback.viewer import to_grey
 from site_client.status import read_status
 
+BROWSER = os.environ.get("SYNOPTIC_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
 LOADS = ("src", "href", "action", "data", "poster", "srcset")
 
 
@@ -29,6 +32,7 @@ class Parts(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.ids: set[str] = set()
+        self.hidden: set[str] = set()
         self.tags: list[str] = []
         self.loaded: list[str] = []
         self.script = ""
@@ -41,6 +45,8 @@ class Parts(HTMLParser):
         assert given.get("id") not in self.ids, "two of one id"
         if given.get("id"):
             self.ids.add(given["id"])
+            if "hidden" in given:
+                self.hidden.add(given["id"])
         self.loaded += [value for name, value in attrs if name in LOADS and value]
 
     def handle_data(self, data: str) -> None:
@@ -186,3 +192,15 @@ def test_its_script_shows_zooms_moves_and_goes_back(enrolled, url):
     assert "1 reconstructed" in told["texts"]["frames"]
     assert told["texts"]["named-before"] == "As acquired: frame-001.tif"
     assert told["texts"]["alarms"] == ""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium: SYNOPTIC_BROWSER")
+def test_a_browser_shows_both_pictures_and_has_nothing_to_complain_of(enrolled, url, tmp_path):
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    options += ["--enable-logging=stderr", "--virtual-time-budget=8000", "--dump-dom"]
+    shown = subprocess.run([BROWSER, *options, url], capture_output=True, text=True, timeout=60, check=True)
+    hidden = Parts(shown.stdout).hidden
+    assert hidden >= {"instead-of-before", "instead-of-after"}
+    assert not hidden & {"before", "after"}
+    assert "As acquired: frame-001.tif" in shown.stdout
+    assert [line for line in shown.stderr.splitlines() if ":CONSOLE" in line] == []

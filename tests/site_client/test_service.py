@@ -72,6 +72,12 @@ def test_a_user_installs_for_himself(enrolled, tmp_path, monkeypatch):
     assert any("enable --now synoptic-sem-1" in command for command in commands)
 
 
+def test_nothing_is_asked_of_windows_that_its_wrapper_does_not_do(enrolled):
+    described = service_of(enrolled.folder, enrolled.settings, user="microscope", memory_gib=None)
+    with pytest.raises(ServiceRefused, match="leave it out"):
+        install(described, "windows")
+
+
 def test_the_unit_lets_the_daemon_write_into_every_folder_that_its_settings_name(enrolled, tmp_path):
     named = {name: tmp_path / name for name in ("results", "release_cache", "engine_cache")}
     settings = enrolled.settings.model_copy(update=named)
@@ -113,6 +119,15 @@ def test_each_fault_is_found_with_a_remedy(enrolled, coordinator):
     failed = {each.subject: each for each in examine(enrolled.folder) if each.state is State.FAILED}
     assert failed.keys() == {"acquisitions", "key", "coordinator"}
     assert all(finding.remedy for finding in failed.values())
+
+
+def test_a_bundle_that_is_not_there_is_no_fault_of_the_identity(enrolled):
+    path = enrolled.folder / "settings.toml"
+    path.write_text(path.read_text().replace('trust = "coordinator"', 'trust = "/nowhere/proxy.pem"'))
+    found = {each.subject: each for each in examine(enrolled.folder)}
+    assert found["identity"].state is State.OK
+    assert found["trust"].state is State.FAILED
+    assert "settings.toml" in found["trust"].remedy
 
 
 def test_a_wrong_clock_is_found(enrolled, coordinator):
