@@ -1,7 +1,7 @@
 """Any file of a microscope -> what it holds, with axes, dtype and pixel size told.
 
 What an instrument hands to a site are files with one grey plane, `read_grey_frame`, or with several,
-`read_grey_planes`.
+`read_grey_planes`, or in colour; one grey plane of whatever it is gives `read_middle_plane`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_library.errors import MissingReader, NotAnImage, UnsupportedImage
 from model_library.images import czi, mrc, vendor_formats
+from model_library.images.colour import ColourPolicy
 from model_library.images.data_bar import bar_rows, without_data_bar
 from model_library.images.directory import is_tiff
 from model_library.images.frame import Frame
@@ -25,9 +26,11 @@ __all__ = [
     "MissingReader",
     "ReadLimits",
     "Recording",
+    "read_acquisition",
     "read_contents",
     "read_grey_frame",
     "read_grey_planes",
+    "read_middle_plane",
     "read_recording",
 ]
 
@@ -159,19 +162,64 @@ def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
     return frames[0]
 
 
-def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, tuple[Frame, ...]]:
+def read_grey_planes(
+    path: Path, limits: ReadLimits = DEFAULT_LIMITS, colour: ColourPolicy = "refuse"
+) -> tuple[Recording, tuple[Frame, ...]]:
     """Read the one grey image, stack or series of an acquired file of any format, without its data bar.
+
+    Parameters
+    ----------
+    path, limits
+        As in `read_contents`.
+    colour
+        What becomes of a colour image; see `Recording.frames`.
 
     Returns
     -------
     tuple
-        What was recorded, whose axes other than the last ones are those of the planes, and each plane as
-        `read_grey_frame` gives it, the last of these axes running fastest.
+        What was recorded, as `read_acquisition` gives it, and each plane as `read_grey_frame` gives it, the
+        last of the axes before Y running fastest.
 
     Raises
     ------
     UnsupportedImage
-        Several images, colour, or pixels that are not square. Else as `read_contents`.
+        Several images, colour to be refused, or pixels that are not square. Else as `read_contents`.
+    """
+    recording, rows = read_acquisition(path, limits)
+    frames = recording.frames(path.name, colour)
+    return recording, tuple(replace(frame, data_bar_rows=rows) for frame in frames)
+
+
+def read_middle_plane(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, Frame]:
+    """Read what stands for an acquired file where one grey plane is wanted.
+
+    Returns
+    -------
+    tuple
+        What was recorded, as `read_acquisition` gives it, and its middle plane, of colour the luminance.
+
+    Raises
+    ------
+    UnsupportedImage
+        Several images, or pixels that are not square. Else as `read_contents`.
+    """
+    recording, rows = read_acquisition(path, limits)
+    [frame] = recording.middle().frames(path.name, "luminance")
+    return recording, replace(frame, data_bar_rows=rows)
+
+
+def read_acquisition(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, int]:
+    """Read the one image, stack or series that an acquired file holds.
+
+    Returns
+    -------
+    tuple
+        Without its data bar, in true colour (see `Recording.in_true_colour`); and the rows of that bar.
+
+    Raises
+    ------
+    UnsupportedImage
+        Several images. Else as `read_contents`.
     """
     recordings = read_contents(path, limits).recordings
     recording = _only_one(recordings)
@@ -179,9 +227,7 @@ def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[R
         raise UnsupportedImage(
             f"{path.name}: expected one image, found {_listed(recordings)}; save each as a file of its own"
         )
-    rows = bar_rows(recording)
-    recording = without_data_bar(recording)
-    return recording, tuple(replace(frame, data_bar_rows=rows) for frame in recording.frames(path.name))
+    return without_data_bar(recording).in_true_colour(), bar_rows(recording)
 
 
 def _only_one(recordings: Sequence[Recording]) -> Recording | None:

@@ -11,14 +11,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from model_library.errors import UnsupportedImage
+from model_library.errors import NotAnImage, UnsupportedImage
 from model_library.images import directory
-from model_library.images.directory import Directory, read_directories
+from model_library.images.directory import Directory, is_tiff, read_directories
 from model_library.images.limits import ReadLimits, refuse_oversized_page, refuse_oversized_stack
-from model_library.images.ome import ACQUISITION
+from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.recording import AXES, Contents, Recording, checked
 from model_library.images.tiff_facts import image_rows, page_facts, undecodable, vendor_pairs
-from model_library.images.tiff_pages import is_grey_ramp
+from model_library.images.tiff_pages import is_grey_ramp, read_head
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _SAMPLES = {_WHITE_IS_ZERO: 1, _PALETTE: 1}
@@ -86,6 +86,26 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
     return Contents(kind, recordings, tuple(left_out))
 
 
+def first_facts(path: Path, limits: ReadLimits) -> OmeFacts:
+    """Tell what the first page of a TIFF, of whatever kind, says of itself; decodes no pixels.
+
+    Raises
+    ------
+    ImageError
+        Not a TIFF, or a damaged one.
+    """
+    if not is_tiff(read_head(path)):
+        raise NotAnImage(f"{path.name}: expected a TIFF, found another file; choose a TIFF")
+    with path.open("rb") as file:
+        read_directories(file, path.name, limits.max_pages)
+    try:
+        tiff = tifffile.TiffFile(path, _multifile=False)
+    except Exception as error:
+        raise undecodable(path.name, error) from error
+    with tiff:
+        return page_facts(tiff, 0, path.name)
+
+
 def _refusal(page: Directory) -> str | None:
     samples, photometric = page.first(directory.SAMPLES, 1), page.first(directory.PHOTOMETRIC, 1)
     bits = set(page.tags.get(directory.BITS, (1,)))
@@ -139,7 +159,10 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
     except Exception as error:
         raise undecodable(name, error) from error
     order = facts.planes or _imagej_planes(described)
-    lead = tuple((axis, length) for axis, length in order if length > 1)
+    samples = planes[0].shape[-1] if planes[0].ndim == 3 else 1
+    # OME counts the samples of a colour image among its channels.
+    planewise = [(axis, length // samples if axis == "C" else length) for axis, length in order]
+    lead = tuple((axis, length) for axis, length in planewise if length > 1)
     if prod(length for _, length in lead) != len(planes):
         lead = (("I", len(planes)),) if len(planes) > 1 else ()
     inner = "YXS" if planes[0].ndim == 3 else "YX"
