@@ -1,8 +1,7 @@
-"""Colour through the daemon: restored channel by channel, shown in colour; its luminance leaves and teaches."""
+"""Colour through the daemon: restored by channel, shown in colour; its luminance leaves and teaches."""
 
 import base64
 import io
-import json
 import urllib.request
 from pathlib import Path
 
@@ -221,7 +220,8 @@ def test_what_a_frame_in_colour_costs_is_what_is_computed(inspector, tmp_path: P
     (tmp_path / "c.png").write_bytes(FILES[3][1])
     found = {
         path.name: header_of(inspector.ask({"path": str(path), "last_look": True}, 60), task, None)
-        for path in tmp_path.glob("*.*[gf]")
+        for path in tmp_path.iterdir()
+        if path.suffix != ".log"
     }
     assert {name: (each.colour, each.planes) for name, each in found.items()} == {
         "a.png": (True, 1),
@@ -242,7 +242,7 @@ REAL = {
 
 @pytest.mark.parametrize(("folder", "colour"), REAL.items())
 def test_real_files_in_three_channels(shared_data: Path, tmp_path: Path, folder: str, colour: bool) -> None:
-    """Micrographs as others publish them: grey in three channels, grey with JPEG's tint, a dye in its colour."""
+    """As others publish them: grey in three channels, grey with JPEG's tint, a dye in its colour."""
     files = (p for p in (shared_data / folder).rglob("*") if p.suffix in (".png", ".jpg"))
     source = next(p for p in sorted(files) if read_recording(p).is_colour)
     target = tmp_path / "out.ome.tif"
@@ -250,8 +250,8 @@ def test_real_files_in_three_channels(shared_data: Path, tmp_path: Path, folder:
     Worker(threads=1).answer(question(source, target, Denoise(), gaussian))
     made, acquired = read_recording(target), read_recording(source)
     assert made.is_colour == colour
-    assert made.shape == acquired.shape or not colour
+    assert made.pixels.shape[1] == acquired.pixels.shape[1]
     view = {"box": [0, 0, 1, 1], "side_px": 64, "range": None, "labels": False}
-    answer = json.loads(json.dumps(Viewer().answer({"path": str(source), **view})))
+    answer = Viewer().answer({"path": str(source), **view})
     picture = imagecodecs.png_decode(base64.b64decode(answer["png"]))
     assert picture.ndim == (3 if colour else 2)
