@@ -5,13 +5,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from model_library.images.mapping import release
+
 ColourPolicy = Literal["refuse", "luminance", "channels"]
 """What becomes of a colour image where grey planes are wanted: refused; one plane, its luminance; three."""
 
 _TINT = 8
 _LUMINANCE = np.array((0.299, 0.587, 0.114), np.float32)
 """Weights of red, green and blue (ITU-R BT.601), as in JPEG, and in most programs' "convert to grey"."""
-_AT_ONCE = 1 << 20
+_AT_ONCE, _ROWS_AT_ONCE = 1 << 20, 512
 
 
 def without_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -25,22 +27,32 @@ def true_grey(pixels: NDArray[Any], *, lossy: bool) -> NDArray[Any] | None:
     Parameters
     ----------
     pixels
-        Axes [..., S]; 2 and 4 samples are grey and RGB with alpha, which is dropped.
+        Axes [..., Y, X, S]; 2 and 4 samples are grey and RGB with alpha, which is dropped.
     lossy
         Whether it was JPEG, which gives grey a faint tint: then the luminance is taken where samples of
         8 bit differ by no more than that.
 
     Returns
     -------
-    [...], of the same dtype; None where the channels differ.
+    [..., Y, X], of the same dtype; None where the channels differ.
     """
     colours = without_alpha(pixels)
-    first = colours[..., 0]
-    if all(np.array_equal(first, colours[..., index]) for index in range(1, colours.shape[-1])):
-        return np.ascontiguousarray(first)
+    if _equal(colours):
+        return np.ascontiguousarray(colours[..., 0])
     if lossy and pixels.dtype == np.uint8 and int(np.ptp(colours, axis=-1).max()) <= _TINT:
         return luminance(colours)
     return None
+
+
+def _equal(colours: NDArray[Any]) -> bool:
+    """Whether the channels [..., Y, X, S] are equal; in memory of a few rows where they lie in a file."""
+    rows = colours.reshape(-1, *colours.shape[-2:])
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        part = rows[begin : begin + _ROWS_AT_ONCE]
+        if any(not np.array_equal(part[..., 0], part[..., index]) for index in range(1, part.shape[-1])):
+            return False
+        release(part)
+    return True
 
 
 def luminance(colours: NDArray[Any]) -> NDArray[Any]:

@@ -55,7 +55,7 @@ FOLDER_SUFFIXES = frozenset(
 programs use as well."""
 
 
-def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
+def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS, *, in_file: bool = False) -> Contents:
     """Read a TIFF, PNG, JPEG, MRC, CZI, DM3, DM4, EMD, SER, EMI, HSPY file or an OME-Zarr folder.
 
     The first bytes decide the format, not the name, where they can. DM3 to HSPY and OME-Zarr are
@@ -67,6 +67,9 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
         The file, or the folder of an OME-Zarr image.
     limits
         What is refused before decoding.
+    in_file
+        Leave the pixels of a TIFF's only page in the file where it is plain (`mapping.release` frees what was
+        touched): nobody may overwrite it meanwhile.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
     head = read_head(path)
     suffix = path.suffix.lower()
     if is_tiff(head):
-        return read_tiff(path, limits)
+        return read_tiff(path, limits, in_file=in_file)
     if is_raster(head):
         return _read_picture(path, head, limits)
     if czi.is_czi(head):
@@ -103,7 +106,9 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
     raise NotAnImage(f"{path.name}: expected an image, found {described(head[:16])}; export it as TIFF")
 
 
-def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DEFAULT_LIMITS) -> Recording:
+def read_recording(
+    path: Path, index: int | None = None, limits: ReadLimits = DEFAULT_LIMITS, *, in_file: bool = False
+) -> Recording:
     """Read the one image that is meant.
 
     Parameters
@@ -112,15 +117,15 @@ def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DE
         As in `read_contents`.
     index
         Which of several, from 0; None where there is one, or one grey image beside colour overviews.
-    limits
-        What is refused before decoding.
+    limits, in_file
+        As in `read_contents`.
 
     Raises
     ------
     UnsupportedImage
         There are several, and none was chosen; or none of this number. Else as `read_contents`.
     """
-    recordings = read_contents(path, limits).recordings
+    recordings = read_contents(path, limits, in_file=in_file).recordings
     if index is not None and 0 <= index < len(recordings):
         return recordings[index]
     meant = _only_one(recordings) if index is None else None

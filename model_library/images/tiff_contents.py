@@ -36,7 +36,7 @@ class _Stack:
     pages: tuple[int, ...]
 
 
-def read_tiff(path: Path, limits: ReadLimits) -> Contents:
+def read_tiff(path: Path, limits: ReadLimits, *, in_file: bool = False) -> Contents:
     """Read every image of a TIFF at its full resolution.
 
     Parameters
@@ -45,6 +45,8 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
         Begins as `directory.is_tiff` wants it.
     limits
         What is refused before decoding.
+    in_file
+        As in `contents.read_contents`.
 
     Returns
     -------
@@ -81,7 +83,8 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
         raise undecodable(path.name, error) from error
     with tiff:
         stacks = _stacks(pages, usable)
-        recordings = tuple(_recording(tiff, stack, pages, path.name) for stack in stacks)
+        mapped = path if in_file and len(usable) == 1 else None
+        recordings = tuple(_recording(tiff, stack, pages, path.name, mapped) for stack in stacks)
         kind = "OME-TIFF" if tiff.is_ome else "ImageJ TIFF" if tiff.is_imagej else "TIFF"
     return Contents(kind, recordings, tuple(left_out))
 
@@ -148,9 +151,16 @@ def _stacks(pages: Sequence[Directory], usable: Sequence[int]) -> list[_Stack]:
     return stacks
 
 
-def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) -> Recording:  # noqa: ANN401
+def _recording(
+    tiff: Any,  # noqa: ANN401
+    stack: _Stack,
+    pages: Sequence[Directory],
+    name: str,
+    mapped: Path | None,
+) -> Recording:
+    """Decode pages alike; the only one stays in the file `mapped`, where it is plain."""
     facts = page_facts(tiff, stack.first, name)
-    planes = [_decoded(tiff, index, pages[index], name) for index in stack.pages]
+    planes = [_decoded(tiff, index, pages[index], name, mapped) for index in stack.pages]
     try:
         described = str(tiff.pages[0].description)
         compression = int(tiff.pages[stack.first].compression)
@@ -167,7 +177,9 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
         lead = (("I", len(planes)),) if len(planes) > 1 else ()
     inner = "YXS" if planes[0].ndim == 3 else "YX"
     recording = Recording(
-        pixels=np.stack(planes).reshape(*(length for _, length in lead), *planes[0].shape),
+        pixels=(planes[0] if len(planes) == 1 else np.stack(planes)).reshape(
+            *(length for _, length in lead), *planes[0].shape
+        ),
         axes="".join(axis for axis, _ in lead) + inner,
         pixel_size=facts.pixel_size,
         name=f"page {stack.first + 1}" if len(stack.pages) < len(pages) else None,
@@ -179,7 +191,13 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
     return _in_order(recording, name)
 
 
-def _decoded(tiff: Any, index: int, told: Directory, name: str) -> NDArray[Any]:  # noqa: ANN401
+def _decoded(
+    tiff: Any,  # noqa: ANN401
+    index: int,
+    told: Directory,
+    name: str,
+    mapped: Path | None,
+) -> NDArray[Any]:
     """One page, axes [Y, X] or [Y, X, S]."""
     try:
         page = tiff.pages[index]
@@ -191,7 +209,12 @@ def _decoded(tiff: Any, index: int, told: Directory, name: str) -> NDArray[Any]:
             )
         coloured = page.photometric == _PALETTE and not is_grey_ramp(page.colormap)
         inverted = page.photometric == _WHITE_IS_ZERO
-        pixels: NDArray[Any] = page.asarray(maxworkers=1)
+        pixels: NDArray[Any]
+        if mapped is not None and page.is_memmappable:
+            stored = np.dtype(page.dtype).newbyteorder(tiff.byteorder)
+            pixels = np.memmap(mapped, stored, "r", page.dataoffsets[0], page.shape)
+        else:
+            pixels = page.asarray(maxworkers=1)
         if page.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, -1)
     except UnsupportedImage:

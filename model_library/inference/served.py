@@ -172,6 +172,7 @@ def _reader(source: Pages, scaling: Scaling) -> Callable[[Slices], Channels]:
         for scaled, page in zip(unit, pages, strict=True):
             for rows in _strips(page.shape):
                 scaled[rows] = scaling.apply(page[rows])
+        release(source[0])
         return unit
 
     return read

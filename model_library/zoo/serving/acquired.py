@@ -60,7 +60,7 @@ def colour_for(card: NetworkCard) -> Colour:
 
 
 def read_acquired(path: Path, colour: Colour) -> Acquired:
-    """Read an image of any format; a large plain grey page stays in its file.
+    """Read an image of any format; a large plain page stays in its file.
 
     Parameters
     ----------
@@ -74,11 +74,12 @@ def read_acquired(path: Path, colour: Colour) -> Acquired:
     ImageError
         As `contents.read_recording` does.
     """
+    in_file = not path.is_dir() and path.stat().st_size >= _MAPPED_BYTES
     if colour != "rgb" and not path.is_dir() and is_tiff(read_head(path)):
         with suppress(UnsupportedImage):
-            frame = read_frame(path, in_file=path.stat().st_size >= _MAPPED_BYTES)
+            frame = read_frame(path, in_file=in_file)
             return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
-    recording = read_recording(path)
+    recording = read_recording(path, in_file=in_file)
     rows = bar_rows(recording)
     recording = without_data_bar(recording)
     if colour != "rgb":

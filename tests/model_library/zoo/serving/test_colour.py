@@ -24,6 +24,7 @@ from model_library.networks.build import build
 from model_library.networks.config import EDSRConfig, NetworkConfig, ResidualDenoiserConfig, UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Denoise, Segment, SuperResolve, Task
+from model_library.zoo.serving import acquired
 from model_library.zoo.serving.reconstruction import Wishes, reconstruct
 from model_library.zoo.store import save_network
 
@@ -157,6 +158,29 @@ def test_grey_in_the_guise_of_colour_is_grey(kind: str, plant: Plant, tmp_path: 
         assert "colour" not in read_provenance(tmp_path / "out.ome.tif")["source"]
     assert (made[0].axes, made[1].axes) == ("YX", "YX")
     np.testing.assert_array_equal(made[0].pixels, made[1].pixels)
+
+
+@pytest.mark.parametrize(
+    "kind", ["TIFF, 8 bit", "TIFF, 16 bit", "TIFF, 16 bit, big-endian", "TIFF, 16 bit, alpha", "TIFF, 32 bit"]
+)
+def test_large_colour_stays_in_its_file_and_gives_the_same(
+    kind: str, plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    dtype = np.uint8 if "8" in kind else np.float32 if "32" in kind else np.uint16
+    served, rgb = plant("grey")[0], scene(dtype)
+    more = {"byteorder": ">"} if "endian" in kind else {}
+    write_tiff(tmp_path / "a.tif", with_alpha(rgb) if "alpha" in kind else rgb, **more)
+    made = []
+    for least in (acquired._MAPPED_BYTES, 0):
+        monkeypatch.setattr(acquired, "_MAPPED_BYTES", least)
+        pixels = acquired.read_acquired(tmp_path / "a.tif", "channels").pixels
+        while pixels.base is not None and not isinstance(pixels, np.memmap):
+            pixels = pixels.base
+        assert isinstance(pixels, np.memmap) == (least == 0 and "endian" not in kind)
+        reconstruct(tmp_path / "a.tif", tmp_path / "out.ome.tif", served)
+        made.append(read_recording(tmp_path / "out.ome.tif").pixels)
+    assert close(made[0], by_channel(plant("grey")[1], rgb))
+    np.testing.assert_array_equal(*made)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
