@@ -74,6 +74,10 @@ class Inspections:
             raise Unprocessable(
                 f"{name}: expected one plane, found {found['planes']}; a site sends the middle one"
             )
+        if found["colour"]:
+            raise Unprocessable(
+                f"{name}: expected grey, found colour channels that differ; a site sends the luminance"
+            )
         return Inspected(found["sha256"], found["field"], found["pixel_size_nm"])
 
     def rest(self) -> None:

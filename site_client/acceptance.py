@@ -95,7 +95,7 @@ def _renamed(
 def _fill(connection: sqlite3.Connection, frame_id: int | None, stamp: Stamp, header: Header) -> None:
     connection.execute(
         "UPDATE frames SET size = ?, mtime_ns = ?, sha256 = ?, field = ?, pixel_size_nm = ?, pixels = ?,"
-        " planes = ?, acquisition = ?, state = 'waiting', reason = NULL, deaths = 0 WHERE id = ?",
+        " planes = ?, colour = ?, acquisition = ?, state = 'waiting', reason = NULL, deaths = 0 WHERE id = ?",
         (
             stamp.size,
             stamp.mtime_ns,
@@ -104,6 +104,7 @@ def _fill(connection: sqlite3.Connection, frame_id: int | None, stamp: Stamp, he
             header.pixel_size_nm,
             header.pixels,
             header.planes,
+            header.colour,
             None if header.acquisition is None else header.acquisition.model_dump_json(exclude_none=True),
             frame_id,
         ),

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS frames (
     pixel_size_nm REAL,
     pixels INTEGER NOT NULL DEFAULT 0,
     planes INTEGER NOT NULL DEFAULT 1,
+    colour INTEGER NOT NULL DEFAULT 0,
     acquisition TEXT,
     state TEXT NOT NULL CHECK (state IN ('waiting', 'reconstructed', 'set_aside', 'skipped')),
     reason TEXT,

@@ -1,12 +1,14 @@
 """What a site knows of a frame."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from model_library.wire.images import AcquisitionFacts
 from model_library.wire.methods import MethodRef
+from model_library.wire.tasks import Segment, Task
 
 Order = Literal["in-order", "live", "every-k"]
 """Which waiting frame comes next: the oldest; the newest, and the older ones in their order when none has
@@ -42,7 +44,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the inspector found in a whole, readable file; `pixels` counts those of all `planes`."""
+    """What the inspector found in a whole, readable file.
+
+    `pixels` counts those of all `planes`, and in `colour` those of each channel that is restored by itself.
+    """
 
     sha256: str
     pixels: int
@@ -50,6 +55,23 @@ class Header:
     field: str | None
     acquisition: AcquisitionFacts | None = None
     planes: int = 1
+    colour: bool = False
+
+
+def header_of(answer: Mapping[str, Any], task: Task, default_pixel_size_nm: float | None) -> Header:
+    """Take what `images.inspector` found, for a site with this task."""
+    size, told, colour = answer["pixel_size_nm"], answer["acquisition"], answer["colour"]
+    # Red, green and blue are restored one by one, but their luminance is classed once.
+    channels = 3 if colour and not isinstance(task, Segment) else 1
+    return Header(
+        sha256=answer["sha256"],
+        pixels=channels * answer["pixels"],
+        planes=answer["planes"],
+        colour=colour,
+        pixel_size_nm=default_pixel_size_nm if size is None else size,
+        field=answer["field"],
+        acquisition=None if told is None else AcquisitionFacts.model_validate(told),
+    )
 
 
 @dataclass(frozen=True, slots=True)

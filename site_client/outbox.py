@@ -14,7 +14,7 @@ from site_client.sample_back import Sampling, amended, due
 from site_client.send_policy import Made
 
 _ITEMS = (
-    "SELECT outbox.*, path, size, sha256, field, pixel_size_nm, acquisition, planes"
+    "SELECT outbox.*, path, size, sha256, field, pixel_size_nm, acquisition, planes, colour"
     " FROM outbox JOIN frames USING (sequence)"
 )
 _SCHEDULE: TypeAdapter[tuple[Sampling, ...]] = TypeAdapter(tuple[Sampling, ...])
@@ -36,6 +36,8 @@ class OutboxItem:
         By which the site made what is sent (`SendPolicy.told`); None for the file as it was acquired.
     planes
         Of what was acquired; of more than one, one is sent.
+    colour
+        Whether what was acquired is in colour, of which the luminance is sent.
     """
 
     id: int
@@ -45,6 +47,7 @@ class OutboxItem:
     location: str | None
     policy: str | None
     planes: int = 1
+    colour: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,5 +217,12 @@ def _item(row: sqlite3.Row) -> OutboxItem:
         ),
     )
     return OutboxItem(
-        row["id"], declaration, path, row["sha256"], row["location"], row["policy"], row["planes"]
+        id=row["id"],
+        declaration=declaration,
+        path=path,
+        source_sha256=row["sha256"],
+        location=row["location"],
+        policy=row["policy"],
+        planes=row["planes"],
+        colour=bool(row["colour"]),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from model_library.images.contents import read_grey_planes
+from model_library.images.contents import read_middle_plane
 from model_library.images.durable import write_durably
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
@@ -59,10 +59,14 @@ def make(source: Path, target: Path, expected_sha256: str, policy: SendPolicy) -
     found = sha256_file(source)
     if found != expected_sha256:
         raise SourceChanged(f"{source.name}: expected the accepted file ({expected_sha256}), found {found}")
-    planes = read_grey_planes(source)[1]
-    content = encode_acquisition(reduced(planes[len(planes) // 2], policy))
+    recording, frame = read_middle_plane(source)
+    content = encode_acquisition(reduced(frame, policy))
     write_durably(target, content)
-    return Made(sha256=sha256_bytes(content), bytes=len(content), policy=policy.told(len(planes)))
+    return Made(
+        sha256=sha256_bytes(content),
+        bytes=len(content),
+        policy=policy.told(recording.planes, colour=recording.is_colour),
+    )
 
 
 def main() -> None:

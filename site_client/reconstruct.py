@@ -100,25 +100,31 @@ def reconstruct_planes(
     clock: Callable[[], datetime],
     fit: PixelFit | None = None,
 ) -> Result:
-    """Apply a method to each plane of an image, stack or series by itself.
+    """Apply a method to each plane of an image, stack or series by itself, in colour to each channel.
 
     Parameters
     ----------
     acquired
-        As `images.contents.read_grey_planes` gives it. The others, and refusals, as `reconstruct`.
+        As `images.contents.read_grey_planes` gives it, colour as its luminance or its channels. The others,
+        and refusals, as `reconstruct`.
     """
     recording, frames = acquired
+    # One frame a plane in grey, three in colour.
+    colour = recording.is_colour and len(frames) > recording.planes
     made = [reconstruct(frame, method, task, source=source, clock=clock, fit=fit) for frame in frames]
     if len(made) == 1:
         return made[0]
-    planes = recording.axes.removesuffix("S").removesuffix("YX")
-    shape = recording.pixels.shape[: len(planes)]
+    planes = recording.axes[: recording.axes.index("Y")]
+    lengths = recording.pixels.shape[: len(planes)]
+    samples = (3,) if colour else ()
+    pixels = np.stack([each.pixels for each in made]).reshape(*lengths, *samples, *made[0].pixels.shape)
     told = made[0].provenance
     return replace(
         made[0],
-        pixels=np.stack([each.pixels for each in made]).reshape(*shape, *made[0].pixels.shape),
-        provenance=told | {"source": told["source"] | {"shape": [*shape, *frames[0].pixels.shape]}},
-        axes=f"{planes}YX",
+        pixels=np.moveaxis(pixels, -3, -1) if colour else pixels,
+        provenance=told
+        | {"source": told["source"] | {"shape": [*lengths, *frames[0].pixels.shape, *samples]}},
+        axes=f"{planes}YXS" if colour else f"{planes}YX",
     )
 
 

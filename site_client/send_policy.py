@@ -29,9 +29,10 @@ class SendPolicy(Message):
         """Whether files are sent as they were acquired."""
         return self.crop_px is None and self.bits is None
 
-    def told(self, planes: int = 1) -> str:
-        """Say in words what leaves of an image of so many planes: of a stack or series, the middle one."""
+    def told(self, planes: int = 1, *, colour: bool = False) -> str:
+        """Say in words what leaves: of so many planes the middle one, of colour the luminance."""
         plane = [] if planes == 1 else [f"the middle one of {planes} planes"]
+        plane += ["the luminance of its colours"] if colour else []
         crop = [] if self.crop_px is None else [f"the middle {self.crop_px} px"]
         bits = [] if self.bits is None else [f"{self.bits} bits"]
         return ", ".join(plane + crop + bits) or "as acquired"

@@ -93,7 +93,8 @@ class Spool:
 
     def _wanted(self, item: OutboxItem) -> str | None:
         """Say what is to be made of an image; None where it is sent as it is."""
-        return None if self._policy.is_plain and item.planes == 1 else self._policy.told(item.planes)
+        as_it_is = self._policy.is_plain and item.planes == 1 and not item.colour
+        return None if as_it_is else self._policy.told(item.planes, colour=item.colour)
 
     def _made(self, item: OutboxItem) -> OutboxItem:
         assert self._make is not None

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.errors import ImageError, WeightsError
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_middle_plane
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import lower_priority
 from model_library.signing.digests import sha256_file
@@ -150,6 +150,8 @@ def read_frames(
 ) -> list[TrainingFrame]:
     """Read frames that are still the ones that were accepted, until memory is used up.
 
+    Of a stack or series the middle plane is taken, of colour the luminance: what leaves the site as well.
+
     Parameters
     ----------
     files
@@ -173,7 +175,7 @@ def read_frames(
             if sha256_file(path) != file["sha256"]:
                 _LOG.info("frame-changed", path=str(path))
                 continue
-            frame = read_grey_frame(path)
+            frame = read_middle_plane(path)[1]
         except (OSError, ImageError) as error:
             _LOG.info("frame-left-out", path=str(path), reason=str(error))
             continue

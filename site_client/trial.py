@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.method import Method
 from model_library.errors import ImageError, WeightsError
-from model_library.images.contents import read_grey_frame
+from model_library.images.contents import read_middle_plane
 from model_library.images.frame import Grey
 
 _PROBE_SIDE_PX = 64
@@ -19,8 +19,8 @@ def try_method(method: Method, stored_frame: Path | None) -> None:
     Parameters
     ----------
     stored_frame
-        A frame of this instrument that was reconstructed before; only its middle is used, and where it is
-        gone or unreadable by now the method is not to blame.
+        A frame of this instrument that was reconstructed before; only the middle of its middle plane is
+        used, in grey, and where it is gone or unreadable by now the method is not to blame.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def try_method(method: Method, stored_frame: Path | None) -> None:
     if stored_frame is None:
         return
     try:
-        pixels = read_grey_frame(stored_frame).grey
+        pixels = read_middle_plane(stored_frame)[1].grey
     except (ImageError, OSError):
         return
     _run(method, _middle(pixels), stored_frame.name)

@@ -15,9 +15,8 @@ from watchdog.observers.polling import PollingObserver
 
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
-from model_library.wire.images import AcquisitionFacts
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.frames import Header, Stamp
+from site_client.frames import Header, Stamp, header_of
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
@@ -211,7 +210,7 @@ class Watcher:
         if not answer["complete"]:
             self._candidates[path] = replace(candidate, looked=True)
             return None
-        return _Finding(candidate, _header(answer, self._settings.pixel_size_nm))
+        return _Finding(candidate, header_of(answer, self._settings.task, self._settings.pixel_size_nm))
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -304,15 +303,3 @@ def _stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return Stamp(status.st_size, status.st_mtime_ns)
-
-
-def _header(answer: Mapping[str, Any], default_pixel_size_nm: float | None) -> Header:
-    size, told = answer["pixel_size_nm"], answer["acquisition"]
-    return Header(
-        sha256=answer["sha256"],
-        pixels=answer["pixels"],
-        planes=answer["planes"],
-        pixel_size_nm=default_pixel_size_nm if size is None else size,
-        field=answer["field"],
-        acquisition=None if told is None else AcquisitionFacts.model_validate(told),
-    )

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from benchmark.method import Method
 from model_library.cards.card import CARD_FILE, NetworkCard
+from model_library.images.colour import ColourPolicy
 from model_library.images.contents import read_grey_planes
 from model_library.images.frame import Frame
 from model_library.images.pixel_fit import PixelPolicy
@@ -97,7 +98,9 @@ class Worker:
         task = _TASK.validate_python(question["task"])
         if isinstance(method, ServedMethod):
             return self._stream(method, question, about) | {"busy_s": time.perf_counter() - begun}
-        recording, frames = _read(source, question["pixel_size_nm"])
+        colour: ColourPolicy = "luminance" if isinstance(task, Segment) else "channels"
+        recording, frames = _read(source, colour, question["pixel_size_nm"])
+        about |= {"colour": colour} if recording.is_colour else {}
         folder = question["network_folder"]
         policy = _POLICY.validate_python(question.get("pixel_policy", "resample"))
         fit = decide_fit(frames[0], method.ref, None if folder is None else Path(folder), policy)
@@ -151,9 +154,9 @@ class Worker:
         )
 
 
-def _read(source: Path, told_nm: float | None) -> tuple[Recording, tuple[Frame, ...]]:
+def _read(source: Path, colour: ColourPolicy, told_nm: float | None) -> tuple[Recording, tuple[Frame, ...]]:
     """Read a frame, stack or series; `told_nm` is the side of its pixels where the file does not say it."""
-    recording, frames = read_grey_planes(source)
+    recording, frames = read_grey_planes(source, colour=colour)
     if frames[0].pixel_size_nm is None:
         frames = tuple(replace(frame, pixel_size_nm=told_nm) for frame in frames)
     return recording, frames

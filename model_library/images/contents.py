@@ -1,7 +1,7 @@
 """Any file of a microscope -> what it holds, with axes, dtype and pixel size told.
 
 What an instrument hands to a site are files with one grey plane, `read_grey_frame`, or with several,
-`read_grey_planes`.
+`read_grey_planes`, or in colour; one grey plane of whatever it is gives `read_middle_plane`.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model_library.errors import MissingReader, NotAnImage, UnsupportedImage
 from model_library.images import czi, mrc, vendor_formats
+from model_library.images.colour import ColourPolicy
 from model_library.images.data_bar import bar_rows, cropped
 from model_library.images.directory import is_tiff
 from model_library.images.frame import Frame
@@ -25,9 +26,11 @@ __all__ = [
     "MissingReader",
     "ReadLimits",
     "Recording",
+    "read_acquisition",
     "read_contents",
     "read_grey_frame",
     "read_grey_planes",
+    "read_middle_plane",
     "read_recording",
 ]
 
@@ -52,7 +55,7 @@ FOLDER_SUFFIXES = frozenset(
 programs use as well."""
 
 
-def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
+def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS, *, in_file: bool = False) -> Contents:
     """Read a TIFF, PNG, JPEG, MRC, CZI, DM3, DM4, EMD, SER, EMI, HSPY file or an OME-Zarr folder.
 
     The first bytes decide the format, not the name, where they can. DM3 to HSPY and OME-Zarr are
@@ -64,6 +67,9 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
         The file, or the folder of an OME-Zarr image.
     limits
         What is refused before decoding.
+    in_file
+        Leave the pixels of a TIFF's only page in the file where it is plain (`mapping.release` frees what was
+        touched): nobody may overwrite it meanwhile.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
     head = read_head(path)
     suffix = path.suffix.lower()
     if is_tiff(head):
-        return read_tiff(path, limits)
+        return read_tiff(path, limits, in_file=in_file)
     if is_raster(head):
         return _read_picture(path, head, limits)
     if czi.is_czi(head):
@@ -100,7 +106,9 @@ def read_contents(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Contents:
     raise NotAnImage(f"{path.name}: expected an image, found {described(head[:16])}; export it as TIFF")
 
 
-def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DEFAULT_LIMITS) -> Recording:
+def read_recording(
+    path: Path, index: int | None = None, limits: ReadLimits = DEFAULT_LIMITS, *, in_file: bool = False
+) -> Recording:
     """Read the one image that is meant.
 
     Parameters
@@ -109,15 +117,15 @@ def read_recording(path: Path, index: int | None = None, limits: ReadLimits = DE
         As in `read_contents`.
     index
         Which of several, from 0; None where there is one, or one grey image beside colour overviews.
-    limits
-        What is refused before decoding.
+    limits, in_file
+        As in `read_contents`.
 
     Raises
     ------
     UnsupportedImage
         There are several, and none was chosen; or none of this number. Else as `read_contents`.
     """
-    recordings = read_contents(path, limits).recordings
+    recordings = read_contents(path, limits, in_file=in_file).recordings
     if index is not None and 0 <= index < len(recordings):
         return recordings[index]
     meant = _only_one(recordings) if index is None else None
@@ -159,19 +167,64 @@ def read_grey_frame(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> Frame:
     return frames[0]
 
 
-def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, tuple[Frame, ...]]:
+def read_grey_planes(
+    path: Path, limits: ReadLimits = DEFAULT_LIMITS, colour: ColourPolicy = "refuse"
+) -> tuple[Recording, tuple[Frame, ...]]:
     """Read the one grey image, stack or series of an acquired file of any format, without its data bar.
+
+    Parameters
+    ----------
+    path, limits
+        As in `read_contents`.
+    colour
+        What becomes of a colour image; see `Recording.frames`.
 
     Returns
     -------
     tuple
-        What was recorded, whose axes other than the last ones are those of the planes, and each plane as
-        `read_grey_frame` gives it, the last of these axes running fastest.
+        What was recorded, as `read_acquisition` gives it, and each plane as `read_grey_frame` gives it, the
+        last of the axes before Y running fastest.
 
     Raises
     ------
     UnsupportedImage
-        Several images, colour, or pixels that are not square. Else as `read_contents`.
+        Several images, colour to be refused, or pixels that are not square. Else as `read_contents`.
+    """
+    recording, rows = read_acquisition(path, limits)
+    frames = recording.frames(path.name, colour)
+    return recording, tuple(replace(frame, data_bar_rows=rows) for frame in frames)
+
+
+def read_middle_plane(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, Frame]:
+    """Read what stands for an acquired file where one grey plane is wanted.
+
+    Returns
+    -------
+    tuple
+        What was recorded, as `read_acquisition` gives it, and its middle plane, of colour the luminance.
+
+    Raises
+    ------
+    UnsupportedImage
+        Several images, or pixels that are not square. Else as `read_contents`.
+    """
+    recording, rows = read_acquisition(path, limits)
+    [frame] = recording.middle().frames(path.name, "luminance")
+    return recording, replace(frame, data_bar_rows=rows)
+
+
+def read_acquisition(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, int]:
+    """Read the one image, stack or series that an acquired file holds.
+
+    Returns
+    -------
+    tuple
+        Without its data bar, in true colour (see `Recording.in_true_colour`); and the rows of that bar.
+
+    Raises
+    ------
+    UnsupportedImage
+        Several images. Else as `read_contents`.
     """
     recordings = read_contents(path, limits).recordings
     recording = _only_one(recordings)
@@ -180,8 +233,7 @@ def read_grey_planes(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[R
             f"{path.name}: expected one image, found {_listed(recordings)}; save each as a file of its own"
         )
     rows = bar_rows(recording)
-    recording = cropped(recording, rows)
-    return recording, tuple(replace(frame, data_bar_rows=rows) for frame in recording.frames(path.name))
+    return cropped(recording, rows).in_true_colour(), rows
 
 
 def _only_one(recordings: Sequence[Recording]) -> Recording | None:

@@ -38,6 +38,7 @@ def inspect(path: Path, *, last_look: bool, limits: ReadLimits = DEFAULT_LIMITS)
     Returns
     -------
     `{"complete": False}`, or the header of a readable frame; of a stack or series, `planes` is above 1.
+    `pixels` counts those of all planes, each in colour once.
 
     Raises
     ------
@@ -48,19 +49,20 @@ def inspect(path: Path, *, last_look: bool, limits: ReadLimits = DEFAULT_LIMITS)
         return {"complete": False}
     sha256 = sha256_file(path)
     try:
-        planes = read_grey_planes(path, limits)[1]
+        recording, frames = read_grey_planes(path, limits, "channels")
     except (TruncatedImage, NotAnImage):
         # Only a TIFF tells its end without being decoded: any other file that is still written looks damaged.
         if last_look or is_tiff(read_head(path)):
             raise
         return {"complete": False}
-    frame = planes[0]
+    frame = frames[0]
     acquisition = acquisition_of(frame.metadata)
     return {
         "complete": True,
         "sha256": sha256,
-        "pixels": len(planes) * int(frame.pixels.size),
-        "planes": len(planes),
+        "pixels": recording.planes * int(frame.pixels.size),
+        "planes": recording.planes,
+        "colour": recording.is_colour,
         "pixel_size_nm": frame.pixel_size_nm,
         "field": frame.field,
         "acquisition": None if acquisition is None else acquisition.model_dump(mode="json"),

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_library.errors import NotAnImage, TruncatedImage, UnsupportedImage
+from model_library.images.colour import true_grey
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
-_TINT = 8
-_LUMA = (0.299, 0.587, 0.114)
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -32,7 +31,10 @@ def decode_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
     Parameters and refusals as in `read_raster`; colour channels that differ are unsupported too.
     """
     pixels = read_raster(content, name, max_pixels)
-    return pixels if pixels.ndim == 2 else one_channel(pixels, name, lossy=is_jpeg(content))
+    grey = pixels if pixels.ndim == 2 else true_grey(pixels, lossy=is_jpeg(content))
+    if grey is None:
+        raise UnsupportedImage(f"{name}: expected grey, found colour channels that differ; export it as grey")
+    return grey
 
 
 def read_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
@@ -74,36 +76,8 @@ def read_raster(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode a grey image [Y, X] of 8 bit as PNG."""
+    """Encode an image of 8 bit, grey [Y, X] or RGB [Y, X, 3], as PNG."""
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels)))
-
-
-def one_channel(pixels: NDArray[Any], name: str, *, lossy: bool) -> NDArray[Any]:
-    """Take equal colour channels as the one that they are.
-
-    Parameters
-    ----------
-    pixels
-        Axes [..., S]; 2 and 4 samples are grey and RGB with alpha, which is dropped.
-    name
-        What messages call the file.
-    lossy
-        Whether it was JPEG, which gives grey a faint tint: then luma (ITU-R BT.601) is taken where
-        samples of 8 bit differ by no more than that.
-
-    Raises
-    ------
-    UnsupportedImage
-        The channels differ.
-    """
-    colours = pixels[..., : 1 if pixels.shape[-1] == 2 else 3]
-    first = colours[..., 0]
-    if all(np.array_equal(first, colours[..., index]) for index in range(1, colours.shape[-1])):
-        return np.ascontiguousarray(first)
-    if lossy and pixels.dtype == np.uint8 and int(np.ptp(colours, axis=-1).max()) <= _TINT:
-        luma: NDArray[Any] = np.rint(colours @ np.array(_LUMA, np.float32)).astype(np.uint8)
-        return luma
-    raise UnsupportedImage(f"{name}: expected grey, found colour channels that differ; export it as grey")
 
 
 def _png_shape(content: bytes) -> tuple[int, int]:

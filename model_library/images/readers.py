@@ -16,6 +16,7 @@ from model_library.images.frame import Frame
 from model_library.images.limits import DEFAULT_LIMITS, ReadLimits
 from model_library.images.ome import PROVENANCE
 from model_library.images.raster import decode_raster, is_raster
+from model_library.images.tiff_contents import first_facts
 from model_library.images.tiff_pages import TiffPages, read_head
 
 __all__ = ["ReadLimits", "read_frame", "read_micrograph", "read_provenance", "read_stack"]
@@ -91,8 +92,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
     NotAnImage
         The file is not a TIFF, or carries no provenance of ours.
     """
-    with TiffPages(path, DEFAULT_LIMITS) as pages:
-        pairs = pages.facts(0).pairs
+    pairs = first_facts(path, DEFAULT_LIMITS).pairs
     if PROVENANCE not in pairs:
         raise NotAnImage(f"{path.name}: expected provenance, found none; choose a result of Synoptic")
     return {key: json.loads(value) for key, value in pairs[PROVENANCE].items()}

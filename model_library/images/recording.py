@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_library.errors import UnsupportedImage
+from model_library.images.colour import ColourPolicy, luminance, true_grey, without_alpha
 from model_library.images.frame import Frame
 from model_library.images.intensity import PIXEL_DTYPES, refuse_non_finite
 from model_library.images.pixel_size import UNKNOWN_SIZE, PixelSize
-from model_library.images.raster import one_channel
 
 AXES = {
     "T": "time",
@@ -64,27 +64,65 @@ class Recording:
         """[Y, X] in pixels."""
         return self.pixels.shape[self.axes.index("Y")], self.pixels.shape[self.axes.index("X")]
 
-    def frames(self, called: str | None = None) -> tuple[Frame, ...]:
+    @property
+    def is_colour(self) -> bool:
+        """Whether its last axis is that of colour samples."""
+        return self.axes.endswith("S")
+
+    @property
+    def planes(self) -> int:
+        """How many planes it has, a colour image counted as one."""
+        return prod(self.pixels.shape[: self.axes.index("Y")])
+
+    def in_true_colour(self) -> "Recording":
+        """Take equal colour channels as the one that they are, and drop alpha, whatever it holds."""
+        if not self.is_colour:
+            return self
+        grey = true_grey(self.pixels, lossy=self.lossy)
+        if grey is None:
+            return dataclasses.replace(self, pixels=without_alpha(self.pixels))
+        return dataclasses.replace(self, pixels=grey, axes=self.axes.removesuffix("S"))
+
+    def middle(self) -> "Recording":
+        """Give the middle one of its planes."""
+        leading = self.axes.index("Y")
+        planes = self.pixels.reshape(self.planes, *self.pixels.shape[leading:])
+        return dataclasses.replace(self, pixels=planes[self.planes // 2], axes=self.axes[leading:])
+
+    def frames(self, called: str | None = None, colour: ColourPolicy = "refuse") -> tuple[Frame, ...]:
         """Give each plane as a grey frame, the last of the other axes running fastest.
 
-        `called` is what messages call it; None for its own name. uint8, uint16 and float32 stay as they
-        are; narrower and signed integers fit float32 exactly, wider values are rounded to its 24 bits.
+        uint8, uint16 and float32 stay as they are; narrower and signed integers fit float32 exactly, wider
+        values are rounded to its 24 bits.
+
+        Parameters
+        ----------
+        called
+            What messages call it; None for its own name.
+        colour
+            What becomes of colour channels that differ; where they become frames, red, green and blue run
+            fastest.
 
         Raises
         ------
         UnsupportedImage
-            Colour channels differ, or pixels are not square.
+            It is in colour, which is to be refused, or pixels are not square.
         """
         name = called or self.name or "image"
         if self.pixel_size.is_known and not self.pixel_size.is_square:
             raise UnsupportedImage(
                 f"{name}: expected square pixels, found {self.pixel_size}; export it with square pixels"
             )
-        pixels = self.pixels
-        if self.axes.endswith("S"):
-            pixels = one_channel(pixels, name, lossy=self.lossy)
+        true = self.in_true_colour()
+        pixels = true.pixels
         if pixels.dtype not in PIXEL_DTYPES:
             pixels = pixels.astype(np.float32)
+        if true.is_colour:
+            if colour == "refuse":
+                raise UnsupportedImage(
+                    f"{name}: expected grey, found colour channels that differ; export it as grey"
+                )
+            pixels = luminance(pixels) if colour == "luminance" else np.moveaxis(pixels, -1, -3)
         planes = pixels.reshape(prod(pixels.shape[:-2]), *pixels.shape[-2:])
         refuse_non_finite(planes, name)
         side = self.pixel_size.side_nm

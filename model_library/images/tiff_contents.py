@@ -11,14 +11,14 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from model_library.errors import UnsupportedImage
+from model_library.errors import NotAnImage, UnsupportedImage
 from model_library.images import directory
-from model_library.images.directory import Directory, read_directories
+from model_library.images.directory import Directory, is_tiff, read_directories
 from model_library.images.limits import ReadLimits, refuse_oversized_page, refuse_oversized_stack
-from model_library.images.ome import ACQUISITION
+from model_library.images.ome import ACQUISITION, OmeFacts
 from model_library.images.recording import AXES, Contents, Recording, checked
 from model_library.images.tiff_facts import image_rows, page_facts, undecodable, vendor_pairs
-from model_library.images.tiff_pages import is_grey_ramp
+from model_library.images.tiff_pages import is_grey_ramp, read_head
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _SAMPLES = {_WHITE_IS_ZERO: 1, _PALETTE: 1}
@@ -36,7 +36,7 @@ class _Stack:
     pages: tuple[int, ...]
 
 
-def read_tiff(path: Path, limits: ReadLimits) -> Contents:
+def read_tiff(path: Path, limits: ReadLimits, *, in_file: bool = False) -> Contents:
     """Read every image of a TIFF at its full resolution.
 
     Parameters
@@ -45,6 +45,8 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
         Begins as `directory.is_tiff` wants it.
     limits
         What is refused before decoding.
+    in_file
+        As in `contents.read_contents`.
 
     Returns
     -------
@@ -81,9 +83,30 @@ def read_tiff(path: Path, limits: ReadLimits) -> Contents:
         raise undecodable(path.name, error) from error
     with tiff:
         stacks = _stacks(pages, usable)
-        recordings = tuple(_recording(tiff, stack, pages, path.name) for stack in stacks)
+        mapped = path if in_file and len(usable) == 1 else None
+        recordings = tuple(_recording(tiff, stack, pages, path.name, mapped) for stack in stacks)
         kind = "OME-TIFF" if tiff.is_ome else "ImageJ TIFF" if tiff.is_imagej else "TIFF"
     return Contents(kind, recordings, tuple(left_out))
+
+
+def first_facts(path: Path, limits: ReadLimits) -> OmeFacts:
+    """Tell what the first page of a TIFF, of whatever kind, says of itself; decodes no pixels.
+
+    Raises
+    ------
+    ImageError
+        Not a TIFF, or a damaged one.
+    """
+    if not is_tiff(read_head(path)):
+        raise NotAnImage(f"{path.name}: expected a TIFF, found another file; choose a TIFF")
+    with path.open("rb") as file:
+        read_directories(file, path.name, limits.max_pages)
+    try:
+        tiff = tifffile.TiffFile(path, _multifile=False)
+    except Exception as error:
+        raise undecodable(path.name, error) from error
+    with tiff:
+        return page_facts(tiff, 0, path.name)
 
 
 def _refusal(page: Directory) -> str | None:
@@ -128,9 +151,16 @@ def _stacks(pages: Sequence[Directory], usable: Sequence[int]) -> list[_Stack]:
     return stacks
 
 
-def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) -> Recording:  # noqa: ANN401
+def _recording(
+    tiff: Any,  # noqa: ANN401
+    stack: _Stack,
+    pages: Sequence[Directory],
+    name: str,
+    mapped: Path | None,
+) -> Recording:
+    """Decode pages alike; the only one stays in the file `mapped`, where it is plain."""
     facts = page_facts(tiff, stack.first, name)
-    planes = [_decoded(tiff, index, pages[index], name) for index in stack.pages]
+    planes = [_decoded(tiff, index, pages[index], name, mapped) for index in stack.pages]
     try:
         described = str(tiff.pages[0].description)
         compression = int(tiff.pages[stack.first].compression)
@@ -139,7 +169,10 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
     except Exception as error:
         raise undecodable(name, error) from error
     order = facts.planes or _imagej_planes(described)
-    lead = tuple((axis, length) for axis, length in order if length > 1)
+    samples = planes[0].shape[-1] if planes[0].ndim == 3 else 1
+    # OME counts the samples of a colour image among its channels.
+    planewise = [(axis, length // samples if axis == "C" else length) for axis, length in order]
+    lead = tuple((axis, length) for axis, length in planewise if length > 1)
     if prod(length for _, length in lead) != len(planes):
         lead = (("I", len(planes)),) if len(planes) > 1 else ()
     inner = "YXS" if planes[0].ndim == 3 else "YX"
@@ -157,7 +190,13 @@ def _recording(tiff: Any, stack: _Stack, pages: Sequence[Directory], name: str) 
     return _in_order(recording, name)
 
 
-def _decoded(tiff: Any, index: int, told: Directory, name: str) -> NDArray[Any]:  # noqa: ANN401
+def _decoded(
+    tiff: Any,  # noqa: ANN401
+    index: int,
+    told: Directory,
+    name: str,
+    mapped: Path | None,
+) -> NDArray[Any]:
     """One page, axes [Y, X] or [Y, X, S]."""
     try:
         page = tiff.pages[index]
@@ -169,7 +208,12 @@ def _decoded(tiff: Any, index: int, told: Directory, name: str) -> NDArray[Any]:
             )
         coloured = page.photometric == _PALETTE and not is_grey_ramp(page.colormap)
         inverted = page.photometric == _WHITE_IS_ZERO
-        pixels: NDArray[Any] = page.asarray(maxworkers=1)
+        pixels: NDArray[Any]
+        if mapped is not None and page.is_memmappable:
+            stored = np.dtype(page.dtype).newbyteorder(tiff.byteorder)
+            pixels = np.memmap(mapped, stored, "r", page.dataoffsets[0], page.shape)
+        else:
+            pixels = page.asarray(maxworkers=1)
         if page.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, -1)
     except UnsupportedImage:

@@ -56,22 +56,29 @@ class ServedNetwork:
 
 
 def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
-    """Give the shape of the result for a recording of this shape, of the same axes.
+    """Give the shape of the result for a recording of this shape, of the axes that `result_axes` gives.
 
     Raises
     ------
     UnsupportedImage
-        The network gives no image, or is for colour where there is none, or the other way round.
+        The network gives no image, or is for colour where there is none, or gives classes to grey pixels
+        and there are three of them.
     """
-    config, colour = network.card.config, axes.endswith("S")
-    if isinstance(config, MaskRCNNConfig) or colour != (config.channels == "rgb"):
+    config, colour, segments = network.card.config, axes.endswith("S"), isinstance(network.card.task, Segment)
+    fits = colour if config.channels == "rgb" else not (colour and segments)
+    if isinstance(config, MaskRCNNConfig) or not fits:
         raise UnsupportedImage(
             f"expected an image for {network.card.id}, a {config.kind} of {config.channels}, found axes "
             f"{axes}; choose another network"
         )
     where = axes.index("Y")
     enlarged = [side * network.geometry.scale for side in shape[where : where + 2]]
-    return (*shape[:where], *enlarged, *shape[where + 2 :])
+    return (*shape[:where], *enlarged, *(() if segments else shape[where + 2 :]))
+
+
+def result_axes(network: ServedNetwork, axes: str) -> str:
+    """Give the axes of the result for a recording of these axes: classes have no colour."""
+    return axes.removesuffix("S") if isinstance(network.card.task, Segment) else axes
 
 
 def result_dtype(network: ServedNetwork, dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -85,12 +92,13 @@ def restore_recording(
     """Restore every plane of a recording, or give its pixels classes.
 
     Grey values are scaled by those of the whole recording, each channel (C) by its own; never by those of
-    a window. Memory that mapped arrays took is let go of plane by plane, window by window.
+    a window. A network of grey planes restores red, green and blue one after the other, all on one scale,
+    which keeps the colours. Memory that mapped arrays took is let go of plane by plane, window by window.
 
     Parameters
     ----------
     network
-        For these channels: grey planes, neighbours along the last axis before Y, or RGB.
+        For these channels: grey planes, neighbours along the last axis before Y, or RGB; see `result_shape`.
     pixels
         uint8, uint16 or float32, counts, finite; may lie in a file.
     axes
@@ -121,27 +129,34 @@ def _planes(
 ) -> Iterator[tuple[Scaling, Pages, Pages]]:
     leading = axes[: axes.index("Y")]
     shape = pixels.shape[: len(leading)]
+    together = network.card.config.channels == "rgb"
+    apart = axes.endswith("S") and not together
+    pairs = [(pixels[..., each], result[..., each]) for each in range(3)] if apart else [(pixels, result)]
     scalings: dict[int, Scaling] = {}
     for place in product(*map(range, shape)):
         channel = place[leading.index("C")] if "C" in leading else 0
         if channel not in scalings:
             own = np.moveaxis(pixels, leading.index("C"), 0)[channel] if "C" in leading else pixels
             scalings[channel] = scaling_for(network.card.config, own)
-        if axes.endswith("S"):
-            source, target = pixels[place], result[place]
-            yield (
-                scalings[channel],
-                [source[..., colour] for colour in range(3)],
-                [target[..., colour] for colour in range(3)],
-            )
-            continue
-        reach = network.geometry.in_channels // 2
-        last = shape[-1] - 1 if shape else 0
-        neighbours = [
-            pixels[(*place[:-1], min(max(place[-1] + by, 0), last))] if place else pixels
-            for by in range(-reach, reach + 1)
-        ]
-        yield scalings[channel], neighbours, [result[place]]
+        for source, target in pairs:
+            if together:
+                yield scalings[channel], _samples(source[place]), _samples(target[place])
+            else:
+                reach = network.geometry.in_channels // 2
+                yield scalings[channel], _neighbours(source, place, reach), [target[place]]
+
+
+def _samples(image: NDArray[Any]) -> Pages:
+    """Red, green and blue of an image in colour; classes [Y, X] as they are."""
+    return [image] if image.ndim == 2 else [image[..., each] for each in range(3)]
+
+
+def _neighbours(pixels: NDArray[Any], place: tuple[int, ...], reach: int) -> Pages:
+    """Planes beside one, along the last axis before Y; at the ends of a stack its last one again."""
+    if not place:
+        return [pixels] * (2 * reach + 1)
+    last = pixels.shape[len(place) - 1] - 1
+    return [pixels[(*place[:-1], min(max(place[-1] + by, 0), last))] for by in range(-reach, reach + 1)]
 
 
 def _strips(shape: tuple[int, ...]) -> Iterator[slice]:
@@ -157,6 +172,7 @@ def _reader(source: Pages, scaling: Scaling) -> Callable[[Slices], Channels]:
         for scaled, page in zip(unit, pages, strict=True):
             for rows in _strips(page.shape):
                 scaled[rows] = scaling.apply(page[rows])
+        release(source[0])
         return unit
 
     return read

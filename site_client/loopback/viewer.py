@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_library.images.contents import read_grey_planes
+from model_library.images.contents import read_acquisition
 from model_library.images.raster import encode_png
 from model_library.processes.answering import answer_questions
 from model_library.processes.operating_system import limit_memory
@@ -23,7 +23,7 @@ _KEPT = 2
 class Viewer:
     """Answers with views; keeps the last two images, since zooming asks for the same ones again.
 
-    Of a stack or series the middle plane is shown.
+    Of a stack or series the middle plane is shown; colour is shown as such.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Viewer:
         pixels = self._pixels(Path(question["path"]))
         low, high = question["range"] or _range(pixels, labels=question["labels"])
         view = cut(pixels, question["box"], min(int(question["side_px"]), MOST_SIDE_PX))
-        png = encode_png(to_grey(view, low, high))
+        png = encode_png(to_8_bit(view, low, high))
         return {
             "png": base64.b64encode(png).decode(),
             "range": [low, high],
@@ -61,8 +61,7 @@ class Viewer:
     def _pixels(self, path: Path) -> NDArray[Any]:
         key = str(path), path.stat().st_mtime_ns
         if key not in self._kept:
-            planes = read_grey_planes(path)[1]
-            pixels = planes[len(planes) // 2].pixels
+            pixels = read_acquisition(path)[0].middle().pixels
             while len(self._kept) >= _KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = pixels
@@ -70,12 +69,12 @@ class Viewer:
 
 
 def cut(pixels: NDArray[Any], box: tuple[float, float, float, float], side_px: int) -> NDArray[Any]:
-    """Cut a box [top, left, bottom, right], in shares, out of an image [Y, X].
+    """Cut a box [top, left, bottom, right], in shares, out of an image [Y, X] or [Y, X, 3].
 
     Where it has more than `side_px` pixels along a side, every n-th is taken: what is shown are always
     pixels of the image, never a mixture that it does not hold.
     """
-    height, width = pixels.shape
+    height, width = pixels.shape[:2]
     top, left, bottom, right = (min(max(float(share), 0.0), 1.0) for share in box)
     rows = slice(
         min(int(top * height), height - 1), max(int(np.ceil(bottom * height)), int(top * height) + 1)
@@ -84,12 +83,12 @@ def cut(pixels: NDArray[Any], box: tuple[float, float, float, float], side_px: i
         min(int(left * width), width - 1), max(int(np.ceil(right * width)), int(left * width) + 1)
     )
     view = pixels[rows, columns]
-    step = max(1, -(-max(view.shape) // max(1, side_px)))
+    step = max(1, -(-max(view.shape[:2]) // max(1, side_px)))
     return view[::step, ::step]
 
 
-def to_grey(view: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Map grey values from `low` to `high` onto 0 to 255; outside of them is cut off."""
+def to_8_bit(view: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Map values, of all colours alike, from `low` to `high` onto 0 to 255; outside of them is cut off."""
     grey: NDArray[np.uint8] = np.rint(np.interp(view, (low, np.nextafter(high, np.inf)), (0, 255))).astype(
         np.uint8
     )

@@ -16,6 +16,7 @@ import tifffile
 from coordinator.annotation.archive import OpenArchive, open_archive
 from coordinator.settings import read_settings
 from coordinator.stored_frames import read_stored, under_its_suffix
+from model_library.images.colour import luminance
 from model_library.images.contents import read_grey_frame, read_grey_planes
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
@@ -70,24 +71,28 @@ def write_frames(folder: Path) -> dict[str, float | None]:
     }
 
 
+def photograph() -> np.ndarray:
+    return np.random.default_rng(0).integers(256, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
+
+
 def write_stacks(folder: Path) -> dict[str, float]:
-    """Write stacks, of which one plane leaves; name of what arrives -> pixel size."""
+    """Write stacks and colour, of which one grey plane leaves; name of what arrives -> pixel size."""
+    (folder / "photo.png").write_bytes(imagecodecs.png_encode(photograph()))
     stack = np.stack([specimen(8), specimen(9)])
     tifffile.imwrite(folder / "stack.tif", stack, photometric="minisblack")
     with mrcfile.new(folder / "volume.mrc") as mrc:
         mrc.set_data(stack.astype(np.float32))
         mrc.voxel_size = 15.0
-    return {"stack.ome.tif": 2.5, "volume.ome.tif": 1.5}
+    return {"stack.ome.tif": 2.5, "volume.ome.tif": 1.5, "photo.ome.tif": 2.5}
 
 
 def write_others(folder: Path) -> dict[str, str]:
     """Write what no network of grey planes takes; name -> how the reason begins and what it must hold."""
-    rgb = np.random.default_rng(0).integers(256, size=(SIDE_PX, SIDE_PX, 3), dtype=np.uint8)
-    (folder / "photo.png").write_bytes(imagecodecs.png_encode(rgb))
+    tifffile.imwrite(folder / "printed.tif", photograph()[..., [0, 1, 2, 0]], photometric="separated")
     (folder / "cut.mrc").write_bytes((folder / "d.mrc").read_bytes()[:-9])
     (folder / "letter.dm3").write_bytes(b"Dear microscope, this is a letter and no image.")
     return {
-        "photo.png": "unsupported: photo.png: expected grey, found colour channels that differ",
+        "printed.tif": "unsupported: printed.tif: expected grey or RGB pages",
         "cut.mrc": "truncated: cut.mrc: expected ",
         "letter.dm3": "not an image: letter.dm3: expected an image, found text",
     }
@@ -176,7 +181,9 @@ def test_frames_of_every_format_arrive_and_everything_else_is_set_aside_with_its
     assert {image.file_name: image.pixel_size_nm for image in images} == pytest.approx(frames | stacks)
     with archive_of(coordinator) as archive:
         for image in images:
-            if image.file_name in stacks:
+            if image.file_name == "photo.ome.tif":
+                assert np.array_equal(read_stored(archive.objects, image).pixels, luminance(photograph()))
+            elif image.file_name in stacks:
                 assert np.array_equal(read_stored(archive.objects, image).pixels, specimen(9))
             else:
                 assert_pixels_arrived(archive, image, acquisitions / image.file_name)

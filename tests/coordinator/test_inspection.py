@@ -63,6 +63,18 @@ def test_refusals_name_the_file_as_the_instrument_does(inspections: Inspections,
         inspections.inspect("sem-1", path, "scan.tif")
 
 
+def test_colour_is_not_what_a_site_sends(inspections: Inspections, tmp_path: Path) -> None:
+    upload = tmp_path / "4711"
+    rgb = np.random.default_rng(0).integers(256, size=(32, 32, 3), dtype=np.uint8)
+    tifffile.imwrite(upload, rgb, photometric="rgb", metadata=None)
+    with pytest.raises(
+        Unprocessable, match=r"^scan\.tif: expected grey, found colour .* sends the luminance"
+    ):
+        inspections.inspect("i-1", upload, "scan.tif")
+    tifffile.imwrite(upload, rgb[..., [0, 0, 0]], photometric="rgb", metadata=None)
+    assert inspections.inspect("i-1", upload, "scan.tif").pixel_size_nm is None
+
+
 def test_a_stack_is_not_what_a_site_sends(inspections: Inspections, tmp_path: Path) -> None:
     path = tmp_path / "stack.tif"
     tifffile.imwrite(path, np.zeros((3, 64, 64), np.uint16), photometric="minisblack")

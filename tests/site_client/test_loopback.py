@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from site_client.frames import Finished, Header, Stamp
 from site_client.loopback.desk import Desk
 from site_client.loopback.server import LoopbackServer
-from site_client.loopback.viewer import Viewer, cut, to_grey
+from site_client.loopback.viewer import Viewer, cut, to_8_bit
 from site_client.loopback.views import Views
 from site_client.status import read_status
 
@@ -62,7 +62,7 @@ def test_the_whole_of_a_small_image_is_shown_as_it_is():
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
 def test_grey_values_keep_their_order(low, width):
-    grey = to_grey(np.linspace(-2e6, 2e6, 50)[None], low, low + width)
+    grey = to_8_bit(np.linspace(-2e6, 2e6, 50)[None], low, low + width)
     assert (np.diff(grey.astype(int)) >= 0).all()
 
 

@@ -121,9 +121,9 @@ def test_what_is_no_frame_is_set_aside_with_a_reason_and_the_rest_goes_on(
     site.acquire(1, frame_of(1)[:-100])
     site.acquire(2, b"Dear microscope, this is a letter and no image.")
     site.acquire(3, b"")
-    colour = site.settings.acquisitions / "frame-004.tif"
-    photograph = np.random.default_rng(4).integers(256, size=(32, 32, 3), dtype=np.uint8)
-    tifffile.imwrite(colour, photograph, photometric="rgb")
+    printed = site.settings.acquisitions / "frame-004.tif"
+    inks = np.random.default_rng(4).integers(256, size=(32, 32, 4), dtype=np.uint8)
+    tifffile.imwrite(printed, inks, photometric="separated")
     site.acquire(5)
     until(lambda: site.ledger.counts().acquired == 5)
     found = reasons(site)

@@ -48,7 +48,11 @@ def provenance(
 
 
 def source_told(
-    about: Mapping[str, Any], fit: PixelFit, shape: Sequence[int], data_bar_rows: int
+    about: Mapping[str, Any],
+    fit: PixelFit,
+    shape: Sequence[int],
+    data_bar_rows: int,
+    colour: str | None = None,
 ) -> dict[str, Any]:
     """Tell of the source of a result, as JSON values by name.
 
@@ -60,10 +64,13 @@ def source_told(
         Tells the side of the source's pixels.
     shape, data_bar_rows
         Of its pixels as they were read, and what was cropped off the bottom before.
+    colour
+        What was made of colour; None where there was none.
     """
     return {
         **about,
         "pixel_size_nm": fit.found_nm,
         "shape": list(shape),
         "data_bar_rows": data_bar_rows,
+        **({} if colour is None else {"colour": colour}),
     }

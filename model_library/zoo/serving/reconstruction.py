@@ -1,7 +1,6 @@
 """From a file to its reconstruction in a file, in constant memory, whatever their size."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,51 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_library.errors import UnsupportedImage
-from model_library.images.contents import read_recording
-from model_library.images.data_bar import bar_rows, cropped
-from model_library.images.directory import is_tiff
-from model_library.images.intensity import PIXEL_DTYPES
 from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, refuse_unfit, resample
 from model_library.images.pixel_size import PixelSize
-from model_library.images.readers import read_frame
 from model_library.images.result_file import ResultFile
-from model_library.images.tiff_pages import read_head
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.self_ensemble import SelfEnsemble
-from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
+from model_library.inference.served import (
+    ServedNetwork,
+    restore_recording,
+    result_axes,
+    result_dtype,
+    result_shape,
+)
 from model_library.signing.digests import sha256_file
+from model_library.zoo.serving.acquired import Acquired, colour_for, read_acquired
 from model_library.zoo.serving.opening import open_network
 from model_library.zoo.serving.places import user_cache
 from model_library.zoo.serving.provenance import provenance, source_told
 from model_library.zoo.shipped import shipped_network
 
-_MAPPED_BYTES = 1 << 28
-"""Smaller files are read at once: a writer that shortens a mapped file ends the process that reads it."""
-
 Finished = Callable[[NDArray[Any], float | None, dict[str, Any]], None]
 """Sees pixels, the side of one in nanometres, and provenance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acquired:
-    """An image, stack, series or colour image to be restored.
-
-    Attributes
-    ----------
-    pixels
-        Axes as `axes`; uint8, uint16 or float32, finite; may lie in its file.
-    axes
-        Such as "YX", "TZYX" or "YXS"; see `images.recording.AXES`.
-    pixel_size
-        As the file tells it.
-    data_bar_rows
-        Cropped off the bottom.
-    """
-
-    pixels: NDArray[Any]
-    axes: str
-    pixel_size: PixelSize
-    data_bar_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,43 +67,6 @@ class Reconstructed:
     provenance: dict[str, Any]
 
 
-def read_acquired(path: Path, *, colour: bool) -> Acquired:
-    """Read an image of any format; a large plain grey page stays in its file.
-
-    Parameters
-    ----------
-    path
-        As in `contents.read_contents`.
-    colour
-        Whether colour is wanted; else equal colour channels are taken as the one that they are.
-
-    Raises
-    ------
-    ImageError
-        As `contents.read_recording` does.
-    """
-    if not colour and not path.is_dir() and is_tiff(read_head(path)):
-        with suppress(UnsupportedImage):
-            frame = read_frame(path, in_file=path.stat().st_size >= _MAPPED_BYTES)
-            return Acquired(frame.pixels, "YX", PixelSize.square(frame.pixel_size_nm), frame.data_bar_rows)
-    recording = read_recording(path)
-    rows = bar_rows(recording)
-    recording = cropped(recording, rows)
-    pixels, axes = recording.pixels, recording.axes
-    if axes.endswith("S") and not colour:
-        pixels, axes = (
-            np.stack([frame.pixels for frame in recording.frames(path.name)]),
-            axes.removesuffix("S"),
-        )
-        pixels = pixels.reshape(recording.pixels.shape[:-1])
-    elif axes.endswith("S"):
-        # Alpha is no colour.
-        pixels = pixels[..., :3]
-    if pixels.dtype not in PIXEL_DTYPES:
-        pixels = pixels.astype(np.float32)
-    return Acquired(pixels, axes, recording.pixel_size, rows)
-
-
 def reconstruct(
     source: Path,
     target: Path,
@@ -161,7 +99,7 @@ def reconstruct(
         Not even the smallest windows fit.
     """
     wishes = wishes or Wishes()
-    acquired = read_acquired(source, colour=network.card.config.channels == "rgb")
+    acquired = read_acquired(source, colour_for(network.card))
     about = wishes.source or {"file_name": source.name, "sha256": sha256_file(source)}
     fit = _fit(acquired, network, wishes)
     refuse_unfit(fit, source.name)
@@ -171,13 +109,14 @@ def reconstruct(
     size_nm = None if fit.fitted_nm is None else fit.fitted_nm / network.geometry.scale
     told_of = (
         _made_by(network, fit, wishes.clock())
-        | {"source": source_told(about, fit, acquired.pixels.shape, acquired.data_bar_rows)}
+        | {"source": source_told(about, fit, acquired.pixels.shape, acquired.data_bar_rows, acquired.colour)}
         | dict(wishes.provenance or {})
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
-    with ResultFile(target, shape, dtype, axes=acquired.axes, pixel_size=size, provenance=told_of) as file:
-        planes_px = pixels.size / (pixels.shape[-1] if acquired.axes.endswith("S") else 1)
+    axes = result_axes(network, acquired.axes)
+    with ResultFile(target, shape, dtype, axes=axes, pixel_size=size, provenance=told_of) as file:
+        planes_px = pixels.size / (3 if acquired.colour == "rgb" else 1)
         restore_recording(
             network, pixels, acquired.axes, file.pixels, lambda done_px: told(done_px / planes_px)
         )
