@@ -10,7 +10,7 @@ from benchmark.observation import (
     observe,
     relative_noise,
 )
-from coordinator.methods import latest_campaign, measured_campaign, noise_of, pixels_of
+from coordinator.findings import latest_campaign, measured_campaign, noise_of
 from coordinator.records import ENDED, Finding, Stage
 from coordinator.score_series import score_series
 from coordinator.store.values import (
@@ -22,6 +22,7 @@ from coordinator.store.values import (
     StoredObservation,
     Trigger,
 )
+from coordinator.stored_frames import pixels_of
 from coordinator.telling import iso
 from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
@@ -39,7 +40,7 @@ def look_at(place: Workplace, image: StoredImage) -> None:
     UnsupportedImage, NonFinitePixels
         It is too small to measure noise on, or not finite.
     """
-    [(_, pixels)] = pixels_of(place, [image])
+    [(_, pixels)] = pixels_of(place.objects, [image])
     place.observations.keep(image, observe(pixels))
 
 

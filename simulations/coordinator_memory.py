@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.splits import Split
-from coordinator.methods import latest_campaign
+from coordinator.findings import latest_campaign
 from coordinator.records import Stage
 from coordinator.services import open_place
 from coordinator.settings import read_settings

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from benchmark.splits import field_key
 from coordinator.federation.plan import FederationPlan
-from coordinator.releases.publishing import release_assigned
+from coordinator.publishing import release_assigned
 from coordinator.settings import Federation
 from coordinator.store.values import ReleasePurpose
 from model_library.cards.card import NetworkCard

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coordinator.founding import new_enrolment_token
-from coordinator.releases.publishing import release_assigned
+from coordinator.publishing import release_assigned
 from coordinator.store.values import Instrument, Release, ReleasePurpose
 from coordinator.workplace import Workplace
 from model_library.images.durable import write_durably

@@ -10,10 +10,10 @@ import pytest
 from benchmark.metrics import Metric
 from benchmark.scores import Scores
 from coordinator import drifting
-from coordinator.methods import latest_campaign, measured_campaign
+from coordinator.findings import latest_campaign, measured_campaign
 from coordinator.overview import overview_of
+from coordinator.publishing import release_assigned
 from coordinator.records import Finding, Stage
-from coordinator.releases.publishing import release_assigned
 from coordinator.requests import requests_of
 from coordinator.score_series import reference_of
 from coordinator.settings import DriftSettings

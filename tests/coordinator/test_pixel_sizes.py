@@ -10,9 +10,11 @@ import torch
 from benchmark.evaluate import evaluate
 from benchmark.splits import Split
 from coordinator import stages
+from coordinator.cases import cases_of
+from coordinator.findings import latest_campaign
 from coordinator.finetune.stage import material_of, tune_network
 from coordinator.finetune.tuning import LabelledMaterial, fine_tune, keep, pixel_range
-from coordinator.methods import cases_of, latest_campaign, method_of
+from coordinator.methods import method_of
 from coordinator.records import Finding, Stage
 from coordinator.settings import Assessment, Tuning
 from coordinator.store.values import Campaign, Opening

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.selection.narrowing import InstrumentFacts, narrow
+from coordinator.cases import selection_cases
 from coordinator.finetune.stage import material_of
 from coordinator.finetune.tuning import keep
-from coordinator.methods import selection_cases
 from coordinator.overview import overview_of
 from coordinator.records import Finding, Stage
 from coordinator.settings import Assessment
