@@ -1,19 +1,18 @@
 """How campaigns compare and tune networks, and when a drift opens one."""
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Assessment(BaseSettings):
+class Assessment(BaseModel):
     """How methods are compared."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     crop_px: int = Field(default=256, ge=32)
     tile_px: int = Field(default=512, ge=64)
 
 
-class Tuning(BaseSettings):
+class Tuning(BaseModel):
     """How a network is fine-tuned to an instrument.
 
     `look_ahead_steps`: the leading networks are trained so many steps (never more than `steps`) on a part
@@ -21,7 +20,7 @@ class Tuning(BaseSettings):
     `look_ahead_s`: where it takes longer, the selected one is tuned.
     """
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(default=150, ge=1)
     batch: int = Field(default=8, ge=1)
