@@ -1,7 +1,6 @@
 """A founded coordinator's folder, and the public port with nothing behind it but Flower's fleet."""
 
 import base64
-import socket
 import ssl
 import threading
 import time
@@ -155,13 +154,6 @@ federation-id = ""
 """
     )
     return control.build_bundle(folder)
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(condition, seconds: float = 90.0):
