@@ -16,7 +16,6 @@ from coordinator.score_series import score_series
 from coordinator.store.values import (
     Campaign,
     Event,
-    Instrument,
     Opening,
     StoredImage,
     StoredObservation,
@@ -87,13 +86,6 @@ def noticeable_told(place: Workplace, instrument_id: str) -> list[dict[str, Any]
     return [
         {**each.model_dump(mode="json"), "words": each.told} for each in noticeable(series, policy_of(place))
     ]
-
-
-def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
-    """List every drift of an instrument that opened a campaign, oldest first, as `drift_told` does."""
-    campaigns = (place.campaigns.get(each) for each in place.campaigns.of(instrument.id))
-    told = (drift_told(campaign) for campaign in campaigns if campaign is not None)
-    return [drift for drift in told if drift is not None]
 
 
 def drift_told(campaign: Campaign, found: Finding = Finding.DRIFT) -> dict[str, Any] | None:
