@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.metrics.pointwise import psnr
 from coordinator.federation.joining import Contribution, aggregate
+from coordinator.federation.validation import norm
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.tasks import Denoise
 from simulations.acquisition import Acquired, acquire
@@ -101,6 +102,11 @@ class SmallFederation:
 def weights_of(network: "LoadedNetwork") -> Arrays:
     """Copy the weights of a network."""
     return {key: tensor.numpy().copy() for key, tensor in network.module.state_dict().items()}
+
+
+def distance(one: Arrays, other: Arrays) -> float:
+    """Euclidean distance of all weights together."""
+    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
 
 
 def quality_db(start: "LoadedNetwork", weights: Arrays, frames: Sequence[Acquired]) -> float:

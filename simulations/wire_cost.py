@@ -13,11 +13,11 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.delta_coding import most_bytes, pack, unpack
 from model_library.wire.federation import Encoding
 from simulations.measurement import parser_of, say, tell
-from simulations.small_federation import Arrays, SmallFederation
+from simulations.small_federation import Arrays, SmallFederation, distance
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Outcome:
     """What came of the rounds with one encoding.
 
     `sent` and `meant` are the sums over rounds and sites of what arrived and of what was trained: their
@@ -31,7 +31,7 @@ class Course:
     meant: Arrays
 
 
-def course_of(small: SmallFederation, encoding: Encoding, plan: AdaptationPlan) -> Course:
+def outcome_of(small: SmallFederation, encoding: Encoding, plan: AdaptationPlan) -> Outcome:
     """Run the rounds with updates that travel in an encoding."""
     before = small.weights()
     residuals: dict[int, Arrays] = {}
@@ -50,7 +50,7 @@ def course_of(small: SmallFederation, encoding: Encoding, plan: AdaptationPlan) 
         return arrived
 
     weights = small.federate(plan, travel)
-    return Course(weights, float(np.mean(lengths)), sent, meant)
+    return Outcome(weights, float(np.mean(lengths)), sent, meant)
 
 
 def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     before, plan = small.weights(), small.plan(rounds, steps)
     raw = sum(array.nbytes for array in before.values())
     encodings: tuple[Encoding, ...] = ("float32", "int8", "float16")
-    courses = {each: course_of(small, each, plan) for each in encodings}
-    plain = courses["float32"]
+    outcomes = {each: outcome_of(small, each, plan) for each in encodings}
+    plain = outcomes["float32"]
     reference_db = small.quality_db(plain.weights)
     return {
         "network": {"id": small.start.card.id, "parameters": raw // 4},
@@ -70,19 +70,15 @@ def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
         "psnr_db": {"before": small.quality_db(before), "float32": reference_db},
         "encodings": {
             name: {
-                "upload_share": course.bytes_per_update / raw,
-                "drift": _distance(course.sent, course.meant) / norm(course.meant),
-                "apart_from_float32": _distance(course.weights, plain.weights) / norm(plain.weights),
-                "psnr_db": (found := small.quality_db(course.weights)),
+                "upload_share": outcome.bytes_per_update / raw,
+                "drift": distance(outcome.sent, outcome.meant) / norm(outcome.meant),
+                "apart_from_float32": distance(outcome.weights, plain.weights) / norm(plain.weights),
+                "psnr_db": (found := small.quality_db(outcome.weights)),
                 "quality_loss": (reference_db - found) / reference_db,
             }
-            for name, course in courses.items()
+            for name, outcome in outcomes.items()
         },
     }
-
-
-def _distance(one: Arrays, other: Arrays) -> float:
-    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
 
 
 def main() -> None:

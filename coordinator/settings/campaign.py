@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Assessment(BaseModel):
+class AssessmentSettings(BaseModel):
     """How methods are compared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -12,7 +12,7 @@ class Assessment(BaseModel):
     tile_px: int = Field(default=512, ge=64)
 
 
-class Tuning(BaseModel):
+class TuningSettings(BaseModel):
     """How a network is fine-tuned to an instrument.
 
     `look_ahead_steps`: the leading networks are trained so many steps (never more than `steps`) on a part

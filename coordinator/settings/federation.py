@@ -10,7 +10,7 @@ from model_library.cards.privacy import Privacy
 from model_library.wire.federation import Encoding
 
 
-class Federation(BaseModel):
+class FederationSettings(BaseModel):
     """How the instruments of a cohort learn together.
 
     `new_frames`: a cohort federates again once every willing member has acquired that many more.

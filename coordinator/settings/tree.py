@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coordinator.errors import NotFounded, Unprocessable
-from coordinator.settings.campaign import Assessment, DriftSettings, Tuning
-from coordinator.settings.federation import Federation
+from coordinator.settings.campaign import AssessmentSettings, DriftSettings, TuningSettings
+from coordinator.settings.federation import FederationSettings
 
 MIB = 1024 * 1024
 ACCESS_KEY = "access_tokens.key"
@@ -70,10 +70,10 @@ class Settings(BaseSettings):
     at_once: int = Field(default=1, ge=1)
     threads: int = Field(default=1, ge=1)
     library: Path | None = None
-    assessment: Assessment = Assessment()
-    tuning: Tuning = Tuning()
+    assessment: AssessmentSettings = AssessmentSettings()
+    tuning: TuningSettings = TuningSettings()
     drift: DriftSettings = DriftSettings()
-    federation: Federation = Federation()
+    federation: FederationSettings = FederationSettings()
 
     upload_bytes: int = Field(default=256 * MIB, ge=1)
     upload_life_s: float = Field(default=24 * 3600.0, gt=0)

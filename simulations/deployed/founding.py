@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from benchmark.splits import field_key
 from coordinator.federation.plan import FederationPlan
 from coordinator.publishing import release_assigned
-from coordinator.settings import Federation
+from coordinator.settings import FederationSettings
 from coordinator.store.values import ReleasePurpose
 from model_library.cards.card import NetworkCard
 from model_library.networks.facts import facts
@@ -56,7 +56,7 @@ def federation_settings(scenario: FleetScenario, plan: FederationPlan) -> dict[s
         )
     wanted = {**scenario.federation, "quorum": max(_FEWEST, plan.quorum), "automatic": False}
     try:
-        Federation.model_validate(wanted)
+        FederationSettings.model_validate(wanted)
     except ValidationError as failure:
         told = "; ".join(
             f"{'.'.join(str(part) for part in each['loc'])} {each['msg']}"

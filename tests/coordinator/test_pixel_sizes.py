@@ -16,7 +16,7 @@ from coordinator.finetune.stage import material_of, tune_network
 from coordinator.finetune.tuning import LabelledMaterial, fine_tune, keep, pixel_range
 from coordinator.methods import method_of
 from coordinator.records import Finding, Stage
-from coordinator.settings import Assessment, Tuning
+from coordinator.settings import AssessmentSettings, TuningSettings
 from coordinator.store.values import Campaign, Opening
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, TrainingData
@@ -62,7 +62,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, library: Path) -> Iterator[Workplace]:
-    small = {"assessment": Assessment(crop_px=64), "tuning": Tuning(steps=2, batch=2, patch_px=32)}
+    small = {
+        "assessment": AssessmentSettings(crop_px=64),
+        "tuning": TuningSettings(steps=2, batch=2, patch_px=32),
+    }
     with workplace(tmp_path / "data", library=library, **small) as made:
         made.settings.uploads.mkdir(exist_ok=True)
         yield made
