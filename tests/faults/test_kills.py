@@ -24,12 +24,6 @@ def rounds_done(fleet: Any) -> int:
     return 0 if found is None else len(found["rounds"])
 
 
-def over(fleet: Any) -> dict[str, Any] | None:
-    """The federation, once it is over."""
-    found = fleet.federation()
-    return found if found is not None and found["stage"] in {"done", "failed"} else None
-
-
 @pytest.fixture(scope="module")
 def battered(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
     """A federation of three rounds in which every kind of process dies once."""
@@ -49,7 +43,7 @@ def battered(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict
     until(lambda: not fleet.all_of("flower-", "south"), 30, "the dead daemon's children to end")
     fleet.serve()
     fleet.run_site("south")
-    ended = until(lambda: over(fleet), 300, "the federation to end")
+    ended = until(fleet.over, 300, "the federation to end")
     return {"fleet": fleet, "federation": ended, "killed": killed}
 
 
@@ -103,7 +97,7 @@ def test_without_sites_it_fails_with_a_cause_before_its_deadline(
     until(lambda: stage(fleet) is not None, 240, "a federation to begin")
     for name in SITES:
         fleet.kill_started(name)
-    ended = until(lambda: over(fleet), 150, "the federation to end")
+    ended = until(fleet.over, 150, "the federation to end")
     assert ended["stage"] == "failed"
     assert "2" in ended["failure"]["reason"], ended["failure"]
 
@@ -131,7 +125,7 @@ def test_each_kind_of_process_may_die_at_any_moment(
     until(lambda: fleet.all_of("flwr-clientapp"), 300, "the first round to begin")
     time.sleep(moment_s)
     fleet.kill(kind, where)
-    ended = until(lambda: over(fleet), 400, "the federation to end")
+    ended = until(fleet.over, 400, "the federation to end")
     assert ended["stage"] == "done", ended["failure"]
     assert [each["number"] for each in ended["rounds"]] == [1, 2]
     fleet.end()

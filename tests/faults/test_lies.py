@@ -1,7 +1,5 @@
 """A site that lies is dropped with the cause, and the round completes with the others."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,20 +20,8 @@ def lied_to(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[
     for name in HONEST:
         fleet.run_site(name)
     script = Path(__file__).parent / "lying_site.py"
-    with (fleet.folder / f"{LIAR}.log").open("ab") as log:
-        fleet.processes[LIAR] = subprocess.Popen(
-            [sys.executable, str(script), str(fleet.site(LIAR))],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-
-    def over() -> dict[str, Any] | None:
-        found = fleet.federation()
-        return found if found is not None and found["stage"] in {"done", "failed"} else None
-
-    found: dict[str, Any] = until(over, 420, "the federation to end")
+    fleet.start(LIAR, [sys.executable, str(script), str(fleet.site(LIAR))])
+    found: dict[str, Any] = until(fleet.over, 420, "the federation to end")
     return found
 
 
