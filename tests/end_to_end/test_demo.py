@@ -3,8 +3,6 @@
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from model_library.wire.tasks import Denoise, Segment, SuperResolve
 from model_library.zoo.registry import Library
 from simulations.fleet import synoptic
 from simulations.processes import command, naming
+
+from ..waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -52,13 +52,6 @@ def micrographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 mask = specimen.labels["membrane"].astype(np.uint8) * 255
                 (folder / site / "labels" / f"{number:02d}.tif").write_bytes(encode_acquisition(Frame(mask)))
     return folder
-
-
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -32,6 +32,8 @@ from simulations.processes import command, families, naming
 from simulations.scenario import digitise
 from site_client.status import SiteStatus, read_status
 
+from ..waiting import until
+
 SIDE_PX = 128
 DOSE = 30.0
 FIRST_IMAGES = 14
@@ -57,15 +59,6 @@ assemble_s = {assemble_s}
 round_s = 60
 quarantine_after = 4
 """
-
-
-def until(condition: Callable[[], Any], seconds: float = 120.0, what: str = "something") -> Any:
-    """Await what other processes do."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"expected {what} within {seconds:.0f} s, waited in vain"
-        time.sleep(0.1)
-    return found
 
 
 def frame_bytes(site: str, number: int) -> bytes:
@@ -211,12 +204,6 @@ class SmallFleet:
         """End everything; nothing of the fleet is left behind."""
         self.supervisor.stop()
         until(lambda: not self.all_of(""), 20, f"no process left, {self.all_of('')}")
-
-
-@pytest.fixture(scope="session", name="until")
-def _until() -> Callable[..., Any]:
-    """Await what other processes do."""
-    return until
 
 
 @pytest.fixture(scope="session", name="lines")

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ..waiting import until
+
 pytestmark = pytest.mark.timeout(600)
 
 HONEST, LIAR = ("north", "east"), "west"
@@ -14,7 +16,7 @@ CAUSES = {1: "NaN|finite", 2: "shape", 3: "keys", 4: "1000000000000|examples"}
 
 
 @pytest.fixture(scope="module")
-def lied_to(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
+def lied_to(small_fleet: Callable[..., Any]) -> dict[str, Any]:
     """A federation of two honest sites and one that tells another lie in every round but the last."""
     fleet = small_fleet((*HONEST, LIAR), rounds=len(CAUSES) + 1, quorum=2)
     for name in HONEST:

@@ -12,6 +12,8 @@ import pytest
 
 from model_library.images.readers import read_frame
 
+from ..waiting import until
+
 pytestmark = pytest.mark.timeout(420)
 
 SITES = ("north", "east", "south")
@@ -21,7 +23,7 @@ NEEDLE_BYTES = 24
 
 
 @pytest.fixture(scope="module")
-def tapped(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
+def tapped(small_fleet: Callable[..., Any]) -> dict[str, Any]:
     """Run a federation of three sites whose every word passes the proxy."""
     fleet = small_fleet(rounds=2)
     fleet.host = "127.0.0.2"

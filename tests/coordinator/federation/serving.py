@@ -154,12 +154,3 @@ federation-id = ""
 """
     )
     return control.build_bundle(folder)
-
-
-def until(condition, seconds: float = 90.0):
-    """Await what another process does."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "expected something to happen in time, found nothing"
-        time.sleep(0.1)
-    return found
