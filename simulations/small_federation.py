@@ -68,16 +68,7 @@ class SmallFederation:
 
     def plan(self, rounds: int, steps: int) -> AdaptationPlan:
         """Plan the first of some rounds."""
-        return AdaptationPlan(
-            federation_id="cost",
-            number=1,
-            rounds=rounds,
-            task=Denoise(),
-            config=self.start.card.config,
-            steps=steps,
-            learning_rate=3e-4,
-            deadline_s=1e9,
-        )
+        return plan_of(self.start, rounds, steps)
 
     def federate(self, plan: AdaptationPlan, travel: Travel) -> Arrays:
         """Run a plan's rounds by federated averaging, with updates that arrive as `travel` brings them."""
@@ -97,6 +88,20 @@ class SmallFederation:
     def quality_db(self, weights: Arrays) -> float:
         """Mean PSNR over the frames that no site trains on."""
         return quality_db(self.start, weights, [frame for site in self.sites for frame in site.held_out])
+
+
+def plan_of(start: "LoadedNetwork", rounds: int, steps: int) -> AdaptationPlan:
+    """Plan the first of some rounds that begin with a network."""
+    return AdaptationPlan(
+        federation_id="cost",
+        number=1,
+        rounds=rounds,
+        task=Denoise(),
+        config=start.card.config,
+        steps=steps,
+        learning_rate=3e-4,
+        deadline_s=1e9,
+    )
 
 
 def weights_of(network: "LoadedNetwork") -> Arrays:
