@@ -42,6 +42,22 @@ class SuiteName(StrEnum):
     REAL = "real"
 
 
+CasesOption = Annotated[list[str] | None, typer.Option(help="Suite: run only this case (repeatable).")]
+WorkOption = Annotated[
+    Path | None, typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there.")
+]
+MakeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Suite: recipe of a network that does not ship, made in --work first (repeatable)."),
+]
+TuneOption = Annotated[
+    int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
+]
+SelfEnsembleOption = Annotated[
+    bool, typer.Option("--self-ensemble", help="Suite: networks average over eight turned images.")
+]
+
+
 @app.command(epilog="Example: synoptic benchmark card unet-denoise-shot --images 24 --json")
 def card(
     network_id: Annotated[str, typer.Argument(metavar="ID", help="A network of the library.")],
@@ -110,24 +126,12 @@ def run(
     crop_px: CropOption = 384,
     at_most: Annotated[int | None, typer.Option(min=2, help="Read only the first files.")] = None,
     data: DataOption = None,
-    cases: Annotated[list[str] | None, typer.Option(help="Suite: run only this case (repeatable).")] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="Suite: keep finished cases here, and go on there."),
-    ] = None,
-    make: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Suite: recipe of a network that does not ship, made in --work first (repeatable)."
-        ),
-    ] = None,
-    tune: Annotated[
-        int, typer.Option(min=0, help="Suite: also fine-tune so many networks per case on its tuning images.")
-    ] = 0,
+    cases: CasesOption = None,
+    work: WorkOption = None,
+    make: MakeOption = None,
+    tune: TuneOption = 0,
     tune_steps: Annotated[int, typer.Option(min=1, help="Suite: training steps of --tune.")] = 300,
-    self_ensemble: Annotated[
-        bool, typer.Option("--self-ensemble", help="Suite: networks average over eight turned images.")
-    ] = False,
+    self_ensemble: SelfEnsembleOption = False,
     seed: SeedOption = 0,
     json_file: JsonOption = None,
     report_file: PageOption = None,

@@ -1,6 +1,6 @@
 """Scores of several methods on the same cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import Field
 
@@ -9,9 +9,6 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from model_library.wire.base import Message
 from model_library.wire.methods import ClassicalRef, MethodRef, NetworkRef
-
-FieldScores = Mapping[str, float | None]
-"""Score per field of view; None where a method gave no finite score."""
 
 
 def method_key(ref: MethodRef) -> str:

@@ -6,10 +6,9 @@ from contextlib import nullcontext
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
-from coordinator import drifting, stages, verdicts
+from coordinator import drifting, publishing, stages, verdicts
 from coordinator.readiness import ask_for_labels, readiness_of
 from coordinator.records import ENDED, WAITS, Finding, Stage
-from coordinator.releases import publishing
 from coordinator.store.values import Campaign, Event, Opening, StoredImage
 from coordinator.workplace import Workplace
 from model_library.errors import SynopticError

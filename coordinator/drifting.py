@@ -10,18 +10,18 @@ from benchmark.observation import (
     observe,
     relative_noise,
 )
-from coordinator.methods import latest_campaign, measured_campaign, noise_of, pixels_of
+from coordinator.findings import latest_campaign, measured_campaign, noise_of
 from coordinator.records import ENDED, Finding, Stage
 from coordinator.score_series import score_series
 from coordinator.store.values import (
     Campaign,
     Event,
-    Instrument,
     Opening,
     StoredImage,
     StoredObservation,
     Trigger,
 )
+from coordinator.stored_frames import pixels_of
 from coordinator.telling import iso
 from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
@@ -39,7 +39,7 @@ def look_at(place: Workplace, image: StoredImage) -> None:
     UnsupportedImage, NonFinitePixels
         It is too small to measure noise on, or not finite.
     """
-    [(_, pixels)] = pixels_of(place, [image])
+    [(_, pixels)] = pixels_of(place.objects, [image])
     place.observations.keep(image, observe(pixels))
 
 
@@ -86,13 +86,6 @@ def noticeable_told(place: Workplace, instrument_id: str) -> list[dict[str, Any]
     return [
         {**each.model_dump(mode="json"), "words": each.told} for each in noticeable(series, policy_of(place))
     ]
-
-
-def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
-    """List every drift of an instrument that opened a campaign, oldest first, as `drift_told` does."""
-    campaigns = (place.campaigns.get(each) for each in place.campaigns.of(instrument.id))
-    told = (drift_told(campaign) for campaign in campaigns if campaign is not None)
-    return [drift for drift in told if drift is not None]
 
 
 def drift_told(campaign: Campaign, found: Finding = Finding.DRIFT) -> dict[str, Any] | None:

@@ -8,8 +8,11 @@ import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
 from coordinator import drifting
+from coordinator.annotation.cases import labelled_cases
+from coordinator.cases import restoring_cases
 from coordinator.errors import CannotAssess
-from coordinator.methods import instrument_of, measured_campaign, method_of, noise_of, restoring_cases
+from coordinator.findings import instrument_of, measured_campaign, noise_of
+from coordinator.methods import method_of
 from coordinator.score_series import reference_of
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, MonitoringScore, Release, StoredImage
@@ -145,8 +148,6 @@ def _measure(place: Workplace, ref: MethodRef, cases: "Sequence[Case]", campaign
 
 def _cases(place: Workplace, image: StoredImage, campaign: Campaign) -> "tuple[Case, ...]":
     if isinstance(instrument_of(place, campaign).task, Segment):
-        from coordinator.annotation.cases import labelled_cases
-
         cases = labelled_cases(place, [image])
         if not cases:
             raise CannotAssess("expected labels to score a segmentation on, found none for this image")

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from coordinator.methods import latest_campaign, networks_for
+from coordinator.findings import latest_campaign
+from coordinator.methods import networks_for
 from coordinator.records import ENDED, Finding, Stage
 from coordinator.store.values import Event, Instrument, Opening, Trigger
 from coordinator.workplace import Workplace

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from coordinator.methods import instrument_of, networks_for
+from coordinator.findings import instrument_of
+from coordinator.methods import networks_for
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, StoredImage
 from coordinator.workplace import Workplace

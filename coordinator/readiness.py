@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coordinator.methods import instrument_of
+from coordinator.findings import instrument_of
 from coordinator.records import Stage
 from coordinator.stages import first_images
 from coordinator.store.values import Campaign, Event

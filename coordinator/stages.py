@@ -8,18 +8,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.method import Method
 from benchmark.splits import Split
-from coordinator.methods import (
-    cases_of,
-    gathered,
-    images_of,
-    instrument_of,
-    noise_of,
-    pixels_of,
-    selection_cases,
-)
+from coordinator.cases import cases_of, selection_cases
+from coordinator.findings import gathered, images_of, instrument_of, noise_of
 from coordinator.pixel_sizes import record_fits
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, StoredImage
+from coordinator.stored_frames import pixels_of
 from coordinator.workplace import Workplace
 from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import NetworkCard, tuned_field
@@ -50,12 +44,12 @@ def measure_noise(place: Workplace, campaign: Campaign) -> str:
     from benchmark.observation import observe
     from model_library.degradation.noise import estimate_noise
 
-    pixels = [image for _, image in pixels_of(place, images_of(place, campaign, Split.TUNING))]
+    pixels = [image for _, image in pixels_of(place.objects, images_of(place, campaign, Split.TUNING))]
     noise = estimate_noise(pixels)
     unseen = 0
     for image in gathered(place, campaign):
         place.check()
-        [(_, seen)] = pixels_of(place, [image])
+        [(_, seen)] = pixels_of(place.objects, [image])
         try:
             place.observations.keep(image, observe(seen))
         except ImageError:

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
@@ -10,7 +10,7 @@ from coordinator.store.objects import ObjectFolder
 from coordinator.store.values import StoredImage
 from model_library.images.contents import read_grey_frame
 from model_library.images.durable import write_durably
-from model_library.images.frame import Frame
+from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_stack
 from model_library.images.tiff_pages import read_head
 from model_library.images.vendor_formats import recognise
@@ -66,3 +66,8 @@ def read_stored(objects: ObjectFolder, image: StoredImage) -> Frame:
     if slow:
         write_durably(decoded, encode_acquisition(frame))
     return frame
+
+
+def pixels_of(objects: ObjectFolder, images: Sequence[StoredImage]) -> tuple[tuple[str, Grey], ...]:
+    """Read accepted images: (field of view, float32 [Y, X] in counts)."""
+    return tuple((image.field, read_stored(objects, image).grey) for image in images)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from benchmark.splits import Split
-from coordinator.methods import cases_of, instrument_of, method_of
+from coordinator.cases import cases_of
+from coordinator.findings import instrument_of
+from coordinator.methods import method_of
 from coordinator.records import Finding
 from coordinator.stages import classical_refs, selected
 from coordinator.store.values import Campaign, Instrument

@@ -19,7 +19,12 @@ from safetensors.numpy import save_file
 
 from coordinator.federation import rounds
 from coordinator.federation.aggregation import Update
-from coordinator.federation.algorithms import (
+from coordinator.federation.checkpoint import encode_weights
+from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.joining import aggregation_of
+from coordinator.federation.plan import START_FILE, FederationPlan, Member, write_plan
+from coordinator.federation.stored_arrays import StoredArrays
+from coordinator.settings.algorithms import (
     Algorithm,
     FedAdam,
     FedAvg,
@@ -28,11 +33,6 @@ from coordinator.federation.algorithms import (
     MultiKrum,
     TrimmedMean,
 )
-from coordinator.federation.checkpoint import encode_weights
-from coordinator.federation.fleet import Reply, Weights
-from coordinator.federation.joining import aggregation_of
-from coordinator.federation.plan import START_FILE, FederationPlan, Member, write_plan
-from coordinator.federation.stored_arrays import StoredArrays
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 from model_library.networks.config import UNetConfig
 from model_library.wire.tasks import Denoise

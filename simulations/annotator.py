@@ -4,15 +4,12 @@ No person draws without error; results with these labels are those of a perfect 
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_library.annotations.cvat_writing import write_cvat
 from model_library.annotations.predictions import draw_classes
-from model_library.images.durable import write_durably
-from model_library.images.readers import read_frame
 
 TASK = "simulated annotator"
 
@@ -29,10 +26,3 @@ def annotate(truths: Iterable[tuple[str, NDArray[np.uint8]]], classes: Sequence[
     """
     images = [draw_classes(name, labels, classes) for name, labels in truths]
     return write_cvat(images, classes[1:], task=TASK)
-
-
-def annotate_frames(truth_folder: Path, names: Sequence[str], classes: Sequence[str], out: Path) -> Path:
-    """Write the CVAT file of acquired frames whose label images lie in a folder under the same names."""
-    truths = ((name, read_frame(truth_folder / name).pixels.astype(np.uint8)) for name in names)
-    write_durably(out, annotate(truths, classes))
-    return out

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.splits import Split
-from coordinator.methods import latest_campaign
+from coordinator.findings import latest_campaign
 from coordinator.records import Stage
 from coordinator.services import open_place
 from coordinator.settings import read_settings
@@ -16,7 +16,7 @@ from coordinator.store.tables import FieldRow
 from coordinator.workplace import Workplace
 
 
-class Memory(NamedTuple):
+class CoordinatorMemory(NamedTuple):
     """The repositories, and the database under them."""
 
     place: Workplace
@@ -35,11 +35,11 @@ class Memory(NamedTuple):
 
 
 @contextmanager
-def memory_of(data: Path) -> Iterator[Memory]:
+def memory_of(data: Path) -> Iterator[CoordinatorMemory]:
     """Open the memory of the coordinator in a folder."""
     settings = read_settings(data)
     database = Database(settings.database)
     try:
-        yield Memory(open_place(settings, database, time.time), database)
+        yield CoordinatorMemory(open_place(settings, database, time.time), database)
     finally:
         database.close()

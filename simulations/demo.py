@@ -4,7 +4,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -82,16 +82,13 @@ def run_loop(workspace: Workspace, wanted: Run, *, minutes: float, progress: Pro
         Supervisor(workspace.logs, ENVIRONMENT, held=(lock,)) as supervisor,
     ):
         settings = coordinator_settings(run)
-        operator = start_coordinator(workspace.coordinator, run.port, settings, supervisor)
-        try:
+        with closing(start_coordinator(workspace.coordinator, run.port, settings, supervisor)) as operator:
             sites, url = run.scenario.sites, f"https://127.0.0.1:{run.port}"
             enrol_sites(sites, workspace, supervisor, operator, lambda _: url)
             start_daemons(sites, workspace, supervisor)
             start_microscopes(run, workspace, supervisor)
             watch = _Watch(run, workspace, operator, lambda: earlier_s + time.monotonic() - began)
             seen, overview = watch.until_done(supervisor, progress, deadline_s=minutes * 60, began=began)
-        finally:
-            operator.close()
     return Ended(run, seen, overview, time.monotonic() - began, resumed, seen.waiting_for())
 
 

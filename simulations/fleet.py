@@ -1,9 +1,8 @@
 """The lasting processes of a run: one coordinator, and a daemon per site."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from model_library.errors import ProcessFailed
@@ -15,11 +14,14 @@ from simulations.scenario import SiteScenario
 from simulations.workspace import QUORUM, Run, Workspace
 from site_client.errors import SiteError
 from site_client.identity import read_identity
+from site_client.settings import FILE_NAME, read_settings, toml_value, write_settings
 
 _UP_WITHIN_S = 60.0
 _CAMPAIGNS_AT_ONCE = 2
 """On one core each; the sites' workers give way, having low priority."""
 _LOOK_S = 0.1
+COORDINATOR = "coordinator"
+"""Name of its process; that of a daemon is `daemon-SITE`."""
 HOSTS = ("127.0.0.1", "localhost")
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Each process computes on one core: there are more processes than cores."""
@@ -30,17 +32,24 @@ def synoptic(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from model_library.cli import main; main()", *arguments]
 
 
-def awaited(supervisor: Supervisor, condition: Callable[[], object], seconds: float, what: str) -> None:
+def awaited(
+    meanwhile: Callable[[], None], condition: Callable[[], object], seconds: float, what: str
+) -> None:
     """Await what processes do.
+
+    Parameters
+    ----------
+    meanwhile
+        Done between two looks: `Supervisor.check`, or what starts again those that ended.
 
     Raises
     ------
     ProcessFailed
-        It does not come about in time, or a process ended in failure.
+        It does not come about in time, or `meanwhile` finds that a process ended in failure.
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        supervisor.check()
+        meanwhile()
         if time.monotonic() > deadline:
             raise ProcessFailed(f"expected {what} within {seconds:.0f} s, waited in vain; see the logs")
         time.sleep(_LOOK_S)
@@ -67,29 +76,39 @@ def start_coordinator(
         command = synoptic("coordinator", "init", "--data", str(data), "--port", str(port), *named)
         supervisor.run("coordinator-init", command)
     write_durably(file, settings.encode())
-    supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", str(data)))
+    serve_coordinator(data, supervisor)
     operator = Operator(data, port)
-    awaited(supervisor, operator.is_up, _UP_WITHIN_S, "the coordinator to answer")
+    awaited(supervisor.check, operator.is_up, _UP_WITHIN_S, "the coordinator to answer")
     return operator
+
+
+def serve_coordinator(data: Path, supervisor: Supervisor) -> Started:
+    """Start the server of a coordinator that is founded."""
+    return supervisor.start(COORDINATOR, synoptic("coordinator", "serve", "--data", str(data)))
+
+
+def coordinator_toml(author: str, settings: Mapping[str, object], **sections: Mapping[str, object]) -> str:
+    """Write a coordinator's settings as TOML; `author` is the command that does."""
+    lines = [f"# Written by `{author}`."]
+    for heading, values in (("", settings), *sections.items()):
+        lines += [f"[{heading}]"] if heading and values else []
+        lines += [f"{key} = {toml_value(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
 
 
 def coordinator_settings(run: Run) -> str:
     """Write the settings of this run's coordinator."""
-    lines = [
-        "# Written by `synoptic demo`.",
-        f"hosts = {json.dumps(HOSTS)}",
-        f"port = {run.port}",
-        f"first_images = {run.first_images}",
-        f"at_once = {_CAMPAIGNS_AT_ONCE}",
-        "threads = 1",
-        f"every_n = {run.every_n}",
-        f"seed = {run.scenario.seed}",
-        "[federation]",
-        f"quorum = {QUORUM}",
-    ]
-    if run.tuning_steps is not None:
-        lines += ["[tuning]", f"steps = {run.tuning_steps}"]
-    return "\n".join(lines) + "\n"
+    settings = {
+        "hosts": HOSTS,
+        "port": run.port,
+        "first_images": run.first_images,
+        "at_once": _CAMPAIGNS_AT_ONCE,
+        "threads": 1,
+        "every_n": run.every_n,
+        "seed": run.scenario.seed,
+    }
+    tuning = {} if run.tuning_steps is None else {"steps": run.tuning_steps}
+    return coordinator_toml("synoptic demo", settings, federation={"quorum": QUORUM}, tuning=tuning)
 
 
 def enrol_sites(
@@ -114,12 +133,19 @@ def start_daemons(
     sites: Sequence[SiteScenario], workspace: Workspace, supervisor: Supervisor
 ) -> list[Started]:
     """Start the daemons of sites that are enrolled."""
-    return [
-        supervisor.start(
-            f"daemon-{site.name}", synoptic("site", "run", "--folder", str(workspace.site(site.name)))
-        )
-        for site in sites
-    ]
+    return [start_daemon(workspace.site(site.name), supervisor) for site in sites]
+
+
+def start_daemon(folder: Path, supervisor: Supervisor) -> Started:
+    """Start the daemon of the site in a folder."""
+    return supervisor.start(f"daemon-{folder.name}", synoptic("site", "run", "--folder", str(folder)))
+
+
+def keep_images(site: Path) -> None:
+    """Decide as the owner of the site in a folder that no image leaves it."""
+    decided = {"most_first_images_per_day": 0, "most_benchmark_images_per_day": 0}
+    settings = read_settings(site).model_copy(update=decided)
+    write_durably(site / FILE_NAME, write_settings(settings).encode())
 
 
 def _is_enrolled(folder: Path) -> bool:

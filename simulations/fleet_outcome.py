@@ -102,7 +102,7 @@ class CohortSite(Message):
     fields: int
 
 
-class FederationOutcome(Message):
+class LatestFederation(Message):
     """The latest federation of a cohort; `matrix`: every site's network on every site's benchmark images."""
 
     id: str
@@ -123,7 +123,7 @@ class CohortOutcome(Message):
     architecture: str
     pixel_size_nm: tuple[float, float] | None
     instruments: tuple[str, ...]
-    federation: FederationOutcome | None
+    federation: LatestFederation | None
     sites: tuple[CohortSite, ...] = Field(default=())
 
 
@@ -231,9 +231,9 @@ def _cohort(cohort: CohortSeen, overview: Overview, closed: Sequence[Closed]) ->
     )
 
 
-def _federation(seen: FederationSeen) -> FederationOutcome:
+def _federation(seen: FederationSeen) -> LatestFederation:
     network = seen.network
-    return FederationOutcome(
+    return LatestFederation(
         id=seen.id,
         state=seen.stage,
         failure=failure_of(seen),

@@ -4,29 +4,17 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from coordinator.federation.validation import norm
 from model_library.cards.privacy import Privacy, epsilon
 from simulations.measurement import parser_of, say, tell
-from simulations.small_federation import (
-    Arrays,
-    Site,
-    federate,
-    held_out,
-    plan_of,
-    quality_db,
-    sites_of,
-    weights_of,
-)
+from simulations.small_federation import Arrays, SmallFederation
 from site_client.federation.noising import privatise
-
-if TYPE_CHECKING:
-    from model_library.inference.weights import LoadedNetwork
 
 _MULTIPLIERS = (1.0, 4.0)
 _CROWDS = (1, 100)
@@ -48,9 +36,7 @@ class Course:
     crowd: int = 1
 
 
-def trained(
-    start: "LoadedNetwork", sites: Sequence[Site], course: Course, seed: int
-) -> tuple[Arrays, list[float]]:
+def trained(small: SmallFederation, course: Course, seed: int) -> tuple[Arrays, list[float]]:
     """Run rounds of federated averaging; returns the network and the norms of the updates as trained."""
     norms = []
 
@@ -59,8 +45,8 @@ def trained(
         rng = np.random.default_rng([seed, number, place])
         return update if course.privacy is None else _crowded(update, course, rng)
 
-    plan = plan_of(start, course.rounds, course.steps).model_copy(update={"travels": course.travels})
-    return federate(start, sites, plan, travel), norms
+    plan = small.plan(course.rounds, course.steps).model_copy(update={"travels": course.travels})
+    return small.federate(plan, travel), norms
 
 
 def _crowded(update: Arrays, course: Course, rng: np.random.Generator) -> Arrays:
@@ -71,39 +57,34 @@ def _crowded(update: Arrays, course: Course, rng: np.random.Generator) -> Arrays
 
 def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     """Run the rounds without noise, and with noise for all arrays and for the last layer alone."""
-    import torch
-
     from model_library.networks.parts import keys_under
-    from model_library.zoo.registry import Library
 
-    torch.set_num_threads(1)
-    start = Library().load("unet-denoise-sem")
-    before = weights_of(start)
-    sites = tuple(replace(each, held_out=each.held_out[:1]) for each in sites_of(seed))
+    small = SmallFederation.simulated(seed, held_out=1)
+    before = small.weights()
     told: dict[str, Any] = {
-        "network": start.card.id,
+        "network": small.start.card.id,
         "rounds": rounds,
         "steps": steps,
-        "psnr_db_before": quality_db(start, before, held_out(sites)),
+        "psnr_db_before": small.quality_db(before),
         "courses": [],
     }
 
     def run(name: str, course: Course) -> list[float]:
-        weights, norms = trained(start, sites, course, seed)
+        weights, norms = trained(small, course, seed)
         found = {
             "layers": name,
             "parameters": sum(a.size for key, a in before.items() if key in (course.travels or before)),
-            "sites": len(sites) * course.crowd,
+            "sites": len(small.sites) * course.crowd,
             **({} if course.privacy is None else course.privacy.model_dump()),
             "epsilon": None if course.privacy is None else epsilon({course.privacy.noise_multiplier: rounds}),
-            "psnr_db": quality_db(start, weights, held_out(sites)),
+            "psnr_db": small.quality_db(weights),
         }
         told["courses"].append(found)
         say(json.dumps(found))
         return norms
 
     for name, layers in _LAYERS.items():
-        travels = keys_under(start.card.config, layers) if layers else None
+        travels = keys_under(small.start.card.config, layers) if layers else None
         # What updates usually have: of less, the noise would be less, and so would what is learned.
         clip_norm = float(np.median(run(name, Course(rounds, steps, travels))))
         for multiplier in _MULTIPLIERS:

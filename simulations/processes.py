@@ -32,11 +32,9 @@ def family(pid: int) -> tuple[int, ...]:
 def families(pids: Iterable[int]) -> dict[int, tuple[int, ...]]:
     """List several processes with their descendants, as they are at one moment."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                parent = int(_stat(int(entry.name))[1])
-                children.setdefault(parent, []).append(int(entry.name))
+    for pid in _all():
+        with suppress(OSError):
+            children.setdefault(int(_stat(pid)[1]), []).append(pid)
     found = {}
     for pid in pids:
         members = [pid]
@@ -49,12 +47,16 @@ def families(pids: Iterable[int]) -> dict[int, tuple[int, ...]]:
 def marked(variable: str, value: str) -> tuple[int, ...]:
     """List the processes that were started with an environment variable of this value, without this one."""
     wanted, found = f"{variable}={value}".encode(), []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with suppress(OSError):  # it has ended, or is somebody else's
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
+    for pid in _all():
+        with suppress(OSError):  # it has ended, or is somebody else's
+            if pid != os.getpid() and wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(pid)
     return tuple(found)
+
+
+def naming(words: str) -> tuple[int, ...]:
+    """List the processes whose command line holds these words; one that has ended has none."""
+    return tuple(pid for pid in _all() if words in command(pid))
 
 
 def command(pid: int) -> str:
@@ -104,6 +106,10 @@ def _moves(pid: int) -> bool:
         return _stat(pid)[0] not in "TtZX"
     except OSError:
         return False
+
+
+def _all() -> tuple[int, ...]:
+    return tuple(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def _stat(pid: int) -> list[str]:

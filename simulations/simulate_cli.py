@@ -14,6 +14,28 @@ if TYPE_CHECKING:
 Run: TypeAlias = "Callable[[FleetScenario, Path], FleetOutcome]"
 """Simulates a scenario; its logs go into the folder."""
 
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="SYNOPTIC_SHARED_DATA", help="Folder of real micrographs, where a scenario wants some."
+    ),
+]
+CpusOption = Annotated[int, typer.Option(min=1, max=64, help="Sites that train at a time, one thread each.")]
+SeedsOption = Annotated[
+    list[int] | None,
+    typer.Option(min=0, help="In the place of the scenario's; of several, what holds for them all."),
+]
+ProcessesOption = Annotated[
+    bool, typer.Option("--processes", help="Real daemons behind links that get cut, in real time.")
+]
+SitesOption = Annotated[int | None, typer.Option(min=2, help="With --processes: only the first so many.")]
+HourOption = Annotated[
+    float, typer.Option(min=0.1, help="With --processes: seconds in which an hour of the day passes.")
+]
+MinutesOption = Annotated[
+    float, typer.Option(min=0.1, help="With --processes: the rounds have failed after so long.")
+]
+
 _INTERRUPTED = 130
 _SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -24,32 +46,14 @@ def simulate(
     report: Annotated[
         Path | None, typer.Option(help="Folder for index.html, its plots and the engine's log.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="SYNOPTIC_SHARED_DATA", help="Folder of real micrographs, where a scenario wants some."
-        ),
-    ] = None,
-    cpus: Annotated[
-        int, typer.Option(min=1, max=64, help="Sites that train at a time, one thread each.")
-    ] = 2,
-    seed: Annotated[
-        list[int] | None,
-        typer.Option(min=0, help="In the place of the scenario's; of several, what holds for them all."),
-    ] = None,
+    data: DataOption = None,
+    cpus: CpusOption = 2,
+    seed: SeedsOption = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="In the place of the scenario's.")] = None,
-    processes: Annotated[
-        bool, typer.Option("--processes", help="Real daemons behind links that get cut, in real time.")
-    ] = False,
-    sites: Annotated[
-        int | None, typer.Option(min=2, help="With --processes: only the first so many.")
-    ] = None,
-    hour_s: Annotated[
-        float, typer.Option(min=0.1, help="With --processes: seconds in which an hour of the day passes.")
-    ] = 60.0,
-    max_minutes: Annotated[
-        float, typer.Option(min=0.1, help="With --processes: the rounds have failed after so long.")
-    ] = 60.0,
+    processes: ProcessesOption = False,
+    sites: SitesOption = None,
+    hour_s: HourOption = 60.0,
+    max_minutes: MinutesOption = 60.0,
 ) -> None:
     """Simulate a fleet of instruments that learns together, and compare what comes of it.
 
@@ -79,18 +83,7 @@ def simulate(
     wanted = read_scenario(_file(scenario))
     if rounds is not None:
         wanted = wanted.model_copy(update={"federation": {**wanted.federation, "rounds": rounds}})
-
-    def run(one: "FleetScenario", folder: Path) -> "FleetOutcome":
-        if processes:
-            from simulations.deployed.deployment import Bounds
-            from simulations.deployed.running import deploy
-
-            return deploy(one, data, Bounds(sites, max_minutes, hour_s, folder / "log"), _say)
-        from simulations.fleets.running import simulate as simulated
-        from simulations.fleets.staging import Limits
-
-        return simulated(one, data, Limits(cpus, folder / "engine.log"), _say)
-
+    run = _as_processes(data, sites, max_minutes, hour_s) if processes else _in_engine(data, cpus)
     outcome = _simulated(wanted, seed or [wanted.seed], run, report)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +91,22 @@ def simulate(
     if outcome.state != "completed":
         typer.echo(f"The rounds failed: {outcome.cause}", err=True)
         raise typer.Exit(1)
+
+
+def _in_engine(data: Path | None, cpus: int) -> Run:
+    from simulations.fleets.running import simulate as simulated
+    from simulations.fleets.staging import Limits
+
+    return lambda scenario, folder: simulated(scenario, data, Limits(cpus, folder / "engine.log"), _say)
+
+
+def _as_processes(data: Path | None, sites: int | None, minutes: float, hour_s: float) -> Run:
+    from simulations.deployed.deployment import Bounds
+    from simulations.deployed.running import deploy
+
+    return lambda scenario, folder: deploy(
+        scenario, data, Bounds(sites, minutes, hour_s, folder / "log"), _say
+    )
 
 
 def _file(scenario: Path) -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.metrics.pointwise import psnr
 from coordinator.federation.joining import Contribution, aggregate
+from coordinator.federation.validation import norm
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.tasks import Denoise
 from simulations.acquisition import Acquired, acquire
@@ -36,23 +37,61 @@ class Site:
     held_out: tuple[Acquired, ...]
 
 
-def sites_of(seed: int) -> tuple[Site, ...]:
-    """Simulate three microscopes of one kind that differ in dose."""
-    from site_client.adapt import Material, TrainingFrame
+@dataclass(frozen=True, slots=True)
+class SmallFederation:
+    """The microscopes, and the network that their rounds begin with."""
 
-    scenario = default_scenario(seed, _FRAMES + _HELD_OUT)
-    found = []
-    for site in scenario.sites:
-        if site.name not in _SITES:
-            continue
-        frames = [acquire(site, number, seed) for number in range(_FRAMES + _HELD_OUT)]
-        trained = [TrainingFrame(each.frame.grey, f"field {n}") for n, each in enumerate(frames[:_FRAMES])]
-        found.append(Site(Material.of(trained), tuple(frames[_FRAMES:])))
-    return tuple(found)
+    start: "LoadedNetwork"
+    sites: tuple[Site, ...]
+
+    @classmethod
+    def simulated(cls, seed: int, held_out: int = _HELD_OUT) -> "SmallFederation":
+        """Simulate three microscopes of one kind that differ in dose; no site trains on `held_out` frames."""
+        import torch
+
+        from model_library.zoo.registry import Library
+        from site_client.adapt import Material, TrainingFrame
+
+        torch.set_num_threads(1)
+        sites = []
+        for site in default_scenario(seed, _FRAMES + _HELD_OUT).sites:
+            if site.name not in _SITES:
+                continue
+            frames = [acquire(site, number, seed) for number in range(_FRAMES + held_out)]
+            fields = [TrainingFrame(each.frame.grey, f"field {n}") for n, each in enumerate(frames[:_FRAMES])]
+            sites.append(Site(Material.of(fields), tuple(frames[_FRAMES:])))
+        return cls(Library().load("unet-denoise-sem"), tuple(sites))
+
+    def weights(self) -> Arrays:
+        """Copy the weights that the rounds begin with."""
+        return weights_of(self.start)
+
+    def plan(self, rounds: int, steps: int) -> AdaptationPlan:
+        """Plan the first of some rounds."""
+        return plan_of(self.start, rounds, steps)
+
+    def federate(self, plan: AdaptationPlan, travel: Travel) -> Arrays:
+        """Run a plan's rounds by federated averaging, with updates that arrive as `travel` brings them."""
+        from site_client.adapt import adapt
+
+        weights = self.weights()
+        for number in range(1, plan.rounds + 1):
+            told = plan.model_copy(update={"number": number, "seed": number})
+            contributions = {}
+            for place, site in enumerate(self.sites):
+                update, report = adapt(site.material, weights, told, stop=lambda: False, clock=lambda: 0.0)
+                arrived = travel(number, place, update)
+                contributions[str(place)] = Contribution(report.examples, partial(dict, arrived))
+            weights = aggregate(weights, contributions).network
+        return weights
+
+    def quality_db(self, weights: Arrays) -> float:
+        """Mean PSNR over the frames that no site trains on."""
+        return quality_db(self.start, weights, [frame for site in self.sites for frame in site.held_out])
 
 
 def plan_of(start: "LoadedNetwork", rounds: int, steps: int) -> AdaptationPlan:
-    """Plan the first of some rounds."""
+    """Plan the first of some rounds that begin with a network."""
     return AdaptationPlan(
         federation_id="cost",
         number=1,
@@ -70,25 +109,9 @@ def weights_of(network: "LoadedNetwork") -> Arrays:
     return {key: tensor.numpy().copy() for key, tensor in network.module.state_dict().items()}
 
 
-def federate(start: "LoadedNetwork", sites: Sequence[Site], plan: AdaptationPlan, travel: Travel) -> Arrays:
-    """Run the rounds of a plan by federated averaging, with updates that arrive as `travel` brings them."""
-    from site_client.adapt import adapt
-
-    weights = weights_of(start)
-    for number in range(1, plan.rounds + 1):
-        told = plan.model_copy(update={"number": number, "seed": number})
-        contributions = {}
-        for place, site in enumerate(sites):
-            update, report = adapt(site.material, weights, told, stop=lambda: False, clock=lambda: 0.0)
-            arrived = travel(number, place, update)
-            contributions[str(place)] = Contribution(report.examples, partial(dict, arrived))
-        weights = aggregate(weights, contributions).network
-    return weights
-
-
-def held_out(sites: Sequence[Site]) -> tuple[Acquired, ...]:
-    """Collect what no site trains on."""
-    return tuple(frame for site in sites for frame in site.held_out)
+def distance(one: Arrays, other: Arrays) -> float:
+    """Euclidean distance of all weights together."""
+    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
 
 
 def quality_db(start: "LoadedNetwork", weights: Arrays, frames: Sequence[Acquired]) -> float:

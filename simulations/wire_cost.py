@@ -3,9 +3,8 @@
 `python -m simulations.wire_cost --json wire.json`
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,23 +13,11 @@ from model_library.cards.adaptation import AdaptationPlan
 from model_library.wire.delta_coding import most_bytes, pack, unpack
 from model_library.wire.federation import Encoding
 from simulations.measurement import parser_of, say, tell
-from simulations.small_federation import (
-    Arrays,
-    Site,
-    federate,
-    held_out,
-    plan_of,
-    quality_db,
-    sites_of,
-    weights_of,
-)
-
-if TYPE_CHECKING:
-    from model_library.inference.weights import LoadedNetwork
+from simulations.small_federation import Arrays, SmallFederation, distance
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Outcome:
     """What came of the rounds with one encoding.
 
     `sent` and `meant` are the sums over rounds and sites of what arrived and of what was trained: their
@@ -44,11 +31,9 @@ class Course:
     meant: Arrays
 
 
-def course_of(
-    start: "LoadedNetwork", sites: Sequence[Site], encoding: Encoding, plan: AdaptationPlan
-) -> Course:
+def outcome_of(small: SmallFederation, encoding: Encoding, plan: AdaptationPlan) -> Outcome:
     """Run the rounds with updates that travel in an encoding."""
-    before = weights_of(start)
+    before = small.weights()
     residuals: dict[int, Arrays] = {}
     sent, meant = ({key: np.zeros(a.shape) for key, a in before.items()} for _ in range(2))
     most, lengths = most_bytes(len(before), sum(array.size for array in before.values())), []
@@ -61,48 +46,39 @@ def course_of(
         for key in before:
             sent[key] += arrived[key]
             meant[key] += update[key]
-        say(f"{encoding}: site {place + 1} of {len(sites)} in round {number} of {plan.rounds}")
+        say(f"{encoding}: site {place + 1} of {len(small.sites)} in round {number} of {plan.rounds}")
         return arrived
 
-    weights = federate(start, sites, plan, travel)
-    return Course(weights, float(np.mean(lengths)), sent, meant)
+    weights = small.federate(plan, travel)
+    return Outcome(weights, float(np.mean(lengths)), sent, meant)
 
 
 def measure(seed: int, rounds: int, steps: int) -> dict[str, Any]:
     """Run the rounds once per encoding, and hold them against float32."""
-    import torch
-
-    from model_library.zoo.registry import Library
-
-    torch.set_num_threads(1)
-    start = Library().load("unet-denoise-sem")
-    before, sites, plan = weights_of(start), sites_of(seed), plan_of(start, rounds, steps)
+    small = SmallFederation.simulated(seed)
+    before, plan = small.weights(), small.plan(rounds, steps)
     raw = sum(array.nbytes for array in before.values())
     encodings: tuple[Encoding, ...] = ("float32", "int8", "float16")
-    courses = {each: course_of(start, sites, each, plan) for each in encodings}
-    plain = courses["float32"]
-    reference_db = quality_db(start, plain.weights, held_out(sites))
+    outcomes = {each: outcome_of(small, each, plan) for each in encodings}
+    plain = outcomes["float32"]
+    reference_db = small.quality_db(plain.weights)
     return {
-        "network": {"id": start.card.id, "parameters": raw // 4},
+        "network": {"id": small.start.card.id, "parameters": raw // 4},
         "rounds": rounds,
         "steps": steps,
-        "sites": len(sites),
-        "psnr_db": {"before": quality_db(start, before, held_out(sites)), "float32": reference_db},
+        "sites": len(small.sites),
+        "psnr_db": {"before": small.quality_db(before), "float32": reference_db},
         "encodings": {
             name: {
-                "upload_share": course.bytes_per_update / raw,
-                "drift": _distance(course.sent, course.meant) / norm(course.meant),
-                "apart_from_float32": _distance(course.weights, plain.weights) / norm(plain.weights),
-                "psnr_db": (found := quality_db(start, course.weights, held_out(sites))),
+                "upload_share": outcome.bytes_per_update / raw,
+                "drift": distance(outcome.sent, outcome.meant) / norm(outcome.meant),
+                "apart_from_float32": distance(outcome.weights, plain.weights) / norm(plain.weights),
+                "psnr_db": (found := small.quality_db(outcome.weights)),
                 "quality_loss": (reference_db - found) / reference_db,
             }
-            for name, course in courses.items()
+            for name, outcome in outcomes.items()
         },
     }
-
-
-def _distance(one: Arrays, other: Arrays) -> float:
-    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})
 
 
 def main() -> None:

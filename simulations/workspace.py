@@ -1,7 +1,6 @@
 """The folder of one run: everything that the demo's processes read and write."""
 
 import fcntl
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from model_library.images.durable import write_durably
+from model_library.processes.ports import free_port
 from model_library.wire.base import Message
 from simulations.errors import WorkspaceError
 from simulations.scenario import Scenario
@@ -122,7 +122,7 @@ class Workspace:
                 f"expected an empty folder or an earlier run at {self.folder}, found other files; "
                 "name another --workspace"
             )
-        begun = wanted.model_copy(update={"port": _free_port()})
+        begun = wanted.model_copy(update={"port": free_port()})
         self.keep(begun)
         return begun, False
 
@@ -176,9 +176,3 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,9 +17,8 @@ from coordinator.annotation.cvat import export_task, to_label
 from coordinator.annotation.labels import segmenting
 from coordinator.annotation.matching import exported_name
 from coordinator.contenders import contenders_for
-from coordinator.methods import pixels_of
 from coordinator.store.values import Instrument, StoredImage
-from coordinator.stored_frames import read_stored
+from coordinator.stored_frames import pixels_of, read_stored
 from coordinator.workplace import Workplace
 from model_library.annotations.predictions import draw_classes
 from model_library.annotations.shapes import AnnotatedImage
@@ -73,7 +72,7 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
     of_fields: dict[str, StoredImage] = {}
     for image in images:
         of_fields.setdefault(image.field, image)
-    shown = pixels_of(place, tuple(of_fields.values())[:RANKED_ON])
+    shown = pixels_of(place.objects, tuple(of_fields.values())[:RANKED_ON])
     noise = estimate_noise([pixels for _, pixels in shown])
     selection = select(
         contenders.ranked,

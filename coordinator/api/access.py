@@ -28,7 +28,7 @@ def _bearer(request: Request) -> str:
     return token
 
 
-def instrument_of(request: Request) -> Instrument:
+def calling_instrument(request: Request) -> Instrument:
     """Find the instrument that calls; its revocation is looked up at every request.
 
     Raises
@@ -65,7 +65,7 @@ def require_operator(request: Request) -> None:
     """
     token = _bearer(request)
     if not token.startswith(_OPERATOR_PREFIX):
-        instrument_of(request)
+        calling_instrument(request)
         message = "expected the operator's token, found an instrument's; this route is for the operator"
         raise Forbidden(message)
     if not services_of(request).place.identities.is_operator(token):
@@ -74,4 +74,4 @@ def require_operator(request: Request) -> None:
 
 
 Running = Annotated[Services, Depends(services_of)]
-Caller = Annotated[Instrument, Depends(instrument_of)]
+Caller = Annotated[Instrument, Depends(calling_instrument)]

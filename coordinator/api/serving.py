@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from coordinator.app import create_app
+from coordinator.api.app import create_app
 from coordinator.errors import AlreadyServing
 from coordinator.founding import SERVER, SERVER_KEY
 from coordinator.settings import Settings

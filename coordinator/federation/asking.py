@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 
-from coordinator.federation.algorithms import FedBuff
 from coordinator.federation.claim import Claim
 from coordinator.federation.clock import Clock
 from coordinator.federation.fleet import Fleet, weights_bytes
 from coordinator.federation.gathering import Gathering
 from coordinator.federation.plan import FederationPlan
+from coordinator.settings.algorithms import FedBuff
 
 POLL_S = 0.5
 _LOOK_S = 5.0

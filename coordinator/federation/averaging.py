@@ -19,8 +19,8 @@ from coordinator.federation.aggregation import (
     blocks,
     merged,
 )
-from coordinator.federation.algorithms import FedAdam, FedYogi
 from coordinator.federation.fleet import Weights
+from coordinator.settings.algorithms import FedAdam, FedYogi
 
 _FIRST, _SECOND, _STEPS = "first.", "second.", "steps"
 _STEP_BLOCK = BLOCK // 8

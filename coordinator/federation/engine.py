@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 import time
@@ -21,6 +20,7 @@ from coordinator.federation.children import HOST, SUPEREXEC, SUPERLINK, EngineFo
 from coordinator.federation.runs import RunState
 from coordinator.settings import Settings
 from model_library.errors import ProcessFailed
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Supervisor
 from model_library.signing.keys import normal_public_key
 
@@ -197,7 +197,7 @@ class FlowerEngine:
     def _start_superlink(self, supervisor: Supervisor) -> int:
         failure: ProcessFailed | None = None
         for _ in range(_PORTS_TRIED):
-            self._port = _free_port()
+            self._port = free_port()
             self._start(SUPERLINK)
             try:
                 self._await_answer(supervisor, self._port)
@@ -251,10 +251,3 @@ class FlowerEngine:
             self._supervisor.__exit__(None, None, None)
         self._control = self._supervisor = self._port = None
         self._restarts.clear()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

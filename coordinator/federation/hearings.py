@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from benchmark.splits import Split
 from benchmark.verdict import Role
+from coordinator.cases import restoring_cases
 from coordinator.errors import CannotAssess
 from coordinator.federation.cohorts import Standing, similar
 from coordinator.federation.membership import finished, standings
 from coordinator.federation.records import Start
-from coordinator.methods import card_of, noise_of, restoring_cases
+from coordinator.findings import noise_of
+from coordinator.methods import card_of
 from coordinator.records import Finding as CampaignFinding
 from coordinator.stages import classical_refs, selected
 from coordinator.store.values import Campaign, Federation, Instrument, Release, StoredImage

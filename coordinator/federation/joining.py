@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from coordinator.federation.aggregation import Aggregated, Aggregation, State, Update
-from coordinator.federation.algorithms import Algorithm, FedAvg
 from coordinator.federation.averaging import Mean, ServerOptimised
 from coordinator.federation.fleet import Weights
 from coordinator.federation.robust import Krum, Ranked
+from coordinator.settings.algorithms import Algorithm, FedAvg
 
 _MOST_MEDIANS = 3.0
 """No site weighs more than this many times the median site."""

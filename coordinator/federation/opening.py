@@ -4,7 +4,7 @@ from coordinator.errors import CannotFederate, Unknown
 from coordinator.federation.cohorts import Cohort, Conditions, cohorts, objection
 from coordinator.federation.membership import invited_before, standings, willing
 from coordinator.federation.records import Invited, Stage, Start
-from coordinator.federation.schedule import minute_of_day
+from coordinator.settings.schedule import minute_of_day
 from coordinator.workplace import Workplace
 
 

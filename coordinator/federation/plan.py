@@ -6,7 +6,7 @@ from typing import Literal, Self, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from coordinator.errors import CoordinatorError
-from coordinator.federation.algorithms import Algorithm, FedAvg, FedBuff, FedProx, fewest_updates
+from coordinator.settings.algorithms import Algorithm, FedAvg, FedBuff, FedProx, fewest_updates
 from model_library.cards.adaptation import AdaptationPlan
 from model_library.cards.privacy import Privacy
 from model_library.images.durable import write_durably

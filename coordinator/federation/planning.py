@@ -3,10 +3,10 @@
 from pydantic import ValidationError
 
 from coordinator.errors import CannotFederate
-from coordinator.federation.algorithms import FedBN
 from coordinator.federation.membership import offences_before
 from coordinator.federation.plan import FederationPlan, Member
 from coordinator.federation.records import Start
+from coordinator.settings.algorithms import FedBN
 from coordinator.workplace import Workplace
 
 

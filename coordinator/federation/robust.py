@@ -19,9 +19,9 @@ from coordinator.federation.aggregation import (
     blocks,
     merged,
 )
-from coordinator.federation.algorithms import Median, MultiKrum, TrimmedMean, fewest_updates
 from coordinator.federation.averaging import WeightedSum
 from coordinator.federation.fleet import Weights
+from coordinator.settings.algorithms import Median, MultiKrum, TrimmedMean, fewest_updates
 
 
 class _Collecting:

@@ -5,12 +5,12 @@ from typing import Any
 
 from benchmark.scores import method_key
 from benchmark.verdict import Role
+from coordinator import publishing
 from coordinator.errors import CannotAssess
 from coordinator.federation.cohorts import Standing
 from coordinator.federation.hearings import Hearing, concerned, gate_cases, hearing_of, local_only, rivals_of
 from coordinator.federation.records import Finding, Stage
 from coordinator.federation.versions import network_of, own_version
-from coordinator.releases import publishing
 from coordinator.store.values import Event, Federation, ReleasePurpose
 from coordinator.verdicts import Look, looks_before, sit
 from coordinator.workplace import Workplace

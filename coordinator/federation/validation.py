@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from coordinator.errors import CoordinatorError
 from coordinator.federation.aggregation import blocks
-from coordinator.federation.algorithms import FedBuff
 from coordinator.federation.fleet import Reply, Weights
 from coordinator.federation.plan import FederationPlan
+from coordinator.settings.algorithms import FedBuff
 from model_library.cards.adaptation import AdaptationPlan, AdaptationReport
 
 _REFUSED_BEYOND = 100.0

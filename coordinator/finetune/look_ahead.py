@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 from benchmark.selection.ranking import Selection
 from benchmark.splits import Split
+from coordinator.cases import cases_of
+from coordinator.findings import instrument_of
 from coordinator.finetune.stage import fit_config, material_of
-from coordinator.methods import cases_of, instrument_of, network_folder
+from coordinator.methods import network_folder
 from coordinator.records import Finding, Stage
 from coordinator.stages import selected
 from coordinator.store.values import Campaign, Event

@@ -3,13 +3,15 @@
 from collections.abc import Collection
 
 from benchmark.splits import Split
+from coordinator.findings import images_of, instrument_of, noise_of
 from coordinator.finetune.labelled import labelled_material
 from coordinator.finetune.tuning import LabelledMaterial, Material, fine_tune, keep
-from coordinator.methods import images_of, instrument_of, network_folder, noise_of, pixels_of
+from coordinator.methods import network_folder
 from coordinator.records import Finding, Stage
 from coordinator.settings import Settings
 from coordinator.stages import tuning_fields
 from coordinator.store.values import Campaign, Event
+from coordinator.stored_frames import pixels_of
 from coordinator.workplace import Workplace
 from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import TrainingData, tuned_field
@@ -41,7 +43,7 @@ def material_of(
     return Material(
         images=[
             MaterialImage(image.file_name, pixels, image.pixel_size_nm)
-            for image, (_, pixels) in zip(images, pixels_of(place, images), strict=True)
+            for image, (_, pixels) in zip(images, pixels_of(place.objects, images), strict=True)
         ],
         noise=noise_of(campaign),
         data=data,

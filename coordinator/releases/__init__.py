@@ -1,1 +1,1 @@
-"""Signed releases: a TUF repository, and the manifests that it carries."""
+"""The TUF repository that carries signed releases, and the keys of its roles."""

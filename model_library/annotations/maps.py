@@ -37,7 +37,7 @@ def class_map(image: AnnotatedImage, classes: Sequence[str]) -> NDArray[np.uint8
     return painted
 
 
-def instance_map(image: AnnotatedImage, background: str | None = None) -> NDArray[np.int32]:
+def instance_map(image: AnnotatedImage) -> NDArray[np.int32]:
     """Give every shape a number, from 1, in the order of `in_order`.
 
     Touching shapes stay apart; where they overlap, the upper one has the pixel.
@@ -46,19 +46,15 @@ def instance_map(image: AnnotatedImage, background: str | None = None) -> NDArra
     ----------
     image
         With its annotations.
-    background
-        Label whose shapes erase instead of being numbered.
 
     Returns
     -------
     int32 [Y, X]; 0 where nothing was drawn.
     """
     painted = np.zeros((image.height, image.width), dtype=np.int32)
-    number = 0
-    for annotation in in_order(image):
-        number += annotation.label != background
+    for number, annotation in enumerate(in_order(image), 1):
         placed = rasterise(annotation.shape, painted.shape)
-        painted[placed.window][placed.mask] = 0 if annotation.label == background else number
+        painted[placed.window][placed.mask] = number
     return painted
 
 

@@ -36,12 +36,6 @@ def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def as_text(card: NetworkCard) -> str:
-    """Render a card as plain text."""
-    lines = (f"{label:<14}{text}" for label, text in card_lines(card))
-    return "\n".join((f"{card.id} {card.version}", *lines))
-
-
 def _is_real(card: NetworkCard) -> bool:
     return any("real micrographs" in score.suite for score in card.scores)
 

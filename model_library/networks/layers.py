@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from model_library.networks.config import Normalisation
 from model_library.networks.normalisation import NormedConv
 
+_DAMPING = 0.1
+
 
 def conv3(inputs: int, outputs: int, *, stride: int = 1, normalisation: Normalisation = "none") -> nn.Conv2d:
     """Make a padded 3x3 convolution; see `padded_conv`."""
@@ -32,12 +34,12 @@ def without_bias_offset(conv: nn.Conv2d) -> nn.Conv2d:
     return conv
 
 
-def damped(conv: nn.Conv2d, factor: float = 0.1) -> nn.Conv2d:
+def damped(conv: nn.Conv2d) -> nn.Conv2d:
     """Scale the initial weights, so that a residual branch starts out small."""
     last = conv.norm if isinstance(conv, NormedConv) else conv
     assert isinstance(last.weight, Tensor)
     with torch.no_grad():
-        last.weight.mul_(factor)
+        last.weight.mul_(_DAMPING)
     return conv
 
 

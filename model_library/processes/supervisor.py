@@ -75,12 +75,10 @@ class Supervisor:
         self._watchdog.stdin.close()
         self._watchdog.wait()
 
-    def start(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
-    ) -> Started:
+    def start(self, name: str, arguments: Sequence[str]) -> Started:
         """Start a process whose output goes to `<logs>/<name>.log`, after what is there.
 
-        A process of this name that has ended is replaced. `environment` is added to what all get.
+        A process of this name is ended and replaced.
         """
         self.end(name)
         log = self._logs / f"{name}.log"
@@ -90,7 +88,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**self._environment, **(environment or {})},
+                env=self._environment,
                 **own_group(),
             )
         self._tell(f"+{process.pid}")

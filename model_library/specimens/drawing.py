@@ -10,6 +10,8 @@ from model_library.specimens.texture import smooth_field
 
 Window = tuple[slice, slice]
 
+_SHARPEST_PX = 0.5
+
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     """Draw a positive size so that each octave between `low` and `high` is equally likely."""
@@ -72,9 +74,7 @@ def cracked(shape: tuple[int, int], rng: np.random.Generator, width_px: float) -
     return coverage(distance)
 
 
-def developed(
-    contrast: Grey, rng: np.random.Generator, *, sharpest_px: float = 0.5, softest_px: float = 1.3
-) -> Grey:
+def developed(contrast: Grey, rng: np.random.Generator, *, softest_px: float = 1.3) -> Grey:
     """Turn contrast [Y, X] of any range into intensity: lighting, curtains, the probe's width, the dial.
 
     Returns
@@ -90,7 +90,7 @@ def developed(
         angle = float(rng.choice([0.0, np.pi / 2]))
         stripes = smooth_field(contrast.shape, rng, log_uniform(rng, 2, 15), elongation=60, angle=angle)
         image += np.float32(rng.uniform(0.01, 0.04)) * stripes
-    image = ndimage.gaussian_filter(image, log_uniform(rng, sharpest_px, softest_px), truncate=3)
+    image = ndimage.gaussian_filter(image, log_uniform(rng, _SHARPEST_PX, softest_px), truncate=3)
     black, white = rng.uniform(0.03, 0.25), rng.uniform(0.65, 0.97)
     gamma = rng.uniform(0.75, 1.35)
     toned = np.clip(image, 0, 1.3) ** np.float32(gamma)

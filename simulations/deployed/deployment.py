@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coordinator.federation.plan import START_FILE, FederationOutcome, FederationPlan
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Supervisor
 from model_library.wire.methods import NetworkRef
 from simulations.deployed.following import Follower, plan_at
@@ -15,15 +16,22 @@ from simulations.deployed.founding import (
     acquire_into,
     enrolled_as,
     equip,
-    keep_images,
     lay_library,
-    settings_text,
 )
 from simulations.deployed.gauge import Gauge
 from simulations.deployed.link import COORDINATOR_HOST, Links, host_of
 from simulations.deployed.outages import Outages
 from simulations.deployed.room import MARK, keep_logs
-from simulations.fleet import ENVIRONMENT, awaited, enrol_sites, start_coordinator, start_daemons
+from simulations.fleet import (
+    COORDINATOR,
+    ENVIRONMENT,
+    awaited,
+    coordinator_toml,
+    enrol_sites,
+    keep_images,
+    start_coordinator,
+    start_daemons,
+)
 from simulations.fleets.conditions import Conditions
 from simulations.fleets.outcome import LinkBytes, LinkRound, Memory, Outage
 from simulations.fleets.sites import SiteFiles
@@ -31,7 +39,6 @@ from simulations.fleets.staging import Staging
 from simulations.operator_view import Operator
 from simulations.workspace import Workspace
 from site_client.errors import SiteError
-from site_client.federation.supernode import free_port
 from site_client.journal import BytesKind
 from site_client.status import SiteStatus, read_status
 
@@ -81,7 +88,13 @@ class Deployment:
         library = staging.room / "library"
         network = lay_library(library, staging.scenario, staging.network, self._plan)
         hosts = [COORDINATOR_HOST, *self._hosts.values()]
-        text = settings_text(settings, hosts, self._port, library, staging.scenario.seed)
+        served = {
+            "hosts": hosts,
+            "port": self._port,
+            "library": str(library),
+            "seed": staging.scenario.seed,
+        }
+        text = coordinator_toml("synoptic simulate --processes", served, federation=settings)
         environment = {**ENVIRONMENT, MARK: str(staging.room)}
         data = self._workspace.coordinator
         try:
@@ -110,17 +123,18 @@ class Deployment:
             operator,
             lambda site: f"https://{self._hosts[site]}:{self._port}",
         )
-        for site in self._sites:
+        for site in self._sites:  # what arrives at the coordinator is of the rounds
             keep_images(workspace.site(site.id))
         equip(workspace.coordinator, network, self._sites)
         daemons = start_daemons(enrolled, workspace, supervisor)
         for site in self._sites:
             acquire_into(workspace, site)
         self._staging.say(f"  {len(daemons)} sites enrolled, and their daemons started")
-        awaited(supervisor, self._all_worked_off, _READY_S, "every frame to be reconstructed")
-        awaited(supervisor, lambda: self._all_ready(operator), _READY_S, "every site to be ready to federate")
+        awaited(supervisor.check, self._all_worked_off, _READY_S, "every frame to be reconstructed")
+        ready = "every site to be ready to federate"
+        awaited(supervisor.check, lambda: self._all_ready(operator), _READY_S, ready)
         processes = {site.id: each.process.pid for site, each in zip(self._sites, daemons, strict=True)}
-        return Gauge(links.by_site, processes | {"": supervisor.pid("coordinator")})
+        return Gauge(links.by_site, processes | {"": supervisor.pid(COORDINATOR)})
 
     def _rounds(self, gauge: Gauge, links: Links, supervisor: Supervisor, operator: Operator) -> Federated:
         gauge.read()

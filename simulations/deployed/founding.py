@@ -10,11 +10,10 @@ from pydantic import ValidationError
 
 from benchmark.splits import field_key
 from coordinator.federation.plan import FederationPlan
-from coordinator.releases.publishing import release_assigned
-from coordinator.settings import Federation
+from coordinator.publishing import release_assigned
+from coordinator.settings import FederationSettings
 from coordinator.store.values import ReleasePurpose
 from model_library.cards.card import NetworkCard
-from model_library.images.durable import write_durably
 from model_library.networks.facts import facts
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Denoise
@@ -28,7 +27,6 @@ from simulations.fleets.scenario import FleetScenario, FreshNetwork, LibraryNetw
 from simulations.fleets.sites import Instrument, SiteFiles
 from simulations.scenario import SiteScenario
 from simulations.workspace import Workspace
-from site_client.settings import FILE_NAME, read_settings, toml_value, write_settings
 
 _FEWEST = 2
 _NO_DIGEST = "0" * 64
@@ -58,7 +56,7 @@ def federation_settings(scenario: FleetScenario, plan: FederationPlan) -> dict[s
         )
     wanted = {**scenario.federation, "quorum": max(_FEWEST, plan.quorum), "automatic": False}
     try:
-        Federation.model_validate(wanted)
+        FederationSettings.model_validate(wanted)
     except ValidationError as failure:
         told = "; ".join(
             f"{'.'.join(str(part) for part in each['loc'])} {each['msg']}"
@@ -69,24 +67,6 @@ def federation_settings(scenario: FleetScenario, plan: FederationPlan) -> dict[s
             "--processes"
         ) from None
     return wanted
-
-
-def settings_text(
-    federation: dict[str, Any], hosts: Sequence[str], port: int, library: Path, seed: int
-) -> str:
-    """Write the settings of a coordinator that federates only when it is told to."""
-    return "\n".join(
-        (
-            "# Written by `synoptic simulate --processes`.",
-            f"hosts = {toml_value(hosts)}",
-            f"port = {port}",
-            f"library = {toml_value(str(library))}",
-            f"seed = {seed}",
-            "[federation]",
-            *(f"{key} = {toml_value(value)}" for key, value in federation.items()),
-            "",
-        )
-    )
 
 
 def lay_library(
@@ -114,13 +94,6 @@ def lay_library(
 def enrolled_as(instruments: Sequence[Instrument]) -> list[SiteScenario]:
     """Sites as they enrol: without pixel sizes, since a coordinator lets only similar ones learn together."""
     return [each.site.model_copy(update={"pixel_size_nm": None}) for each in instruments]
-
-
-def keep_images(site: Path) -> None:
-    """Decide as a site's owner that no image leaves it: what arrives at the coordinator is of the rounds."""
-    decided = {"most_first_images_per_day": 0, "most_benchmark_images_per_day": 0}
-    settings = read_settings(site).model_copy(update=decided)
-    write_durably(site / FILE_NAME, write_settings(settings).encode())
 
 
 def equip(data: Path, network: NetworkRef, sites: Sequence[SiteFiles]) -> None:

@@ -1,7 +1,6 @@
 """What passed the links and what the processes held, read at short intervals (Linux)."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulations.deployed.link import Link
+from simulations.periodic import periodically
 from simulations.processes import families, usage
 
 _LOOK_S = 0.25
@@ -63,18 +63,9 @@ class Gauge:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read for as long as the block lasts."""
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(_LOOK_S):
-                self.read()
-
         self.read()
-        thread = threading.Thread(target=look, name="gauge", daemon=True)
-        thread.start()
         try:
-            yield
+            with periodically(self.read, _LOOK_S):
+                yield
         finally:
-            ended.set()
-            thread.join()
             self.read()

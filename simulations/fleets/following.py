@@ -1,36 +1,28 @@
 """Progress of rounds that another process runs, read from their checkpoints."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from coordinator.federation.checkpoint import CHECKPOINT_FILE
 from coordinator.federation.plan import Checkpoint, FederationPlan, RoundRecord, read_message
+from simulations.periodic import periodically
 
 _LOOK_S = 1.0
 
 
-@contextmanager
-def followed(folder: Path, plan: FederationPlan, say: Callable[[str], None]) -> Iterator[None]:
+def followed(folder: Path, plan: FederationPlan, say: Callable[[str], None]) -> AbstractContextManager[None]:
     """Tell of every round of a federation's folder that is completed while the block lasts."""
-    ended = threading.Event()
+    told = 0
 
     def look() -> None:
-        told = 0
-        while not ended.wait(_LOOK_S):
-            checkpoint = read_message(folder / CHECKPOINT_FILE, Checkpoint)
-            for record in () if checkpoint is None else checkpoint.rounds[told:]:
-                say(in_words(record, plan))
-                told = record.number
+        nonlocal told
+        checkpoint = read_message(folder / CHECKPOINT_FILE, Checkpoint)
+        for record in () if checkpoint is None else checkpoint.rounds[told:]:
+            say(in_words(record, plan))
+            told = record.number
 
-    thread = threading.Thread(target=look, name="following", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    return periodically(look, _LOOK_S)
 
 
 def in_words(record: RoundRecord, plan: FederationPlan, unit: str = "virtual seconds") -> str:

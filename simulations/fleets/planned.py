@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from coordinator.federation.algorithms import FedBN
 from coordinator.federation.plan import FederationPlan, Member
+from coordinator.settings.algorithms import FedBN
 from model_library.networks.config import NetworkConfig
 from simulations.errors import ScenarioError
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, LibraryNetwork

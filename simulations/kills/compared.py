@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from coordinator.federation.fleet import Weights
-from coordinator.federation.validation import norm
 from simulations.acquisition import Acquired
 from simulations.kills.network import loopback_network
-from simulations.small_federation import quality_db, weights_of
+from simulations.small_federation import distance, quality_db, weights_of
 
 
 def compared(
@@ -43,8 +42,3 @@ def compared(
         "distance": {"disturbed": apart, "other_seeds": chance},
         "of_seed_noise": apart / float(np.mean(chance)),
     }
-
-
-def distance(one: Weights, other: Weights) -> float:
-    """Euclidean distance of all weights together."""
-    return norm({key: np.subtract(one[key], other[key], dtype=np.float64) for key in one})

@@ -5,23 +5,33 @@ made, and the federation is written into the store while no coordinator runs, as
 killed right after it opened the federation.
 """
 
-import socket
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from coordinator.federation.records import Invited, Stage, Start
-from coordinator.founding import found, new_enrolment_token
-from coordinator.settings import read_settings
-from coordinator.store.database import Database
-from coordinator.store.federations import Federations
-from coordinator.store.identities import Identities
 from model_library.errors import ProcessFailed
+from model_library.images.durable import write_durably
 from model_library.images.writers import encode_acquisition
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Started, Supervisor
-from simulations.fleet import synoptic
+from simulations.coordinator_memory import memory_of
+from simulations.fleet import (
+    COORDINATOR,
+    HOSTS,
+    awaited,
+    coordinator_toml,
+    enrol_sites,
+    keep_images,
+    serve_coordinator,
+    start_coordinator,
+    start_daemon,
+)
 from simulations.kills.network import (
     BATCH,
     CONFIG,
@@ -33,17 +43,11 @@ from simulations.kills.network import (
     frames_of,
     keep_network,
 )
-from simulations.operator_view import Operator
 from simulations.processes import command, family
 from simulations.scenario import SiteScenario
-from site_client.identity import enrol
-from site_client.settings import SiteSettings
+from simulations.workspace import Workspace
 
-HOST = "127.0.0.1"
-COORDINATOR = "coordinator"
-_UP_WITHIN_S = 90.0
 _ENDED_WITHIN_S = 120.0
-_LOOK_S = 0.1
 _START_AGAIN_S = 1.0
 """As a service manager that starts again what has died."""
 
@@ -70,20 +74,6 @@ _AT_SITE: dict[str, Kind] = {
     "flwr-clientapp": "client app",
     "site_client.trainer": "trainer",
 }
-_SETTINGS = """\
-hosts = ["{host}"]
-port = {port}
-seed = {seed}
-first_images = 200    # more than there are: no campaign begins
-every_n = 1000
-
-[federation]
-automatic = false
-steps = {steps}
-batch = {batch}
-patch_px = {patch_px}
-learning_rate = {learning_rate}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +96,6 @@ class Living:
     pid: int
 
 
-def free_port() -> int:
-    """Find a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class LoopbackFleet:
     """The lasting processes, each started again when it dies; their children are their own affair."""
@@ -126,75 +108,61 @@ class LoopbackFleet:
     _since: dict[str, float] = field(default_factory=dict)
 
     @property
-    def data(self) -> Path:
-        """The coordinator's folder."""
-        return self.folder / COORDINATOR
+    def _workspace(self) -> Workspace:
+        return Workspace(self.folder)
 
     def found(self) -> None:
         """Found the coordinator, and enrol every site, with its frames acquired."""
-        found(self.data, [HOST], self.port, time.time())
-        self._set(seed=0)
-        self._start(COORDINATOR)
-        self.until(Operator(self.data, self.port).is_up, _UP_WITHIN_S, "the coordinator to answer")
+        data, settings = self._workspace.coordinator, self._settings(0)
+        with closing(start_coordinator(data, self.port, settings, self.supervisor)) as operator:
+            url = f"https://127.0.0.1:{self.port}"
+            enrol_sites(self.sites, self._workspace, self.supervisor, operator, lambda _: url)
         for site in self.sites:
-            acquisitions = self.folder / "acquisitions" / site.name
-            acquisitions.mkdir(parents=True)
+            # Which fields are for tuning is then decided by the first claim, the same in every run.
+            keep_images(self._workspace.site(site.name))
             for number, acquired in enumerate(frames_of(site)):
-                (acquisitions / f"{number:04d}.tif").write_bytes(encode_acquisition(acquired.frame))
-            settings = SiteSettings(
-                coordinator_url=f"https://{HOST}:{self.port}",
-                site_name=site.name,
-                task=site.task,
-                acquisitions=acquisitions,
-                results=self.folder / "results" / site.name,
-                # Which fields are for tuning is then decided by the first claim, the same in every run.
-                most_first_images_per_day=0,
-                most_benchmark_images_per_day=0,
-            )
-            enrol(self._site(site.name), settings, new_enrolment_token(self.data, time.time()))
+                file = self._workspace.acquisitions(site.name) / f"{number:04d}.tif"
+                file.write_bytes(encode_acquisition(acquired.frame))
 
     def begin(self, wanted: Rounds) -> Path:
         """Begin a federation, the coordinator killed and started anew for it; returns its folder."""
         self.until(self.ended, _ENDED_WITHIN_S, "the federation before to end")
-        started = self._started.pop(COORDINATOR)
-        started.process.kill()
+        os.kill(self.supervisor.pid(COORDINATOR), signal.SIGKILL)
         self.supervisor.end(COORDINATOR)
-        self._set(wanted.seed)
-        settings = read_settings(self.data)
-        database = Database(settings.database)
-        network = keep_network(settings.networks)
-        members = tuple(
-            Invited(instrument_id=each.id, site=each.site_name, network=network, acquired=FRAMES)
-            for each in sorted(Identities(database).all(), key=lambda each: each.id)
-        )
-        start = Start(
-            task=TASK,
-            config=CONFIG,
-            pixel_size_nm=None,
-            members=members,
-            quorum=wanted.quorum,
-            rounds=wanted.rounds,
-            assemble_s=wanted.assemble_s,
-            round_s=wanted.round_s,
-        )
-        opened = Federations(database).open(
-            "loopback", start.model_dump_json(), Stage.ASSEMBLING, time.time()
-        )
-        database.close()
+        self._started.pop(COORDINATOR, None)
+        data = self._workspace.coordinator
+        write_durably(data / "settings.toml", self._settings(wanted.seed).encode())
+        with memory_of(data) as memory:
+            place = memory.place
+            network = keep_network(place.settings.networks)
+            members = tuple(
+                Invited(instrument_id=each.id, site=each.site_name, network=network, acquired=FRAMES)
+                for each in sorted(place.identities.all(), key=lambda each: each.id)
+            )
+            start = Start(
+                task=TASK,
+                config=CONFIG,
+                pixel_size_nm=None,
+                members=members,
+                quorum=wanted.quorum,
+                rounds=wanted.rounds,
+                assemble_s=wanted.assemble_s,
+                round_s=wanted.round_s,
+            )
+            opened = place.federations.open(
+                "loopback", start.model_dump_json(), Stage.ASSEMBLING, time.time()
+            )
         if opened is None:
             raise ProcessFailed("expected no federation under way, found one; wait for its end")
         for name in (COORDINATOR, *(site.name for site in self.sites)):
             if name not in self._started:
                 self._start(name)
-        return settings.federations / opened
+        return place.settings.federations / opened
 
     def ended(self) -> bool:
         """Whether no federation is under way."""
-        database = Database(read_settings(self.data).database)
-        try:
-            return not Federations(database).is_under_way()
-        finally:
-            database.close()
+        with memory_of(self._workspace.coordinator) as memory:
+            return not memory.place.federations.is_under_way()
 
     def until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
         """Await what the processes do, and start again those that die.
@@ -204,17 +172,13 @@ class LoopbackFleet:
         ProcessFailed
             Not in time.
         """
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise ProcessFailed(f"expected {what} within {seconds:.0f} s; see {self.folder}")
-            self.keep_up()
-            time.sleep(_LOOK_S)
+        awaited(self.keep_up, condition, seconds, what)
 
     def keep_up(self) -> None:
         """Start again what has died, a second after it was started last at the earliest."""
-        for name in [*self._started]:
-            if not self.supervisor.alive(name) and time.monotonic() > self._since[name] + _START_AGAIN_S:
+        for name, started in [*self._started.items()]:
+            dead = started.process.poll() is not None
+            if dead and time.monotonic() > self._since[name] + _START_AGAIN_S:
                 self._start(name)
 
     def living(self) -> tuple[Living, ...]:
@@ -230,25 +194,28 @@ class LoopbackFleet:
             found += [Living(kinds[part], name, pid) for pid, line in said for part in kinds if part in line]
         return tuple(found)
 
-    def _site(self, name: str) -> Path:
-        return self.folder / "sites" / name
-
     def _start(self, name: str) -> None:
-        if name == COORDINATOR:
-            arguments = synoptic("coordinator", "serve", "--data", str(self.data))
-        else:
-            arguments = synoptic("site", "run", "--folder", str(self._site(name)))
         self._since[name] = time.monotonic()
-        self._started[name] = self.supervisor.start(name, arguments)
+        if name == COORDINATOR:
+            self._started[name] = serve_coordinator(self._workspace.coordinator, self.supervisor)
+        else:
+            self._started[name] = start_daemon(self._workspace.site(name), self.supervisor)
 
-    def _set(self, seed: int) -> None:
-        text = _SETTINGS.format(
-            host=HOST,
-            port=self.port,
-            seed=seed,
-            steps=STEPS,
-            batch=BATCH,
-            patch_px=PATCH_PX,
-            learning_rate=LEARNING_RATE,
+    def _settings(self, seed: int) -> str:
+        return coordinator_toml(
+            "simulations.kills.measure",
+            {
+                "hosts": HOSTS,
+                "port": self.port,
+                "seed": seed,
+                "first_images": 200,  # more than there are: no campaign begins
+                "every_n": 1000,
+            },
+            federation={
+                "automatic": False,
+                "steps": STEPS,
+                "batch": BATCH,
+                "patch_px": PATCH_PX,
+                "learning_rate": LEARNING_RATE,
+            },
         )
-        (self.data / "settings.toml").write_text(text)

@@ -14,7 +14,7 @@ import numpy as np
 from coordinator.federation.conducting import rounds_of
 from coordinator.federation.plan import read_outcome
 from coordinator.federation.server_app import LOG_FILE
-from simulations.kills.fleet import COORDINATOR, KINDS, Kind, Living, LoopbackFleet
+from simulations.kills.fleet import KINDS, Kind, Living, LoopbackFleet
 from simulations.measurement import say
 
 _LATEST_S = 4.0
@@ -93,7 +93,7 @@ def interrupt_coordinator(
 def _interrupted(fleet: LoopbackFleet, folder: Path, after_s: float) -> dict[str, Any]:
     wait(fleet, after_s)
     at, number = time.time(), len(rounds_of(folder)) + 1
-    kill(next(each for each in fleet.living() if each.kind == COORDINATOR))
+    kill(next(each for each in fleet.living() if each.kind == "coordinator"))
     fleet.until(lambda: goes_on(folder, at), _LONGEST_RESUMING_S, "the round to go on")
     resumed = goes_on(folder, at)
     assert resumed is not None

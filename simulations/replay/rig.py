@@ -1,21 +1,19 @@
 """A coordinator and one site, as real processes in a folder; the site's daemon can be killed and frozen."""
 
-import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from coordinator.founding import new_enrolment_token
-from coordinator.releases.publishing import release_assigned
+from coordinator.publishing import release_assigned
 from coordinator.store.values import Instrument, Release, ReleasePurpose
 from coordinator.workplace import Workplace
 from model_library.images.durable import write_durably
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Started, Supervisor
 from model_library.wire.methods import MethodRef
 from simulations.coordinator_memory import memory_of
-from simulations.fleet import awaited, synoptic
+from simulations.fleet import HOSTS, awaited, coordinator_toml, start_coordinator, synoptic
 from site_client.errors import EnrolmentError
 from site_client.lock import running_daemon
 from site_client.memory import Memory, seen_memory
@@ -24,15 +22,6 @@ from site_client.settings import read_settings as read_site_settings
 
 _UP_WITHIN_S = 120.0
 _SITE = "replay"
-_COORDINATOR = """\
-hosts = ["127.0.0.1"]
-port = 0
-first_images = 28
-every_n = {every_n}
-{library}
-[federation]
-automatic = false
-"""
 
 
 class Rig:
@@ -69,18 +58,18 @@ class Rig:
         ProcessFailed
             A process ends in failure or does not come up.
         """
-        data = str(self.coordinator)
-        self._supervisor.run("init", synoptic("coordinator", "init", "--data", data, "--port", "0"), 120)
-        library = "" if self._library is None else f"library = {json.dumps(str(self._library))}"
-        text = _COORDINATOR.format(every_n=self._every_n, library=library)
-        write_durably(self.coordinator / "settings.toml", text.encode())
-        self._supervisor.start("coordinator", synoptic("coordinator", "serve", "--data", data))
-        notice = self.coordinator / "serving.json"
-        self.until(notice.exists, _UP_WITHIN_S, "the coordinator to listen")
+        port = free_port()
+        library = {} if self._library is None else {"library": str(self._library)}
+        text = coordinator_toml(
+            "synoptic benchmark daemon",
+            {"hosts": HOSTS, "port": port, "every_n": self._every_n, **library},
+            federation={"automatic": False},
+        )
+        with closing(start_coordinator(self.coordinator, port, text, self._supervisor)) as operator:
+            token = operator.enrolment_token()
         self.acquisitions.mkdir(parents=True, exist_ok=True)
-        token = new_enrolment_token(self.coordinator, time.time())
         enrolment = (
-            *("site", "enrol", json.loads(notice.read_text())["url"], token, "--folder", str(self.site)),
+            *("site", "enrol", f"https://127.0.0.1:{port}", token, "--folder", str(self.site)),
             *("--name", _SITE, "--acquisitions", str(self.acquisitions), "--results", str(self.results)),
         )
         self._supervisor.run("enrol", synoptic(*enrolment), 120)
@@ -120,7 +109,7 @@ class Rig:
         ProcessFailed
             It does not come about in time, or a process ended in failure.
         """
-        awaited(self._supervisor, condition, seconds, what)
+        awaited(self._supervisor.check, condition, seconds, what)
 
     def _has_memory(self) -> bool:
         try:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from pydantic import Field, TypeAdapter
 
 from model_library.errors import ProcessFailed
 from model_library.images.durable import write_durably
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Supervisor
 from model_library.signing.keys import generate_secret
 from site_client.identity import Identity
@@ -231,13 +231,6 @@ def flower_environment(proxy: str | None) -> dict[str, str]:
 def program(name: str) -> Path:
     """Locate a program of this installation."""
     return Path(sys.executable).parent / name
-
-
-def free_port() -> int:
-    """Find a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _keep_small(log: Path) -> None:

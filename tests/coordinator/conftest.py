@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from model_library.signing.digests import sha256_bytes
 from model_library.signing.keys import generate_instrument_key, public_pem, sign_assertion
 from model_library.wire.images import ImageDeclaration, ImagePurpose
 
+from ..waiting import until
+
 SYNOPTIC = (sys.executable, "-c", "from model_library.cli import main; main()")
 TUS = {"Tus-Resumable": "1.0.0"}
 CHUNK = {**TUS, "Content-Type": "application/offset+octet-stream"}
@@ -32,15 +34,6 @@ def synoptic(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     command = [*SYNOPTIC, "coordinator", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
-def until(condition: Callable[[], Any], seconds: float = 200.0) -> Any:
-    """Await what another process does."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "expected something to happen in time, found nothing"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass

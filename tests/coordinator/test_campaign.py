@@ -28,7 +28,8 @@ from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import NetworkRef
 from model_library.wire.tasks import Denoise
 
-from .conftest import Coordinator, Instrument, acquisition, enrol, found, until
+from ..waiting import until
+from .conftest import Coordinator, Instrument, acquisition, enrol, found
 
 FIRST = 14
 STAGES = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ import pytest
 from benchmark.metrics import Metric
 from benchmark.scores import Scores
 from coordinator import drifting
-from coordinator.methods import latest_campaign, measured_campaign
+from coordinator.findings import latest_campaign, measured_campaign
 from coordinator.overview import overview_of
+from coordinator.publishing import release_assigned
 from coordinator.records import Finding, Stage
-from coordinator.releases.publishing import release_assigned
 from coordinator.requests import requests_of
 from coordinator.score_series import reference_of
 from coordinator.settings import DriftSettings
 from coordinator.status_lines import status_lines
-from coordinator.store.values import Instrument, MonitoringScore, Opening, ReleasePurpose, Trigger
+from coordinator.store.values import Instrument, MonitoringScore, Opening, Release, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
 from model_library.wire.images import ImagePurpose
 from model_library.wire.methods import ClassicalRef
@@ -39,6 +40,12 @@ def instrument(place: Workplace) -> Instrument:
     return enrolled(place)
 
 
+def drifts_of(place: Workplace, instrument: Instrument) -> list[dict[str, Any]]:
+    """Every drift that opened a campaign, oldest first."""
+    campaigns = [place.campaigns.get(each) for each in place.campaigns.of(instrument.id)]
+    return [told for each in campaigns if (told := drifting.drift_told(each)) is not None]
+
+
 def returned(place: Workplace, instrument: Instrument, noise: dict[int, float]) -> None:
     for sequence, level in noise.items():
         place.observations.keep(received(place, instrument.id, sequence), showing(level))
@@ -49,7 +56,7 @@ def test_a_drift_opens_the_next_campaign_from_its_onset_on(place: Workplace, ins
     returned(place, instrument, {30: 1.0, 35: 1.0, 40: 1.5, 45: 1.5})
     assert drifting.answer(place, instrument.id) == f"campaign-{instrument.id}-2"
     assert place.campaigns.openings(instrument.id)[-1] == Opening(instrument.id, 2, Trigger.DRIFT, 40)
-    [drift] = drifting.drifts_of(place, instrument)
+    [drift] = drifts_of(place, instrument)
     assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("noise", 40, 45)
     assert drift["after"] == pytest.approx(1.5, rel=0.01)
     [event] = latest_campaign(place, instrument.id).events
@@ -103,7 +110,7 @@ def test_a_darker_image_at_a_fixed_gain_is_a_drift(place: Workplace, instrument:
         image = received(place, instrument.id, sequence)
         place.observations.keep(image, showing(brightness=40.0))
     drifting.answer(place, instrument.id)
-    [drift] = drifting.drifts_of(place, instrument)
+    [drift] = drifts_of(place, instrument)
     assert drift["feature"] == "brightness"
     assert drift["before"] == pytest.approx(100)
     assert drift["after"] == pytest.approx(40)
@@ -170,6 +177,26 @@ def test_each_campaign_asks_for_its_own_images_and_for_what_was_refused(
 SERVED, HELD_AGAINST = ClassicalRef(id="median"), ClassicalRef(id="tv")
 
 
+def returned_with(place: Workplace, release: Release, sequence: int, **scored: Any) -> None:
+    """An image comes back from the served network, and is scored."""
+    instrument_id = release.instrument_id
+    image = received(place, instrument_id, sequence)
+    place.observations.keep(image, showing())
+    place.scores.keep(
+        MonitoringScore(
+            image_id=image.id,
+            instrument_id=instrument_id,
+            sequence=sequence,
+            release_id=release.id,
+            method=SERVED,
+            metric="psnr_repeat",
+            reason=None,
+            at=NOW,
+            **scored,
+        )
+    )
+
+
 def at_the_gate(
     place: Workplace,
     campaign_id: str,
@@ -205,30 +232,16 @@ def test_a_score_that_falls_next_to_a_perfect_result_is_a_drift_though_specimens
     specimens = 30 + 2 * rng.standard_normal(8)
     at_the_gate(place, campaign_id, {"median": [*specimens]}, [*(specimens + 0.3)] if known else None)
     for sequence in range(30, 60, 5):
-        image = received(place, instrument.id, sequence)
-        place.observations.keep(image, showing())
         perfect = 30 + 2 * float(rng.standard_normal())
-        place.scores.keep(
-            MonitoringScore(
-                image_id=image.id,
-                instrument_id=instrument.id,
-                sequence=sequence,
-                release_id=release.id,
-                method=SERVED,
-                metric="psnr_repeat",
-                score=perfect - (0.3 if sequence < 45 else 1.3),
-                reason=None,
-                at=NOW,
-                perfect=perfect,
-            )
-        )
+        loss = 0.3 if sequence < 45 else 1.3
+        returned_with(place, release, sequence, score=perfect - loss, perfect=perfect)
     changes = {each["feature"]: each["change"] for each in drifting.noticeable_told(place, instrument.id)}
     drifting.answer(place, instrument.id)
     if not known:
-        assert drifting.drifts_of(place, instrument) == []
+        assert drifts_of(place, instrument) == []
         assert changes["score"] > 5
         return
-    [drift] = drifting.drifts_of(place, instrument)
+    [drift] = drifts_of(place, instrument)
     assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("score", 45, 55)
     assert drift["against"] == "a perfect result"
     assert changes["score"] < 1
@@ -255,7 +268,7 @@ def test_edges_that_grow_soft_are_a_drift_and_images_without_edges_are_none(
     image = received(place, instrument.id, 60)
     place.observations.keep(image, showing().model_copy(update={"sharpness": 1.2}))
     drifting.answer(place, instrument.id)
-    [drift] = drifting.drifts_of(place, instrument)
+    [drift] = drifts_of(place, instrument)
     assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("sharpness", 45, 60)
 
 
@@ -275,26 +288,13 @@ def test_a_score_that_falls_next_to_a_classical_algorithm_is_a_drift_though_spec
     assert reference_of(campaign, SERVED) == HELD_AGAINST
     assert reference_of(campaign, HELD_AGAINST) == ClassicalRef(id="gaussian")
     for sequence in range(30, 60, 5):
-        image = received(place, instrument.id, sequence)
-        place.observations.keep(image, showing())
         score = 30 + 2 * float(rng.standard_normal())
-        place.scores.keep(
-            MonitoringScore(
-                image_id=image.id,
-                instrument_id=instrument.id,
-                sequence=sequence,
-                release_id=release.id,
-                method=SERVED,
-                metric="psnr_repeat",
-                score=score,
-                reason=None,
-                at=NOW,
-                reference=HELD_AGAINST,
-                reference_score=score - 0.4 if sequence < 45 else score + 0.7,
-            )
+        lead = 0.4 if sequence < 45 else -0.7
+        returned_with(
+            place, release, sequence, score=score, reference=HELD_AGAINST, reference_score=score - lead
         )
     drifting.answer(place, instrument.id)
-    [drift] = drifting.drifts_of(place, instrument)
+    [drift] = drifts_of(place, instrument)
     assert (drift["feature"], drift["onset_sequence"], drift["detected_sequence"]) == ("lead", 45, 55)
     [event] = latest_campaign(place, instrument.id).events
     assert "score against tv fell by 1.1 dB (0.4 -> -0.7) from frame 45 on" in event.text

@@ -26,7 +26,8 @@ from site_client.database import Database
 from site_client.memory import LEDGER_FILE
 from site_client.status import SiteStatus, read_status
 
-from .conftest import SYNOPTIC, Coordinator, found, until
+from ..waiting import until
+from .conftest import SYNOPTIC, Coordinator, found
 
 SIDE_PX = 96
 

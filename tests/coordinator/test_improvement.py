@@ -14,7 +14,8 @@ from model_library.images.readers import read_frame
 from model_library.images.writers import encode_acquisition
 from model_library.wire.images import ImagePurpose
 
-from .conftest import Coordinator, Instrument, acquisition, enrol, found, until
+from ..waiting import until
+from .conftest import Coordinator, Instrument, acquisition, enrol, found
 
 FIRST = 14
 ONSET = 25

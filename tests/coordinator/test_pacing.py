@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from coordinator import pacing
-from coordinator.methods import latest_campaign
+from coordinator.findings import latest_campaign
+from coordinator.publishing import release_assigned
 from coordinator.records import Finding, Stage
-from coordinator.releases.publishing import release_assigned
 from coordinator.requests import requests_of
 from coordinator.store.values import Instrument, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace

@@ -10,11 +10,13 @@ import torch
 from benchmark.evaluate import evaluate
 from benchmark.splits import Split
 from coordinator import stages
+from coordinator.cases import cases_of
+from coordinator.findings import latest_campaign
 from coordinator.finetune.stage import material_of, tune_network
 from coordinator.finetune.tuning import LabelledMaterial, fine_tune, keep, pixel_range
-from coordinator.methods import cases_of, latest_campaign, method_of
+from coordinator.methods import method_of
 from coordinator.records import Finding, Stage
-from coordinator.settings import Assessment, Tuning
+from coordinator.settings import AssessmentSettings, TuningSettings
 from coordinator.store.values import Campaign, Opening
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, TrainingData
@@ -60,7 +62,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, library: Path) -> Iterator[Workplace]:
-    small = {"assessment": Assessment(crop_px=64), "tuning": Tuning(steps=2, batch=2, patch_px=32)}
+    small = {
+        "assessment": AssessmentSettings(crop_px=64),
+        "tuning": TuningSettings(steps=2, batch=2, patch_px=32),
+    }
     with workplace(tmp_path / "data", library=library, **small) as made:
         made.settings.uploads.mkdir(exist_ok=True)
         yield made

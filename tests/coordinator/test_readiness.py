@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from coordinator import monitoring, stages
+from coordinator import monitoring, publishing, stages
 from coordinator.campaign import Campaigning
-from coordinator.methods import latest_campaign
+from coordinator.findings import latest_campaign
 from coordinator.readiness import ask_for_labels, readiness_of
 from coordinator.records import Stage
-from coordinator.releases import publishing
 from coordinator.store.annotations import StoredAnnotation
 from coordinator.store.values import Instrument, Opening, ReleasePurpose, StoredImage, Trigger
 from coordinator.workplace import Workplace

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.selection.narrowing import InstrumentFacts, narrow
+from coordinator.cases import selection_cases
 from coordinator.finetune.stage import material_of
 from coordinator.finetune.tuning import keep
-from coordinator.methods import selection_cases
 from coordinator.overview import overview_of
 from coordinator.records import Finding, Stage
-from coordinator.settings import Assessment
+from coordinator.settings import AssessmentSettings
 from coordinator.stages import measure_noise, select_network, selected
 from coordinator.store.values import Opening, Upload, UploadState
 from coordinator.workplace import Workplace
@@ -63,7 +63,7 @@ def ready(place: Workplace, task=None, told: AcquisitionFacts | None = None) -> 
 
 @pytest.fixture
 def place(tmp_path: Path, library: Path):
-    assessment = Assessment(crop_px=64, tile_px=256)
+    assessment = AssessmentSettings(crop_px=64, tile_px=256)
     with workplace(tmp_path / "data", library=library, assessment=assessment) as place:
         yield place
 
@@ -150,7 +150,7 @@ def beams(tmp_path: Path, library: Path):
         card = NetworkCard.model_validate_json(path.read_bytes())
         told = card.model_copy(update={"acquisition": AcquisitionRange(beam_kv=(kv, kv))})
         path.write_bytes(card_bytes(told))
-    assessment = Assessment(crop_px=64, tile_px=256)
+    assessment = AssessmentSettings(crop_px=64, tile_px=256)
     with workplace(tmp_path / "data", library=folder, assessment=assessment) as place:
         yield place
 

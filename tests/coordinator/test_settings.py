@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from coordinator.settings import Settings, read_settings, settings_text
 
 TEXT = settings_text(["127.0.0.1", "localhost"], 8443)
@@ -34,3 +36,20 @@ def test_the_file_can_be_read(tmp_path: Path):
 def test_every_setting_outside_a_section_has_a_comment():
     top = TEXT.split("[assessment]")[0].splitlines()
     assert [line for line in top if "=" in line and "#" not in line] == []
+
+
+def test_a_variable_of_another_program_sets_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "settings.toml").write_text("[tuning]\nbatch = 4\n[assessment]\ntile_px = 256\n")
+    for name in ("STEPS", "LEARNING_RATE", "CROP_PX"):
+        monkeypatch.setenv(name, "64")
+    found, defaults = read_settings(tmp_path), Settings(data=tmp_path)
+    assert found.tuning == defaults.tuning.model_copy(update={"batch": 4})
+    assert found.assessment == defaults.assessment.model_copy(update={"tile_px": 256})
+
+
+def test_a_variable_of_ours_sets_one_value_and_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("SYNOPTIC_COORDINATOR_TUNING__STEPS", "7")
+    tuning = Settings(data=tmp_path).tuning
+    assert tuning == Settings.model_fields["tuning"].default.model_copy(update={"steps": 7})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from coordinator import publishing
 from coordinator.overview import overview_of
 from coordinator.records import Finding, Stage
-from coordinator.releases import publishing
 from coordinator.status_lines import cohort_line, quarantine_line, round_line, status_lines
 from coordinator.store.values import Event, Instrument, Opening, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace

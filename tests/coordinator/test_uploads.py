@@ -12,7 +12,8 @@ from tusclient.client import TusClient
 from benchmark.splits import Split
 from model_library.wire.images import ImagePurpose
 
-from .conftest import TUS, Coordinator, Instrument, acquisition, declaration, enrol, until
+from ..waiting import until
+from .conftest import TUS, Coordinator, Instrument, acquisition, declaration, enrol
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import pytest
 from benchmark.cases import Case, repeat_cases
 from benchmark.selection.narrowing import InstrumentFacts, narrow
 from benchmark.verdict import Role
-from coordinator import verdicts
-from coordinator.methods import latest_campaign, networks_for
+from coordinator import publishing, verdicts
+from coordinator.findings import latest_campaign
+from coordinator.methods import networks_for
 from coordinator.records import Finding, Stage
-from coordinator.releases import publishing
 from coordinator.store.values import Campaign, Instrument, Opening, ReleasePurpose, Trigger
 from coordinator.workplace import Workplace
 from model_library.cards.card import NetworkCard, TrainingData, tuned_field

@@ -3,9 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,10 @@ from model_library.images.writers import encode_acquisition
 from model_library.specimens import SpecimenKind, render
 from model_library.wire.tasks import Denoise, Segment, SuperResolve
 from model_library.zoo.registry import Library
+from simulations.fleet import synoptic
+from simulations.processes import command, naming
+
+from ..waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -53,24 +54,8 @@ def micrographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def processes_of(folder: Path) -> list[str]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if str(folder) in command:
-                found.append(command)
-    return found
+    return [command(pid) for pid in naming(str(folder))]
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +66,19 @@ def outcome(micrographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
         assert library.for_task(task), f"the library lacks networks for {task}"
     folder = tmp_path_factory.mktemp("demo")
     workspace = folder / "workspace"
-    command = [
-        *(sys.executable, "-c", "from model_library.cli import main; main()", "demo"),
+    demo = synoptic(
+        "demo",
         *("--images", str(micrographs), "--workspace", str(workspace), "--frames", str(FRAMES)),
         *("--first-images", "14", "--tuning-steps", "3", "--max-minutes", "7"),
         *("--json", str(folder / "demo.json"), "--report", str(folder / "demo.html")),
-    ]
+    )
     with (folder / "output.txt").open("wb") as output:
-        first = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        first = subprocess.Popen(demo, stdout=output, stderr=subprocess.STDOUT)
         until(lambda: any(workspace.glob("microscopes/*.jsonl")), 90)
         first.send_signal(signal.SIGINT)
         interrupted = first.wait(60)
         left = processes_of(workspace)
-        again = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, timeout=500, check=False)
+        again = subprocess.run(demo, stdout=output, stderr=subprocess.STDOUT, timeout=500, check=False)
     told = (folder / "output.txt").read_text()
     assert again.returncode == 0, told
     return {

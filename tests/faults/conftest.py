@@ -8,11 +8,10 @@ import os
 import shutil
 import signal
 import ssl
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,21 @@ import httpx
 import numpy as np
 import pytest
 
+from coordinator.founding import new_enrolment_token
 from model_library.degradation.operators import ShotNoise
 from model_library.degradation.recipe import Recipe
 from model_library.images.frame import Frame
 from model_library.images.writers import encode_acquisition
+from model_library.processes.supervisor import Supervisor
 from model_library.specimens import SpecimenKind, render
 from model_library.zoo.shipped import library_folder
+from simulations.fleet import COORDINATOR, ENVIRONMENT, serve_coordinator, synoptic
+from simulations.processes import command, families, naming
 from simulations.scenario import digitise
 from site_client.status import SiteStatus, read_status
 
-SYNOPTIC = (sys.executable, "-c", "from model_library.cli import main; main()")
-ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+from ..waiting import until
+
 SIDE_PX = 128
 DOSE = 30.0
 FIRST_IMAGES = 14
@@ -58,39 +61,6 @@ quarantine_after = 4
 """
 
 
-def until(condition: Callable[[], Any], seconds: float = 120.0, what: str = "something") -> Any:
-    """Await what other processes do."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"expected {what} within {seconds:.0f} s, waited in vain"
-        time.sleep(0.1)
-    return found
-
-
-@dataclass(frozen=True)
-class Running:
-    """One process as the system tells of it."""
-
-    pid: int
-    parent: int
-    command: str
-
-
-def running() -> list[Running]:
-    """Every process of this machine that can be looked at."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if state != "Z":
-                found.append(Running(int(entry.name), int(parent), command))
-    return found
-
-
 def frame_bytes(site: str, number: int) -> bytes:
     """A simulated micrograph of cells as the instrument of a site writes it; a field of its own."""
     words = [7, *site.encode(), number]
@@ -105,11 +75,11 @@ class SmallFleet:
 
     folder: Path
     port: int
+    supervisor: Supervisor
     rounds: int = 3
     quorum: int = 3
     assemble_s: int = 90
     host: str = "127.0.0.1"
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -139,34 +109,23 @@ class SmallFleet:
             )
         )
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> None:
         """Run the command line to its end."""
-        done = subprocess.run(
-            [*SYNOPTIC, *arguments], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        self.supervisor.run("run", synoptic(*arguments))
 
-    def start(self, name: str, *arguments: str) -> None:
+    def start(self, name: str, arguments: Sequence[str]) -> None:
         """Start a process under a name; its output is appended to a log."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [*SYNOPTIC, *arguments],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **ONE_CORE},
-                start_new_session=True,
-            )
+        self.supervisor.start(name, arguments)
 
     def serve(self) -> None:
         """Start the coordinator, and wait until it listens."""
         (self.data / "serving.json").unlink(missing_ok=True)
-        self.start("coordinator", "coordinator", "serve", "--data", str(self.data))
+        serve_coordinator(self.data, self.supervisor)
         until((self.data / "serving.json").exists, 60, "the coordinator to listen")
 
     def enrol(self, name: str) -> None:
         """Make a site, with its first frames acquired."""
-        token = self.run("coordinator", "enrol-token", "--data", str(self.data)).strip().splitlines()[-1]
+        token = new_enrolment_token(self.data, time.time())
         self.run(
             *("site", "enrol", f"https://{self.host}:{self.port}", token, "--folder", str(self.site(name))),
             *("--name", name, "--acquisitions", str(self.folder / "acquisitions" / name)),
@@ -184,7 +143,7 @@ class SmallFleet:
 
     def run_site(self, name: str) -> None:
         """Start a site daemon."""
-        self.start(name, "site", "run", "--folder", str(self.site(name)))
+        self.start(name, synoptic("site", "run", "--folder", str(self.site(name))))
 
     def status(self, name: str) -> SiteStatus:
         """What `synoptic site status` tells."""
@@ -210,7 +169,12 @@ class SmallFleet:
         seen = self.overview()
         return seen["federations"][-1] if seen and seen.get("federations") else None
 
-    def all_of(self, kind: str, name: str | None = None) -> list[Running]:
+    def over(self) -> dict[str, Any] | None:
+        """The newest federation, once it is over."""
+        found = self.federation()
+        return found if found is not None and found["stage"] in {"done", "failed"} else None
+
+    def all_of(self, kind: str, name: str | None = None) -> list[int]:
         """Processes of a kind that belong to this fleet.
 
         Parameters
@@ -220,52 +184,26 @@ class SmallFleet:
         name
             Of a site, or `coordinator`; None for all.
         """
-        everything = running()
-        by_pid = {each.pid: each for each in everything}
-        root = str(self.folder if name is None else self.data if name == "coordinator" else self.site(name))
-
-        def belongs(each: Running | None) -> bool:
-            while each is not None:
-                if root in each.command:
-                    return True
-                each = by_pid.get(each.parent)
-            return False
-
-        return [each for each in everything if kind in each.command and belongs(each)]
+        root = self.folder if name is None else self.data if name == COORDINATOR else self.site(name)
+        members = {pid for found in families(naming(str(root))).values() for pid in found}
+        # One that has ended has no command any more.
+        return [pid for pid in sorted(members) if (line := command(pid)) and kind in line]
 
     def kill(self, kind: str, name: str | None = None, seconds: float = 60) -> int:
         """Send SIGKILL to the first process of a kind, once there is one."""
-        victim: Running = until(lambda: self.all_of(kind, name), seconds, f"a {kind} to kill")[0]
-        os.kill(victim.pid, signal.SIGKILL)
-        return victim.pid
+        victim: int = until(lambda: self.all_of(kind, name), seconds, f"a {kind} to kill")[0]
+        os.kill(victim, signal.SIGKILL)
+        return victim
 
     def kill_started(self, name: str) -> None:
         """Send SIGKILL to a process of ours, and to nothing else of its group."""
-        self.processes[name].kill()
-        self.processes[name].wait(20)
-
-    def log(self, name: str) -> str:
-        """Everything that a process of ours has written."""
-        return (self.folder / f"{name}.log").read_text(errors="replace")
+        os.kill(self.supervisor.pid(name), signal.SIGKILL)
+        until(lambda: not self.supervisor.alive(name), 20, f"{name} to end")
 
     def end(self) -> None:
         """End everything; nothing of the fleet is left behind."""
-        for process in reversed(self.processes.values()):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(20)
+        self.supervisor.stop()
         until(lambda: not self.all_of(""), 20, f"no process left, {self.all_of('')}")
-
-
-@pytest.fixture(scope="session", name="until")
-def _until() -> Callable[..., Any]:
-    """Await what other processes do."""
-    return until
 
 
 @pytest.fixture(scope="session", name="lines")
@@ -288,20 +226,21 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def small_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., SmallFleet]]:
     """Make fleets that are ended with the module."""
-    made: list[SmallFleet] = []
+    ended = ExitStack()
 
     def make(sites: tuple[str, ...] = (), **facts: Any) -> SmallFleet:
-        fleet = SmallFleet(tmp_path_factory.mktemp("fleet"), free_port(), **facts)
-        made.append(fleet)
+        folder = tmp_path_factory.mktemp("fleet")
+        supervisor = ended.enter_context(Supervisor(folder, ENVIRONMENT))
+        fleet = SmallFleet(folder, free_port(), supervisor, **facts)
+        ended.callback(fleet.end)
         fleet.found()
         fleet.serve()
         for name in sites:
             fleet.enrol(name)
         return fleet
 
-    yield make
-    for fleet in made:
-        fleet.end()
+    with ended:
+        yield make
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ..waiting import until
+
 pytestmark = pytest.mark.timeout(600)
 
 SITES = ("north", "east", "south")
@@ -24,14 +26,8 @@ def rounds_done(fleet: Any) -> int:
     return 0 if found is None else len(found["rounds"])
 
 
-def over(fleet: Any) -> dict[str, Any] | None:
-    """The federation, once it is over."""
-    found = fleet.federation()
-    return found if found is not None and found["stage"] in {"done", "failed"} else None
-
-
 @pytest.fixture(scope="module")
-def battered(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
+def battered(small_fleet: Callable[..., Any]) -> dict[str, Any]:
     """A federation of three rounds in which every kind of process dies once."""
     fleet = small_fleet(SITES, rounds=3, quorum=2)
     for name in SITES:
@@ -49,7 +45,7 @@ def battered(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict
     until(lambda: not fleet.all_of("flower-", "south"), 30, "the dead daemon's children to end")
     fleet.serve()
     fleet.run_site("south")
-    ended = until(lambda: over(fleet), 300, "the federation to end")
+    ended = until(fleet.over, 300, "the federation to end")
     return {"fleet": fleet, "federation": ended, "killed": killed}
 
 
@@ -79,12 +75,12 @@ def test_every_site_gets_a_verdict(battered: dict[str, Any]) -> None:
     assert judged == set(SITES)
 
 
-def test_nothing_of_flower_is_left_running(battered: dict[str, Any], until: Callable[..., Any]) -> None:
+def test_nothing_of_flower_is_left_running(battered: dict[str, Any]) -> None:
     fleet = battered["fleet"]
     until(lambda: not fleet.all_of("flower-") and not fleet.all_of("flwr-"), 40, "all of Flower to end")
 
 
-def test_frames_go_on_all_the_while(battered: dict[str, Any], until: Callable[..., Any]) -> None:
+def test_frames_go_on_all_the_while(battered: dict[str, Any]) -> None:
     fleet = battered["fleet"]
     for name in SITES:
         until(lambda name=name: fleet.status(name).frames.waiting == 0, 60, f"{name} to be done")
@@ -94,16 +90,14 @@ def test_frames_go_on_all_the_while(battered: dict[str, Any], until: Callable[..
         assert len(results) == 24
 
 
-def test_without_sites_it_fails_with_a_cause_before_its_deadline(
-    small_fleet: Callable[..., Any], until: Callable[..., Any]
-) -> None:
+def test_without_sites_it_fails_with_a_cause_before_its_deadline(small_fleet: Callable[..., Any]) -> None:
     fleet = small_fleet(SITES, rounds=1, quorum=2, assemble_s=15)
     for name in SITES:
         fleet.run_site(name)
     until(lambda: stage(fleet) is not None, 240, "a federation to begin")
     for name in SITES:
         fleet.kill_started(name)
-    ended = until(lambda: over(fleet), 150, "the federation to end")
+    ended = until(fleet.over, 150, "the federation to end")
     assert ended["stage"] == "failed"
     assert "2" in ended["failure"]["reason"], ended["failure"]
 
@@ -123,7 +117,7 @@ def test_without_sites_it_fails_with_a_cause_before_its_deadline(
     ],
 )
 def test_each_kind_of_process_may_die_at_any_moment(
-    small_fleet: Callable[..., Any], until: Callable[..., Any], kind: str, where: str, moment_s: float
+    small_fleet: Callable[..., Any], kind: str, where: str, moment_s: float
 ) -> None:
     fleet = small_fleet(SITES, rounds=2, quorum=2)
     for name in SITES:
@@ -131,7 +125,7 @@ def test_each_kind_of_process_may_die_at_any_moment(
     until(lambda: fleet.all_of("flwr-clientapp"), 300, "the first round to begin")
     time.sleep(moment_s)
     fleet.kill(kind, where)
-    ended = until(lambda: over(fleet), 400, "the federation to end")
+    ended = until(fleet.over, 400, "the federation to end")
     assert ended["stage"] == "done", ended["failure"]
     assert [each["number"] for each in ended["rounds"]] == [1, 2]
     fleet.end()

@@ -1,13 +1,13 @@
 """A site that lies is dropped with the cause, and the round completes with the others."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..waiting import until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -16,26 +16,14 @@ CAUSES = {1: "NaN|finite", 2: "shape", 3: "keys", 4: "1000000000000|examples"}
 
 
 @pytest.fixture(scope="module")
-def lied_to(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
+def lied_to(small_fleet: Callable[..., Any]) -> dict[str, Any]:
     """A federation of two honest sites and one that tells another lie in every round but the last."""
     fleet = small_fleet((*HONEST, LIAR), rounds=len(CAUSES) + 1, quorum=2)
     for name in HONEST:
         fleet.run_site(name)
     script = Path(__file__).parent / "lying_site.py"
-    with (fleet.folder / f"{LIAR}.log").open("ab") as log:
-        fleet.processes[LIAR] = subprocess.Popen(
-            [sys.executable, str(script), str(fleet.site(LIAR))],
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-
-    def over() -> dict[str, Any] | None:
-        found = fleet.federation()
-        return found if found is not None and found["stage"] in {"done", "failed"} else None
-
-    found: dict[str, Any] = until(over, 420, "the federation to end")
+    fleet.start(LIAR, [sys.executable, str(script), str(fleet.site(LIAR))])
+    found: dict[str, Any] = until(fleet.over, 420, "the federation to end")
     return found
 
 

@@ -1,7 +1,6 @@
 """What leaves a site, counted by a proxy outside the programs."""
 
 import ssl
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 
 from model_library.images.readers import read_frame
 
+from ..waiting import until
+
 pytestmark = pytest.mark.timeout(420)
 
 SITES = ("north", "east", "south")
@@ -22,7 +23,7 @@ NEEDLE_BYTES = 24
 
 
 @pytest.fixture(scope="module")
-def tapped(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[str, Any]:
+def tapped(small_fleet: Callable[..., Any]) -> dict[str, Any]:
     """Run a federation of three sites whose every word passes the proxy."""
     fleet = small_fleet(rounds=2)
     fleet.host = "127.0.0.2"
@@ -31,13 +32,12 @@ def tapped(small_fleet: Callable[..., Any], until: Callable[..., Any]) -> dict[s
         *(sys.executable, str(TAP), "--host", fleet.host, "--port", str(fleet.port)),
         *("--upstream", f"https://127.0.0.1:{fleet.port}", "--data", str(fleet.data), "--out", str(out)),
     ]
-    with (fleet.folder / "tap.log").open("wb") as log:
-        fleet.processes["tap"] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    fleet.start("tap", command)
     until(lambda: answers(fleet), 30, "the proxy to listen")
     for name in SITES:
         fleet.enrol(name)
         fleet.run_site(name)
-    ended = until(lambda: over(fleet), 300, "a federation to end")
+    ended = until(fleet.over, 300, "a federation to end")
     frames = FIRST_IMAGES + 2 * EVERY_N
     until(
         lambda: all(fleet.status(name).frames.returned == frames // EVERY_N for name in SITES),
@@ -57,12 +57,6 @@ def answers(fleet: Any) -> bool:
         ).is_success
     except httpx.TransportError:
         return False
-
-
-def over(fleet: Any) -> dict[str, Any] | None:
-    """The federation, once it is over."""
-    found = fleet.federation()
-    return found if found is not None and found["stage"] in {"done", "failed"} else None
 
 
 def test_the_federation_went_through_the_proxy(tapped: dict[str, Any], lines: Any) -> None:

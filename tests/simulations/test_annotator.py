@@ -4,10 +4,8 @@ import numpy as np
 
 from model_library.annotations.cvat import read_cvat
 from model_library.annotations.maps import class_map
-from model_library.images.frame import Frame
-from model_library.images.writers import encode_acquisition
 from model_library.specimens import SpecimenKind, render
-from simulations.annotator import annotate, annotate_frames
+from simulations.annotator import annotate
 
 CLASSES = ("background", "membrane", "mitochondrion")
 
@@ -30,9 +28,3 @@ def test_objects_that_do_not_touch_are_shapes_of_their_own():
     labels[2:8, 2:8] = labels[20:25, 30:39] = 1
     (image,) = read_cvat(annotate([("a.tif", labels)], CLASSES), "file")
     assert [annotation.label for annotation in image.annotations] == ["membrane", "membrane"]
-
-
-def test_frames_are_annotated_from_their_truth_files(tmp_path):
-    (tmp_path / "a.tif").write_bytes(encode_acquisition(Frame(truth(7))))
-    out = annotate_frames(tmp_path, ["a.tif"], CLASSES, tmp_path / "labels.xml")
-    assert np.array_equal(class_map(read_cvat(out.read_bytes(), out.name)[0], CLASSES), truth(7))

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,19 +36,13 @@ from site_client.memory import Memory
 from site_client.outbox import Outbox
 from site_client.settings import SiteSettings
 
+from ..waiting import until
+
 
 def frame_bytes(seed: int, shape: tuple[int, int] = (48, 64), field: str | None = None) -> bytes:
     """One OME-TIFF, different for every seed."""
     pixels = np.random.default_rng(seed).poisson(200, shape).astype(np.uint16)
     return encode_acquisition(Frame(pixels, pixel_size_nm=4.0, field=field))
-
-
-def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Await an observable event in another process."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 @dataclass
@@ -266,8 +262,8 @@ def frame_of() -> Callable[..., bytes]:
 
 
 @pytest.fixture(name="until")
-def until_fixture() -> Callable[..., None]:
-    return until
+def until_fixture() -> Callable[..., Any]:
+    return partial(until, every_s=0.02)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from coordinator.errors import CannotAssess
 from coordinator.founding import found
 from coordinator.records import Finding, Stage
 from coordinator.services import open_place
-from coordinator.settings import Tuning, read_settings
+from coordinator.settings import TuningSettings, read_settings
 from coordinator.store.database import Database
 from coordinator.store.values import Opening, Upload, UploadState
 from model_library.annotations.cvat import read_cvat
@@ -66,7 +66,7 @@ def library(tmp_path: Path) -> Path:
 @pytest.fixture
 def place(tmp_path: Path, library: Path):
     found(tmp_path / "data", ["127.0.0.1"], 0, NOW)
-    tuning = Tuning(steps=4, batch=2, patch_px=32)
+    tuning = TuningSettings(steps=4, batch=2, patch_px=32)
     settings = read_settings(tmp_path / "data").model_copy(update={"library": library, "tuning": tuning})
     settings.uploads.mkdir(exist_ok=True)
     database = Database(settings.database)

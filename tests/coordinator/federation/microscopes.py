@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
+from coordinator import publishing
 from coordinator.errors import EngineDown
 from coordinator.federation import rounds
 from coordinator.federation.federating import Federating
@@ -24,7 +25,6 @@ from coordinator.federation.memory_fleet import Answer, MemoryFleet
 from coordinator.federation.plan import read_plan
 from coordinator.federation.runs import RunState
 from coordinator.records import Finding, Stage
-from coordinator.releases import publishing
 from coordinator.services import open_place
 from coordinator.settings import Settings, read_settings
 from coordinator.store.database import Database

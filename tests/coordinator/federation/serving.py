@@ -1,7 +1,6 @@
 """A founded coordinator's folder, and the public port with nothing behind it but Flower's fleet."""
 
 import base64
-import socket
 import ssl
 import threading
 import time
@@ -155,19 +154,3 @@ federation-id = ""
 """
     )
     return control.build_bundle(folder)
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def until(condition, seconds: float = 90.0):
-    """Await what another process does."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "expected something to happen in time, found nothing"
-        time.sleep(0.1)
-    return found

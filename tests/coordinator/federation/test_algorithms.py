@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.federation.aggregation import Aggregated, Aggregation, TooFewUpdates, Update
-from coordinator.federation.algorithms import (
+from coordinator.federation.fleet import Weights
+from coordinator.federation.joining import aggregation_of
+from coordinator.federation.robust import squared_distances
+from coordinator.settings.algorithms import (
     Algorithm,
     FedAdam,
     FedAvg,
@@ -26,9 +29,6 @@ from coordinator.federation.algorithms import (
     TrimmedMean,
     fewest_updates,
 )
-from coordinator.federation.fleet import Weights
-from coordinator.federation.joining import aggregation_of
-from coordinator.federation.robust import squared_distances
 
 SHAPES = {"kernel": (3, 2, 3, 3), "bias": (3,), "gain": ()}
 ALL: tuple[Algorithm, ...] = (

@@ -14,13 +14,15 @@ from cryptography.hazmat.primitives import serialization
 from coordinator.federation import bundle, control
 from coordinator.federation.engine import FlowerEngine
 from model_library.errors import SignatureError
+from model_library.processes.ports import free_port
 from model_library.processes.supervisor import Supervisor
 from model_library.signing.keys import generate_instrument_key
 from model_library.signing.publisher import generate_publisher_key, publisher_public_key
 
+from ...waiting import until
 from ..conftest import Coordinator
 from ..conftest import enrol as enrol_over_http
-from .serving import app_of, enrol, founded, free_port, front, identities_of, until
+from .serving import app_of, enrol, founded, front, identities_of
 
 NOW = 1_800_000_000
 

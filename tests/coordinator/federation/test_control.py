@@ -11,7 +11,8 @@ from coordinator.federation.control import SuperLinkControl
 from coordinator.federation.engine import FlowerEngine
 from model_library.signing.keys import generate_instrument_key, public_pem
 
-from .serving import app_of, founded, until
+from ...waiting import until
+from .serving import app_of, founded
 
 QUICK_SERVER = (
     "from flwr.serverapp import ServerApp\napp = ServerApp()\n@app.main()\ndef main(grid, context): {}\n"

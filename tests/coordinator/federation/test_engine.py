@@ -16,7 +16,8 @@ from coordinator.federation.engine import FlowerEngine
 from coordinator.settings import Settings
 from model_library.signing.keys import generate_instrument_key, public_pem
 
-from .serving import app_of, founded, until
+from ...waiting import until
+from .serving import app_of, founded
 
 ENDLESS = """
 import os, time

@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load
 
 from benchmark.splits import Split
+from coordinator import publishing
 from coordinator.errors import CannotFederate, FederationOver, Forbidden, Unknown
 from coordinator.federation.conducting import MOST_FRUITLESS_RUNS
 from coordinator.federation.invitations import grant_fields, invitation_of
@@ -23,7 +24,6 @@ from coordinator.federation.opening import open_due, open_on_demand
 from coordinator.federation.overview import federations_told
 from coordinator.federation.performing import PERFORMED, Performer
 from coordinator.federation.records import Finding, Stage
-from coordinator.releases import publishing
 from coordinator.store.values import Federation, Instrument, ReleasePurpose
 from coordinator.workplace import Workplace
 from model_library.signing.digests import sha256_bytes

@@ -10,7 +10,6 @@ import pytest
 
 from coordinator.errors import CannotFederate, Unknown
 from coordinator.federation import rounds
-from coordinator.federation.algorithms import FedBN, FedBuff, FedProx
 from coordinator.federation.federating import Federating
 from coordinator.federation.liveness import alive
 from coordinator.federation.membership import standings
@@ -22,8 +21,9 @@ from coordinator.federation.plan import read_plan
 from coordinator.federation.planning import plan_of
 from coordinator.federation.records import Finding, Stage, Start
 from coordinator.federation.runs import RunState
-from coordinator.federation.schedule import Schedule, minute_of_day
 from coordinator.settings import read_settings
+from coordinator.settings.algorithms import FedBN, FedBuff, FedProx
+from coordinator.settings.schedule import Schedule, minute_of_day
 from coordinator.store.values import Federation, Instrument
 from coordinator.workplace import Workplace
 from model_library.wire.orders import FrameCounts, Heartbeat

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from coordinator.federation import rounds
-from coordinator.federation.algorithms import (
+from coordinator.federation.checkpoint import read_checkpoint, read_weights
+from coordinator.federation.fleet import Reply, Weights
+from coordinator.federation.memory_fleet import Answer, MemoryFleet, Site
+from coordinator.federation.offences import offences, quarantined
+from coordinator.federation.plan import FederationOutcome, FederationPlan, Member, Refusal
+from coordinator.settings.algorithms import (
     Algorithm,
     FedAdam,
     FedAvg,
@@ -16,11 +21,6 @@ from coordinator.federation.algorithms import (
     MultiKrum,
     TrimmedMean,
 )
-from coordinator.federation.checkpoint import read_checkpoint, read_weights
-from coordinator.federation.fleet import Reply, Weights
-from coordinator.federation.memory_fleet import Answer, MemoryFleet, Site
-from coordinator.federation.offences import offences, quarantined
-from coordinator.federation.plan import FederationOutcome, FederationPlan, Member, Refusal
 from model_library.cards.adaptation import AdaptationPlan
 
 from .sites import (

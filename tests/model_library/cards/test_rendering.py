@@ -1,6 +1,6 @@
 from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import CardScore, Lineage, NetworkCard, TrainingData
-from model_library.cards.rendering import as_text
+from model_library.cards.rendering import card_lines
 from model_library.networks.config import NetworkFacts, UNetConfig
 from model_library.wire.tasks import Denoise
 
@@ -35,20 +35,23 @@ CARD = NetworkCard(
 )
 
 
+def in_words(card: NetworkCard) -> str:
+    return "\n".join(f"{label}: {text}" for label, text in card_lines(card))
+
+
 def test_a_card_in_words_holds_what_its_reader_must_know():
-    text = as_text(CARD)
+    text = in_words(CARD)
     for fact in (
-        "planted 2.0.0",
-        "purpose       Denoise.",
-        "modality      sem, fib_sem",
-        "pixel size    2 to 8.5 nm",
+        "purpose: Denoise.",
+        "modality: sem, fib_sem",
+        "pixel size: 2 to 8.5 nm",
         "1234 parameters, receptive field 21 px, 6 kFLOP per input pixel, exact tiling",
-        "acquired at   5 to 10 kV, 2 e/Å², detector ETD",
+        "acquired at: 5 to 10 kV, 2 e/Å², detector ETD",
         "ab" * 32,
         "alloy: 2 images, terms MIT, 1 files by digest",
         "psnr 31.25 [30.00, 32.50] over 8 fields, best classical tv 29.50",
         "Not for colour.",
-        "tuned from    base 1.0.0 by campaign c1",
+        "tuned from: base 1.0.0 by campaign c1",
     ):
         assert fact in text
 
@@ -58,6 +61,6 @@ def test_a_card_survives_its_json():
 
 
 def test_a_card_bound_to_nothing_says_so():
-    text = as_text(CARD.model_copy(update={"modality": (), "pixel_size_nm": None}))
-    assert "modality      any" in text
-    assert "pixel size    any" in text
+    text = in_words(CARD.model_copy(update={"modality": (), "pixel_size_nm": None}))
+    assert "modality: any" in text
+    assert "pixel size: any" in text

@@ -2,8 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,8 @@ import pytest
 from model_library.errors import ProcessFailed
 from model_library.processes.supervisor import Supervisor
 from model_library.processes.watchdog import listed
+
+from ...waiting import until
 
 FOREVER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 DEAF = [
@@ -20,13 +20,6 @@ DEAF = [
     "print('up', flush=True); time.sleep(600)",
 ]
 PARENT = [sys.executable, "-c", f"import subprocess; subprocess.run({FOREVER!r})"]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def gone(pid: int) -> bool:

@@ -10,8 +10,9 @@ from coordinator.settings import read_settings
 from model_library.wire.methods import NetworkRef
 from model_library.zoo.registry import Library
 from simulations.deployed.capacity import TooLarge, available_mib, refuse_too_large
-from simulations.deployed.founding import federation_settings, lay_library, settings_text, shrunk
+from simulations.deployed.founding import federation_settings, lay_library, shrunk
 from simulations.errors import ScenarioError
+from simulations.fleet import coordinator_toml
 from simulations.fleets.planned import plan_of, start_network
 from simulations.fleets.scenario import FleetScenario, FreshNetwork, Instruments
 from simulations.fleets.sites import instruments_of
@@ -37,7 +38,8 @@ def settings_of(asked: FleetScenario) -> dict[str, Any]:
 def test_a_coordinator_reads_what_the_scenario_says(tmp_path: Path) -> None:
     asked = scenario(algorithm={"kind": "fedprox", "mu": 0.1}, encoding="float16", round_s=90)
     hosts = ["127.0.0.1", "127.0.0.2"]
-    text = settings_text(settings_of(asked), hosts, 4711, tmp_path / "library", asked.seed)
+    served = {"hosts": hosts, "port": 4711, "library": str(tmp_path / "library"), "seed": asked.seed}
+    text = coordinator_toml("synoptic simulate", served, tuning={}, federation=settings_of(asked))
     (tmp_path / "settings.toml").write_text(text)
     read = read_settings(tmp_path)
     assert read.hosts == tuple(hosts)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from model_library.processes.ports import free_port
 from simulations.deployed.link import COORDINATOR_HOST, Links, Pace, host_of
-from site_client.federation.supernode import free_port
 
 SITE = "north"
 FAST = 1e4

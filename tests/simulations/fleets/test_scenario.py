@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.federation.algorithms import MultiKrum
+from coordinator.settings.algorithms import MultiKrum
 from model_library.networks.config import UNetConfig
 from simulations.errors import ScenarioError
 from simulations.fleets.planned import plan_of, start_network

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from simulations.errors import ScenarioError
+from simulations.processes import command, naming
 from simulations.simulate_cli import app
 
 pytestmark = pytest.mark.timeout(240)
@@ -58,9 +59,8 @@ def short() -> Iterator[Path]:
 
 
 def started(short: Path, scenario: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "simulations.simulate_cli", str(scenario), *more]
     return subprocess.Popen(
-        command,
+        [sys.executable, "-m", "simulations.simulate_cli", str(scenario), *more],
         env={**os.environ, "TMPDIR": str(short)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -70,15 +70,7 @@ def started(short: Path, scenario: Path, *more: str) -> subprocess.Popen[str]:
 
 def processes_of(short: Path) -> list[str]:
     """Commands that name the folder, which is in the arguments of all that Ray starts."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(short) in command:
-            found.append(command)
-    return found
+    return [command(pid) for pid in naming(str(short))]
 
 
 def ended(short: Path, seconds: float = 30.0) -> bool:
@@ -123,7 +115,7 @@ def test_interrupted_it_leaves_nothing(short: Path, tmp_path: Path) -> None:
     scenario.write_text(THREE.replace("rounds = 2", "rounds = 500"))
     process = started(short, scenario)
     deadline = time.monotonic() + 120
-    while not any("raylet" in command for command in processes_of(short)):
+    while not any("raylet" in line for line in processes_of(short)):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -7,18 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from simulations.processes import command
 from site_client.status import read_status
 
 
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
-
-
 def is_flowers(pid: int) -> bool:
-    return any(name in command_of(pid) for name in ("flower-super", "site_client.trainer"))
+    return any(name in command(pid) for name in ("flower-super", "site_client.trainer"))
 
 
 def flowers(daemon: subprocess.Popen[bytes]) -> list[int]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.federation.schedule import Schedule
+from coordinator.settings.schedule import Schedule
 
 minutes = st.integers(0, 24 * 60 - 1)
 

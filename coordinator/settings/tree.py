@@ -3,16 +3,13 @@
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from coordinator.errors import NotFounded, Unprocessable
-from coordinator.federation.algorithms import Algorithm, FedAvg, fewest_updates
-from coordinator.federation.schedule import Schedule
-from model_library.cards.privacy import Privacy
-from model_library.wire.federation import Encoding
+from coordinator.settings.campaign import AssessmentSettings, DriftSettings, TuningSettings
+from coordinator.settings.federation import FederationSettings
 
 MIB = 1024 * 1024
 ACCESS_KEY = "access_tokens.key"
@@ -56,97 +53,6 @@ algorithm = {{ kind = "fedavg" }}   # others: see docs/federation.md
 """
 
 
-class Assessment(BaseSettings):
-    """How methods are compared."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
-
-    crop_px: int = Field(default=256, ge=32)
-    tile_px: int = Field(default=512, ge=64)
-
-
-class Tuning(BaseSettings):
-    """How a network is fine-tuned to an instrument.
-
-    `look_ahead_steps`: the leading networks are trained so many steps (never more than `steps`) on a part
-    of the tuning images, and the one that is then best on the others is tuned; 0 tunes the selected one.
-    `look_ahead_s`: where it takes longer, the selected one is tuned.
-    """
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
-
-    steps: int = Field(default=150, ge=1)
-    batch: int = Field(default=8, ge=1)
-    patch_px: int = Field(default=64, ge=16)
-    learning_rate: float = Field(default=2e-4, gt=0)
-    look_ahead_steps: int = Field(default=30, ge=0)
-    look_ahead_s: float = Field(default=60.0, gt=0)
-    report_every: int = Field(default=10, ge=1)
-
-
-class DriftSettings(BaseModel):
-    """When returned images count as a drift, and what follows; see `benchmark.drift_policy.DriftPolicy`.
-
-    `automatic`: a drift opens a campaign; otherwise it is noted with the latest one.
-    `threshold`: cumulative sum, in standard deviations.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    automatic: bool = True
-    allowance: float = Field(default=1.0, ge=0)
-    threshold: float = Field(default=5.0, gt=0)
-
-
-class Federation(BaseModel):
-    """How the instruments of a cohort learn together.
-
-    `new_frames`: a cohort federates again once every willing member has acquired that many more.
-    `tie_share`: at the gate, the share of a network's lead over the best classical algorithm by which
-    the interval may reach below it.
-    `heard_s`: an instrument silent for longer counts as unwilling. `look_s`: how often the
-    coordinator looks whether a federation is due. `idle_only`: instruments that acquire, or with frames
-    that wait for reconstruction, are not invited. `layers`: beginnings of the names of the arrays that are
-    trained and travel; empty: all. `fraction`: share of the members that is asked in each round.
-    `quarantine_after`: rounds with an unusable update after which an instrument is asked no more.
-    `privacy`: noise that every update gets at its site. `personal_steps`: how many steps each member
-    takes from the common network to its own version, which it returns where its owner allows; 0: none.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    automatic: bool = True
-    quorum: int = Field(default=3, ge=2)
-    rounds: int = Field(default=3, ge=1, le=100)
-    steps: int = Field(default=40, ge=1)
-    batch: int = Field(default=8, ge=1)
-    patch_px: int = Field(default=64, ge=16)
-    learning_rate: float = Field(default=3e-4, gt=0)
-    most_frames: int = Field(default=64, ge=1)
-    assemble_s: float = Field(default=120.0, gt=0)
-    round_s: float = Field(default=600.0, gt=0)
-    new_frames: int = Field(default=200, ge=1)
-    tie_share: float = Field(default=0.1, ge=0, lt=1)
-    heard_s: float = Field(default=120.0, gt=0)
-    look_s: float = Field(default=2.0, gt=0)
-    algorithm: Algorithm = FedAvg()
-    encoding: Encoding = "int8"
-    layers: tuple[str, ...] = ()
-    fraction: float = Field(default=1.0, gt=0, le=1)
-    quarantine_after: int = Field(default=3, ge=1)
-    privacy: Privacy | None = None
-    personal_steps: int = Field(default=0, ge=0)
-    idle_only: bool = False
-    schedule: Schedule = Schedule()
-
-    @model_validator(mode="after")
-    def _quorum_suffices(self) -> Self:
-        fewest, kind = fewest_updates(self.algorithm), self.algorithm.kind
-        if self.quorum < fewest:
-            raise ValueError(f"expected a quorum of at least {fewest} for {kind}, found {self.quorum}")
-        return self
-
-
 class Settings(BaseSettings):
     """Everything that can be set; sizes in bytes, times in seconds."""
 
@@ -164,10 +70,10 @@ class Settings(BaseSettings):
     at_once: int = Field(default=1, ge=1)
     threads: int = Field(default=1, ge=1)
     library: Path | None = None
-    assessment: Assessment = Assessment()
-    tuning: Tuning = Tuning()
+    assessment: AssessmentSettings = AssessmentSettings()
+    tuning: TuningSettings = TuningSettings()
     drift: DriftSettings = DriftSettings()
-    federation: Federation = Federation()
+    federation: FederationSettings = FederationSettings()
 
     upload_bytes: int = Field(default=256 * MIB, ge=1)
     upload_life_s: float = Field(default=24 * 3600.0, gt=0)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from coordinator.methods import card_of, instrument_of, network_folder
+from coordinator.findings import instrument_of
+from coordinator.methods import card_of, network_folder
 from coordinator.records import Finding
 from coordinator.store.values import Campaign, Instrument, Release, ReleasePurpose
 from coordinator.verdicts import assigned_by, in_service_at
