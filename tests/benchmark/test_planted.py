@@ -209,7 +209,7 @@ def planted(*decisions):
 def test_bars_are_met_and_missed_one_by_one():
     def met(*decisions):
         free = [each.model_copy(update={"by": Metric.PLAUSIBILITY}) for each in decisions]
-        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE_EXPECTED)
+        bars = bars_of(planted(*decisions, *free), (Metric.PLAUSIBILITY,), Metric.DICE_EXPECTED)
         return tuple(bars.values())
 
     assert met(decision(0), decision(0)) == (True, True, True, True, True, True)
