@@ -99,7 +99,7 @@ def export_command(
             who = find_instrument(place.identities, instrument)
             images, preferred = export_predicted(place, who, out, most, look=structure)
             told = {"network": preferred.method.ref.id, "plausibility": preferred.plausibility}
-            told["left_out"] = preferred.left_out
+            told |= {"left_out": preferred.left_out, "structure": structure}
     else:
         with _archive(data) as archive:
             who = find_instrument(archive.identities, instrument)
@@ -112,11 +112,12 @@ def export_command(
         "it as `CVAT for images 1.1`, and import that file."
     )
     if predict:
+        meant = "" if structure is None else f" as something {structure}"
         ranked = ", ".join(f"{key} {value:.3f}" for key, value in told["plausibility"].items())
         typer.echo(
             f"What {told['network']} finds is in it as predictions.xml: upload that as annotations of the "
-            "task (`CVAT 1.1`), correct every image, then export. Chosen without labels, by plausibility: "
-            f"{ranked}."
+            "task (`CVAT 1.1`), correct every image, then export. Chosen without labels, by plausibility"
+            f"{meant}: {ranked}."
         )
 
 
