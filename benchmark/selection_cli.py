@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.look import Look
+
 if TYPE_CHECKING:
     from benchmark.selection.told import FolderSelection
     from model_library.wire.tasks import Task
 
 _SELECT_EXAMPLE = (
     "Example: synoptic benchmark select --images first/ --task denoise --rate-mpix-per-s 1 --json found.json;"
-    " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS"
+    " synoptic benchmark select --images first/ --labels annotations.xml --task segment:background,CLASS;"
+    " synoptic benchmark select --images first/ --task segment:background,CLASS --structure dark"
 )
 _RACE_EXAMPLE = (
     "Example: synoptic benchmark race --table scores.json --seeds 300 --json race.json;"
@@ -68,6 +71,12 @@ def select(
     labels: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="CVAT, VIA or COCO, to segment.")
     ] = None,
+    structure: Annotated[
+        Look | None,
+        typer.Option(
+            help="To segment without labels: is what you mean brighter or darker than what surrounds it?"
+        ),
+    ] = None,
     pixel_size_nm: Annotated[
         float | None, typer.Option(min=1e-6, help="Side of a pixel, where the files do not tell.")
     ] = None,
@@ -90,8 +99,8 @@ def select(
 
     Denoising networks are judged at pixels that they were not shown, super-resolving ones on pairs made
     from the images by the noise found in them, segmenting ones on labels or, without, by how plausible
-    their results are. All see the same crops, and those that cannot win stop early. Exit code 1 if the
-    images do not suffice or no network fits.
+    their results are: state --structure, or the wrong phase is as plausible. All see the same crops, and
+    those that cannot win stop early. Exit code 1 if the images do not suffice or no network fits.
     """
     from benchmark.figures import figure_png
     from benchmark.selection.folder import FolderQuestion, select_for_folder
@@ -101,6 +110,7 @@ def select(
         images=images,
         task=task_of(task),
         labels=labels,
+        structure=structure,
         pixel_size_nm=pixel_size_nm,
         modality=None if modality is None else modality.value,
         rate_mpix_per_s=rate_mpix_per_s,

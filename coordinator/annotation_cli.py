@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmark.look import Look
+
 if TYPE_CHECKING:
     from coordinator.annotation.labels import Archive
     from coordinator.workplace import Workplace
@@ -77,21 +79,27 @@ def export_command(
             "--predict", help="Add what the library's most plausible network finds, to correct in CVAT."
         ),
     ] = False,
+    structure: Annotated[
+        Look | None,
+        typer.Option(help="With --predict: is what you mean brighter or darker than what surrounds it?"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the images of an instrument that have no labels as a task for CVAT."""
     from coordinator.annotation.cvat import export_task
     from coordinator.annotation.labels import find_instrument
 
+    if structure is not None and not predict:
+        raise typer.BadParameter("expected --structure with --predict only; add --predict, or leave it out")
     told: dict[str, Any] = {}
     if predict:
         from coordinator.annotation.preferring import export_predicted
 
         with _place(data) as place:
             who = find_instrument(place.identities, instrument)
-            images, preferred = export_predicted(place, who, out, most)
+            images, preferred = export_predicted(place, who, out, most, look=structure)
             told = {"network": preferred.method.ref.id, "plausibility": preferred.plausibility}
-            told["left_out"] = preferred.left_out
+            told |= {"left_out": preferred.left_out, "structure": structure}
     else:
         with _archive(data) as archive:
             who = find_instrument(archive.identities, instrument)
@@ -104,11 +112,12 @@ def export_command(
         "it as `CVAT for images 1.1`, and import that file."
     )
     if predict:
+        meant = "" if structure is None else f" as something {structure}"
         ranked = ", ".join(f"{key} {value:.3f}" for key, value in told["plausibility"].items())
         typer.echo(
             f"What {told['network']} finds is in it as predictions.xml: upload that as annotations of the "
-            "task (`CVAT 1.1`), correct every image, then export. Chosen without labels, by plausibility: "
-            f"{ranked}."
+            "task (`CVAT 1.1`), correct every image, then export. Chosen without labels, by plausibility"
+            f"{meant}: {ranked}."
         )
 
 

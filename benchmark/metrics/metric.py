@@ -37,6 +37,7 @@ class Metric(StrEnum):
     RING_CORRELATION = "ring_correlation"
     FORWARD_MISFIT = "forward_misfit"
     PLAUSIBILITY = "plausibility"
+    PLAUSIBILITY_STATED = "plausibility_stated"
     CONSISTENCY = "consistency"
     SEPARATION = "separation"
     CONSENSUS = "consensus"

@@ -16,11 +16,11 @@ from benchmark.planted.specialists import SHIPPED, SPECIALISTS
 from benchmark.planted.trial import Trial, try_domain
 from benchmark.selection.select import Contender
 
-MEASURES: dict[PlantedTask, tuple[Metric, Metric]] = {
-    "denoise": (Metric.PSNR_SELF, Metric.PSNR_SELF),
-    "segment": (Metric.PLAUSIBILITY, Metric.DICE_EXPECTED),
+MEASURES: dict[PlantedTask, tuple[tuple[Metric, ...], Metric]] = {
+    "denoise": ((Metric.PSNR_SELF,), Metric.PSNR_SELF),
+    "segment": ((Metric.PLAUSIBILITY_STATED, Metric.PLAUSIBILITY), Metric.DICE_EXPECTED),
 }
-"""By task: the measure that ranks where nothing is known; the one that chooses, by labels where possible."""
+"""By task: those that rank without reference, told the structure's look or nothing; the one that chooses."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,17 @@ def told(report: PlantedReport) -> Iterator[str]:
         for record in planted.domains:
             places, unit = record.metric.decimals, record.metric.unit
             best = record.standings[0]
+            look = "" if record.look is None else f" (asked for as {record.look})"
             yield (
-                f"  {record.domain}: best is {best.network} ({best.truth:.{places}f} {unit}".rstrip() + ")"
+                f"  {record.domain}{look}: best is {best.network} ({best.truth:.{places}f} {unit}".rstrip()
+                + ")"
             )
             for each in record.decisions:
                 lost = f"lost {each.regret:.{places}f} {unit}".rstrip() + ("" if each.told_apart else " (~)")
                 outcome = "best" if each.winner == each.best else lost
                 tied = f", tied with {len(each.tied)}" if each.tied else ""
                 yield (
-                    f"    {each.images} images by {each.by:17} {each.winner:34} {outcome:18}"
+                    f"    {each.images} images by {each.by:19} {each.winner:34} {outcome:18}"
                     f" Spearman {each.spearman:5.2f} {each.seconds:6.1f} s{tied}"
                 )
         for summary in planted.summaries:
@@ -108,7 +110,7 @@ def told(report: PlantedReport) -> Iterator[str]:
 
 def _summary_line(summary: Summary) -> str:
     return (
-        f"  by {summary.by:17} true best {summary.best_share:4.0%}"
+        f"  by {summary.by:19} true best {summary.best_share:4.0%}"
         f" (or not told from it {summary.indistinct_share:4.0%}, or as good {summary.near_share:4.0%}),"
         f" regret median {summary.median_regret:.3f} worst {summary.worst_regret:.3f},"
         f" Spearman median {summary.median_spearman:.2f} least {summary.least_spearman:.2f},"

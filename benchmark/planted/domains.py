@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 
 from benchmark.cases import Case, Labels, Truth
+from benchmark.look import Look
 from benchmark.planted.library import PlantedTask
 from model_library.degradation.detection import (
     Digitise,
@@ -59,7 +59,7 @@ class Domain:
     optics: Recipe
     detection: Recipe
     label: str | None = None
-    look: Literal["bright", "dark"] | None = None
+    look: Look | None = None
 
     def fields(self, count: int, rng: np.random.Generator, side_px: int = SIDE_PX) -> tuple[Case, ...]:
         """Acquire one specimen and cut it into `count` fields [side_px, side_px] in counts.
@@ -163,7 +163,7 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(ShotNoise(electrons_per_pixel=15), _CAMERA),
                 "precipitate",
-                "bright",
+                Look.BRIGHT,
             ),
             Domain(
                 "alloy, dark phase",
@@ -172,7 +172,7 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                 _through(GainOffset(gain=0.7, offset=0.15)),
                 _through(ShotNoise(electrons_per_pixel=6), BaselineWander(sigma=0.02, length_px=60), _CAMERA),
                 "precipitate",
-                "dark",
+                Look.DARK,
             ),
             Domain(
                 "bubbles, few electrons",
@@ -207,7 +207,7 @@ DOMAINS: Mapping[PlantedTask, tuple[Domain, ...]] = MappingProxyType(
                     _EIGHT_BITS,
                 ),
                 "column",
-                "bright",
+                Look.BRIGHT,
             ),
         ),
     }

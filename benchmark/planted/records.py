@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
+from benchmark.look import Look
 from benchmark.metrics import Metric
 from model_library.wire.base import Message
 
@@ -60,10 +61,14 @@ class Decision(Message):
 
 
 class DomainRecord(Message):
-    """One planted instrument: the truth about every network, best first, and all decisions."""
+    """One planted instrument: the truth about every network, best first, and all decisions.
+
+    `look` is what whoever asks says of the structure; None for restoration.
+    """
 
     domain: str
     metric: Metric
+    look: Look | None = None
     standings: tuple[Standing, ...]
     decisions: tuple[Decision, ...]
 
@@ -150,7 +155,7 @@ def _summary(metric: Metric, decisions: Sequence[Decision], near: float) -> Summ
     )
 
 
-def bars_of(planted: Planted, ranks: Metric, chooses: Metric) -> dict[str, bool]:
+def bars_of(planted: Planted, ranks: Sequence[Metric], chooses: Metric) -> dict[str, bool]:
     """Hold one task to the bars.
 
     The first one also with winners that are as good: by the interval of the truth, or as the race reads it.
@@ -158,7 +163,7 @@ def bars_of(planted: Planted, ranks: Metric, chooses: Metric) -> dict[str, bool]
     Parameters
     ----------
     ranks
-        The measure without reference, which is held to the rank correlation.
+        The measures without reference, each of which is held to the rank correlation.
     chooses
         The measure that would choose the network, which is held to the share of true bests and the regret.
     """
@@ -172,7 +177,11 @@ def bars_of(planted: Planted, ranks: Metric, chooses: Metric) -> dict[str, bool]
         >= LEAST_BEST,
         f"winner is the true best or within {near} in {share}": by[chooses].near_share >= LEAST_BEST,
         f"median regret <= {regret} ({chooses})": by[chooses].median_regret <= MOST_REGRET[unit],
-        f"median Spearman >= {LEAST_SPEARMAN:g} ({ranks})": by[ranks].median_spearman >= LEAST_SPEARMAN,
-        f"a decision takes <= {MOST_SECONDS:g} s of processor time": by[ranks].slowest_s <= MOST_SECONDS,
+        **{
+            f"median Spearman >= {LEAST_SPEARMAN:g} ({each})": by[each].median_spearman >= LEAST_SPEARMAN
+            for each in ranks
+        },
+        f"a decision takes <= {MOST_SECONDS:g} s of processor time": max(by[each].slowest_s for each in ranks)
+        <= MOST_SECONDS,
     }
     return {f"{planted.task}: {words}": met for words, met in found.items()}

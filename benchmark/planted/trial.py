@@ -11,12 +11,13 @@ from scipy.stats import spearmanr
 from benchmark.cases import Case, Labels, repeat_cases
 from benchmark.compare import compare
 from benchmark.evaluate import evaluate
+from benchmark.look import Look
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.planted.domains import SIDE_PX, Domain
 from benchmark.planted.records import Decision, DomainRecord, Standing
 from benchmark.scores import Scores
-from benchmark.selection.label_free import assess_all_label_free, assess_all_labelled
+from benchmark.selection.label_free import Scene, assess_all_label_free, assess_all_labelled
 from benchmark.selection.select import Contender, select
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.wire.tasks import Segment, Task
@@ -68,10 +69,12 @@ def try_domain(trial: Trial, domain: Domain, number: int) -> DomainRecord:
     truth = evaluate(trial.methods, fields[SHOWN:])
     means = _means(truth)
     noise = estimate_noise([fields[0].input])
-    measured = [_measure(trial, field, noise) for field in fields[:SHOWN]]
+    look = stated_look(fields[0])
+    measured = [_measure(trial, field, noise, look) for field in fields[:SHOWN]]
     return DomainRecord(
         domain=domain.name,
         metric=truth.metric,
+        look=look,
         standings=tuple(
             Standing(network=key, truth=means[key]) for key in sorted(means, key=lambda key: -means[key])
         ),
@@ -93,6 +96,14 @@ def labelled_first(fields: Sequence[Case]) -> tuple[Case, ...]:
     return tuple(fields[number] for number in order)
 
 
+def stated_look(field: Case) -> Look | None:
+    """Say what a person who knows the structure sees on a field: one bit of its truth, and nothing else."""
+    if not isinstance(field.reference, Labels):
+        return None
+    mask = field.reference.mask > 0
+    return Look.BRIGHT if field.input[mask].mean() > field.input[~mask].mean() else Look.DARK
+
+
 @dataclass(frozen=True)
 class _Timed:
     """Scores on one field, the case that tells what a near-tie is there, and what they took."""
@@ -102,16 +113,16 @@ class _Timed:
     seconds: float
 
 
-def _measure(trial: Trial, field: Case, noise: NoiseModel) -> dict[Metric, _Timed]:
+def _measure(trial: Trial, field: Case, noise: NoiseModel, look: Look | None) -> dict[Metric, _Timed]:
     """Score all networks on one field by everything that a campaign could: without reference, and with."""
     start = trial.clock()
     if isinstance(trial.task, Segment):
-        found = assess_all_labelled(trial.methods, [field], noise, seed=trial.seed)
+        found = assess_all_labelled(trial.methods, [field], noise, seed=trial.seed, look=look)
         seconds = trial.clock() - start
         return {metric: _Timed(scores, field, seconds) for metric, scores in found.items()}
-    image = [(field.field, field.input)]
-    [named] = repeat_cases(image, noise, np.random.default_rng(trial.seed), trial.side_px)
-    free = assess_all_label_free(trial.methods, image, trial.task, noise, seed=trial.seed)
+    image = (field.field, field.input)
+    [named] = repeat_cases([image], noise, np.random.default_rng(trial.seed), trial.side_px)
+    free = assess_all_label_free(trial.methods, [Scene(*image)], trial.task, noise, seed=trial.seed)
     between = trial.clock()
     referred = evaluate(trial.methods, [named])
     timed = {metric: _Timed(scores, named, between - start) for metric, scores in free.items()}

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark.cases import Case, Labels
 from benchmark.errors import BenchmarkError
+from benchmark.look import Look
 from benchmark.method import Method
 from benchmark.micrographs import Micrograph, read_folder
 from benchmark.networks import sized_method
@@ -49,6 +50,8 @@ class FolderQuestion:
     ----------
     labels
         CVAT, VIA or COCO; None where there are none.
+    structure
+        How what is to be segmented looks, where there are no labels that tell.
     pixel_size_nm
         Instead of what the files tell.
     rate_mpix_per_s
@@ -60,6 +63,7 @@ class FolderQuestion:
     images: Path
     task: Task
     labels: Path | None = None
+    structure: Look | None = None
     pixel_size_nm: float | None = None
     modality: Modality | None = None
     rate_mpix_per_s: float | None = None
@@ -129,6 +133,7 @@ def select_for_folder(
     noise = evidence.noise
     return FolderSelection(
         task=asked.task,
+        structure=asked.structure,
         images=tuple(image.name for image in images),
         refused=folder.refused,
         pixel_size_nm=facts.pixel_size_nm,
@@ -196,6 +201,11 @@ def _pixel_size(images: Sequence[Micrograph]) -> float | None:
 
 
 def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
+    segments = isinstance(asked.task, Segment)
+    if asked.structure is not None and (asked.labels is not None or not segments):
+        raise BenchmarkError(
+            "expected --structure to segment without labels only; leave it out with labels, and to restore"
+        )
     if isinstance(asked.task, Segment) and asked.labels is not None:
         cases = _labelled(asked.task, asked.labels, asked.images, images)
         noise = estimate_noise([case.input for case in cases])
@@ -203,8 +213,6 @@ def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
     if asked.labels is not None:
         raise BenchmarkError("expected labels for a segmentation only; leave --labels out to restore images")
     noise = estimate_noise([image.pixels for image in images])
-    segments = isinstance(asked.task, Segment)
-    assess = _without_truth(asked.task, noise, asked.seed)
     cases = pair_cases(
         [(image.field, image.pixels) for image in images],
         noise,
@@ -213,14 +221,14 @@ def _evidence(asked: FolderQuestion, images: Sequence[Micrograph]) -> _Evidence:
         crop_px=OBJECTS_PX if segments else GIVEN_PX * asked.task.scale // min(asked.task.scale, 2),
         crops=1 if segments else max(1, MOST_CROPS // len(images)),
     )
-    return _Evidence(cases, noise, assess)
+    return _Evidence(cases, noise, _without_truth(asked, noise))
 
 
-def _without_truth(task: Task, noise: NoiseModel, seed: int) -> Assess | None:
+def _without_truth(asked: FolderQuestion, noise: NoiseModel) -> Assess | None:
     """Find how networks are ranked on acquired images alone; None for the usual race, on pairs of them."""
-    if isinstance(task, Segment):
-        return label_free(task, noise, seed=seed)
-    return race_on_itself(noise, seed=seed) if isinstance(task, Denoise) else None
+    if isinstance(asked.task, Segment):
+        return label_free(asked.task, noise, seed=asked.seed, look=asked.structure)
+    return race_on_itself(noise, seed=asked.seed) if isinstance(asked.task, Denoise) else None
 
 
 def _labelled(task: Segment, labels: Path, folder: Path, images: Sequence[Micrograph]) -> tuple[Case, ...]:

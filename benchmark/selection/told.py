@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.look import Look
 from benchmark.metrics import Metric
 from benchmark.selection.fit import draw_front
 from benchmark.selection.ranking import Ranked, Selection, gap_in_words
@@ -47,6 +48,8 @@ class FolderSelection(Message):
 
     Attributes
     ----------
+    structure
+        How the structure to segment looks, where it was stated.
     images
         Names of those that were used, in order.
     refused
@@ -64,6 +67,7 @@ class FolderSelection(Message):
     """
 
     task: Task
+    structure: Look | None = None
     images: tuple[str, ...]
     refused: dict[str, str]
     pixel_size_nm: float | None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.look import Look
 from benchmark.method import Method
 from benchmark.scores import method_key
 from benchmark.selection import select
@@ -46,13 +47,17 @@ class Preferred:
     left_out: dict[str, str]
 
 
-def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImage]) -> Preferred:
-    """Rank the networks for an instrument's classes without labels (docs/decisions/0020).
+def prefer(
+    place: Workplace, instrument: Instrument, images: Sequence[StoredImage], look: Look | None = None
+) -> Preferred:
+    """Rank the networks for an instrument's classes without labels (docs/decisions/0020, 0034).
 
     Parameters
     ----------
     images
         Of the instrument; the first `RANKED_ON` of different fields are ranked on.
+    look
+        Of what is to be labelled, where whoever asks stated it.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
         contenders.ranked,
         pair_cases(shown, noise, place.rng("preferring"), crop_px=OBJECTS_PX),
         seed=place.settings.seed,
-        assess=label_free(task, noise, seed=place.settings.seed),
+        assess=label_free(task, noise, seed=place.settings.seed, look=look),
     )
     chosen = next(one.method for one in contenders.ranked if method_key(one.method.ref) == selection.winner)
     plausibility = {one.key: one.score for one in selection.ranking}
@@ -86,7 +91,12 @@ def prefer(place: Workplace, instrument: Instrument, images: Sequence[StoredImag
 
 
 def export_predicted(
-    place: Workplace, instrument: Instrument, out: Path, most: int | None = None
+    place: Workplace,
+    instrument: Instrument,
+    out: Path,
+    most: int | None = None,
+    *,
+    look: Look | None = None,
 ) -> tuple[int, Preferred]:
     """Write a CVAT task as `export_task` does, with what the preferred network finds on every image.
 
@@ -95,7 +105,7 @@ def export_predicted(
     How many images it holds, and which network was preferred.
     """
     classes = segmenting(instrument).classes
-    preferred = prefer(place, instrument, to_label(place, instrument, most))
+    preferred = prefer(place, instrument, to_label(place, instrument, most), look)
 
     def predict(image: StoredImage) -> AnnotatedImage:
         found = preferred.method(read_stored(place.objects, image).grey)

@@ -13,6 +13,7 @@ from benchmark.metrics import Metric, psnr
 from benchmark.scores import method_key
 from benchmark.selection import Contender, select
 from benchmark.selection.label_free import (
+    Scene,
     assess_all_label_free,
     assess_all_labelled,
     assess_label_free,
@@ -110,7 +111,8 @@ def test_damaged_restorers_rank_below_the_sound_one():
 
 @pytest.mark.parametrize("metric", [Metric.RING_CORRELATION, Metric.FORWARD_MISFIT])
 def test_the_other_evidence_tells_invented_structure_and_lost_detail(metric):
-    scores = assess_all_label_free((SOUND, DAMAGED[0], DAMAGED[1]), images(), Denoise(), NOISE)[metric]
+    scenes = [Scene(*image) for image in images()]
+    scores = assess_all_label_free((SOUND, DAMAGED[0], DAMAGED[1]), scenes, Denoise(), NOISE)[metric]
     sign = 1 if metric.higher_is_better else -1
     means = {key: sign * scores.mean(key) for key in scores.values}
     assert means["sound@1"] > means["structured@1"]

@@ -23,7 +23,7 @@ from benchmark.planted.records import (
     summarise,
 )
 from benchmark.planted.specialists import SHIPPED, SPECIALISTS
-from benchmark.planted.trial import Trial, labelled_first, try_domain
+from benchmark.planted.trial import Trial, labelled_first, stated_look, try_domain
 from benchmark.selection import Contender
 from model_library.wire.methods import ClassicalRef
 from model_library.zoo.recipe import read_recipe, recipe_path
@@ -112,6 +112,19 @@ def test_fields_that_hold_hardly_any_of_the_structure_are_not_shown():
     assert [case.name for case in labelled_first(fields)] == ["1", "3", "4", "6", "0", "2", "5"]
     bare = [Case("a", "a", pixels, Truth.of(pixels))]
     assert labelled_first(bare) == tuple(bare)
+
+
+@pytest.mark.parametrize(
+    "domain", [each for each in DOMAINS["segment"] if each.look], ids=lambda each: each.name
+)
+def test_who_asks_says_of_a_structure_what_it_was_drawn_as(domain):
+    for field in domain.fields(4, np.random.default_rng(2), 96):
+        assert stated_look(field) is domain.look
+
+
+def test_nobody_says_how_a_structure_looks_where_none_is_wanted():
+    (field,) = DOMAINS["denoise"][0].fields(1, np.random.default_rng(2), 64)
+    assert stated_look(field) is None
 
 
 def test_a_specialist_is_trained_once_as_its_recipe_says(tmp_path):
@@ -209,7 +222,10 @@ def planted(*decisions):
 def test_bars_are_met_and_missed_one_by_one():
     def met(*decisions):
         free = [each.model_copy(update={"by": Metric.PLAUSIBILITY}) for each in decisions]
-        bars = bars_of(planted(*decisions, *free), Metric.PLAUSIBILITY, Metric.DICE_EXPECTED)
+        stated = [each.model_copy(update={"by": Metric.PLAUSIBILITY_STATED, "spearman": 1}) for each in free]
+        ranks = (Metric.PLAUSIBILITY_STATED, Metric.PLAUSIBILITY)
+        bars = bars_of(planted(*decisions, *free, *stated), ranks, Metric.DICE_EXPECTED)
+        assert bars.pop("segment: median Spearman >= 0.7 (plausibility_stated)")
         return tuple(bars.values())
 
     assert met(decision(0), decision(0)) == (True, True, True, True, True, True)

@@ -130,6 +130,16 @@ def test_labels_score_segmentation(images, small_library):
     assert told.noise["gain"] > 0
 
 
+def test_a_stated_look_ranks_segmentation_without_labels_and_stands_in_the_record(images, small_library):
+    library = small_library("seg", task=Segment(classes=("background", "precipitate"))).folder
+    asked = ("--task", "segment:background,precipitate")
+    _, told = choose(images, library, *asked)
+    assert (told.structure, {row.metric for row in told.rows}) == (None, {"plausibility"})
+    found, told = choose(images, library, *asked, "--structure", "dark")
+    assert found.exit_code == 0, found.output
+    assert (told.structure, {row.metric for row in told.rows}) == ("dark", {"plausibility_stated"})
+
+
 def test_what_cannot_serve_is_in_the_table_with_the_reason(images, small_library):
     small_library("fits")
     library = small_library("stack", in_channels=3, channels="slices", config=None).folder
@@ -161,6 +171,7 @@ def test_a_network_tuned_at_another_beam_voltage_than_the_files_tell_is_left_out
         (["--task", "sharpen"], "segment:background,CLASS"),
         (["--task", "super-resolve-x2"], "synoptic library list"),
         (["--task", "denoise", "--labels", "{labels}"], "leave --labels out"),
+        (["--task", "denoise", "--structure", "dark"], "leave it out"),
     ],
 )
 def test_refusals_say_what_to_do(images, denoisers, words, told):

@@ -7,8 +7,10 @@ from benchmark.selection.label_free.assess import (
     label_free,
 )
 from benchmark.selection.label_free.racing import race_on_itself, race_on_labels
+from benchmark.selection.label_free.segmenting import Scene
 
 __all__ = [
+    "Scene",
     "assess_all_label_free",
     "assess_all_labelled",
     "assess_label_free",

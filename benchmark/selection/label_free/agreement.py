@@ -30,13 +30,18 @@ def kappa(first: Classes, second: Classes) -> float:
     return (float(np.trace(shares)) - by_chance) / (1 - by_chance)
 
 
+def smoothed(pixels: Grey) -> NDArray[np.float64]:
+    """Suppress the noise of an image [Y, X], so that what is left is what the specimen shows."""
+    return np.asarray(ndimage.gaussian_filter(pixels.astype(np.float64), _SMOOTHING_PX))
+
+
 def separation(pixels: Grey, classes: Classes) -> float:
     """Share of the smoothed image's variance that lies between the classes (Otsu 1979), in [0, 1].
 
     A segmentation that follows the grey values of phases explains much of it; one that follows noise,
     artefacts, or a structure too sparse to be all that was asked for, explains little.
     """
-    smooth = ndimage.gaussian_filter(pixels.astype(np.float64), _SMOOTHING_PX)
+    smooth = smoothed(pixels)
     variance = float(smooth.var())
     if variance <= 0:
         return 0.0
@@ -49,7 +54,7 @@ def separation(pixels: Grey, classes: Classes) -> float:
 
 
 def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]:
-    """Agreement of each class image with those of the others, in [0, 1]; 1 for one alone.
+    """Agreement of each class image with those of the others, in [0, 1]; 1 where no other has a say.
 
     Where the errors of networks are independent, what they agree on is right more often than any of
     them: compare STAPLE (Warfield et al., IEEE Trans. Med. Imaging 2004), which weights them in turns as
@@ -62,8 +67,6 @@ def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]
         consensus that they found in the round before, so that a crowd that finds nothing has no say.
     """
     count = len(results)
-    if count == 1:
-        return [1.0]
     table = np.zeros((count, count))
     for row in range(count):
         for column in range(row):
@@ -73,5 +76,5 @@ def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]
     for _ in range(_ROUNDS):
         weight = own * shares
         others = weight.sum() - weight
-        shares = np.clip(np.divide(table @ weight, others, out=np.zeros(count), where=others > 0), 0, 1)
+        shares = np.clip(np.divide(table @ weight, others, out=np.ones(count), where=others > 0), 0, 1)
     return [float(share) for share in shares]

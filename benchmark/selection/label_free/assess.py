@@ -10,6 +10,7 @@ import numpy as np
 from benchmark.cases import Case, Labels, Repeat
 from benchmark.errors import BenchmarkError
 from benchmark.evaluate import Attempt, Shown, scores_of
+from benchmark.look import Look
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores, refs_of
@@ -26,21 +27,23 @@ from model_library.wire.tasks import Segment, Task
 RESTORING = (Metric.PSNR_SELF, Metric.RING_CORRELATION, Metric.FORWARD_MISFIT)
 SEGMENTING = (Metric.PLAUSIBILITY, Metric.CONSISTENCY, Metric.SEPARATION, Metric.CONSENSUS)
 LABELLED = (Metric.DICE_EXPECTED, Metric.DICE)
-"""What is measured; the first of each ranks (docs/decisions/0020, 0030)."""
+"""What is measured; the first of each ranks (docs/decisions/0020, 0030), where no look is stated (0034)."""
 
 Image = tuple[str, Grey]
 """Field of view, and pixels float32 [Y, X] in counts."""
 
 
-def label_free(task: Task, noise: NoiseModel | None = None, *, seed: int = 0) -> Assess:
+def label_free(
+    task: Task, noise: NoiseModel | None = None, *, seed: int = 0, look: Look | None = None
+) -> Assess:
     """Make the assessment that `select` takes: the images of the cases are used, their references never.
 
-    Of a case by recorruption it is the image as acquired.
+    Of a case by recorruption it is the image as acquired. Parameters: see `assess_label_free`.
     """
 
     def assess(methods: Sequence[Method], cases: Sequence[Case]) -> Scores:
         images = [(case.field, acquired(case)) for case in cases]
-        scores = assess_label_free(methods, images, task, noise, seed=seed)
+        scores = assess_label_free(methods, images, task, noise, seed=seed, look=look)
         return scores.model_copy(update={"names": tuple(case.name for case in cases)})
 
     return assess
@@ -53,18 +56,25 @@ def assess_label_free(
     noise: NoiseModel | None = None,
     *,
     seed: int = 0,
+    look: Look | None = None,
 ) -> Scores:
     """Score methods on images without reference or labels by the measure that ranks best.
 
-    Parameters, refusals: see `assess_all_label_free`.
+    Other parameters, refusals: see `assess_all_label_free`.
+
+    Parameters
+    ----------
+    look
+        Of the structure to segment, where it is known: what is found and looks otherwise is not meant.
     """
-    ranks = (SEGMENTING if isinstance(task, Segment) else RESTORING)[0]
-    return assess_all_label_free(methods, images, task, noise, seed=seed)[ranks]
+    ranks = (_segmenting(look) if isinstance(task, Segment) else RESTORING)[0]
+    scenes = [Scene(field, pixels, look=look) for field, pixels in images]
+    return assess_all_label_free(methods, scenes, task, noise, seed=seed)[ranks]
 
 
 def assess_all_label_free(
     methods: Sequence[Method],
-    images: Sequence[Image],
+    scenes: Sequence[Scene],
     task: Task,
     noise: NoiseModel | None = None,
     *,
@@ -78,8 +88,8 @@ def assess_all_label_free(
     methods
         All of the task. A segmenting one is also held to what the others find, so its score depends
         on them.
-    images
-        Of one instrument.
+    scenes
+        Of one instrument, and of one look, if any; their masks are not used.
     noise
         Of the instrument; None measures it on the images.
     seed
@@ -90,18 +100,18 @@ def assess_all_label_free(
     BenchmarkError
         Without images, or if two methods bear the same name.
     """
-    if not images:
+    if not scenes:
         raise BenchmarkError("expected at least one image, found none; send images first")
     refs = refs_of(methods)
-    known = noise or estimate_noise([pixels for _, pixels in images])
+    known = noise or estimate_noise([scene.pixels for scene in scenes])
     shown = [
-        Shown(field, f"{number:03d}:{field}", pixels.size) for number, (field, pixels) in enumerate(images)
+        Shown(scene.field, f"{number:03d}:{scene.field}", scene.pixels.size)
+        for number, scene in enumerate(scenes)
     ]
     if isinstance(task, Segment):
-        scenes = [Scene(field, pixels) for field, pixels in images]
         columns = [_judged(methods, scene, known, seed, clock) for scene in scenes]
-        return _put_together(SEGMENTING, refs, columns, shown)
-    columns = [_judge_restoring(methods, image, known, chance(image[1], seed), clock) for image in images]
+        return _put_together(_segmenting(scenes[0].look), refs, columns, shown)
+    columns = [_judge_restoring(methods, scene, known, seed, clock) for scene in scenes]
     return _put_together(RESTORING, refs, columns, shown)
 
 
@@ -111,6 +121,7 @@ def assess_all_labelled(
     noise: NoiseModel | None = None,
     *,
     seed: int = 0,
+    look: Look | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Metric, Scores]:
     """Score segmenting methods on labelled images by everything that can be measured.
@@ -121,6 +132,8 @@ def assess_all_labelled(
         Labelled, of one instrument.
     methods, noise, seed
         See `assess_all_label_free`.
+    look
+        Of the structure, for the measures without labels.
 
     Raises
     ------
@@ -128,9 +141,9 @@ def assess_all_labelled(
         Without cases, or if two methods bear the same name.
     """
     known = noise or measured_on(cases)
-    columns = [_judged(methods, Scene.of(case), known, seed, clock) for case in cases]
+    columns = [_judged(methods, Scene.of(case, look), known, seed, clock) for case in cases]
     shown = [Shown(case.field, case.name, case.input.size) for case in cases]
-    return _put_together((*LABELLED, *SEGMENTING), refs_of(methods), columns, shown)
+    return _put_together((*LABELLED, *_segmenting(look)), refs_of(methods), columns, shown)
 
 
 def measured_on(cases: Sequence[Case]) -> NoiseModel:
@@ -145,6 +158,11 @@ def measured_on(cases: Sequence[Case]) -> NoiseModel:
         found = ", ".join(type(case.reference).__name__.lower() for case in cases[:5]) or "none"
         raise BenchmarkError(f"expected labelled images, found {found}; label one image or more")
     return estimate_noise([case.input for case in cases])
+
+
+def _segmenting(look: Look | None) -> tuple[Metric, ...]:
+    """Name what is measured of a segmentation without labels."""
+    return SEGMENTING if look is None else (Metric.PLAUSIBILITY_STATED, *SEGMENTING)
 
 
 def _judged(
@@ -171,22 +189,22 @@ def _put_together(
 
 def _judge_restoring(
     methods: Sequence[Method],
-    image: Image,
+    scene: Scene,
     noise: NoiseModel,
-    rng: np.random.Generator,
+    seed: int,
     clock: Callable[[], float],
 ) -> list[Attempt]:
-    probe = Probe.of(image[1], noise, rng)
+    probe = Probe.of(scene.pixels, noise, chance(scene.pixels, seed))
     attempts = []
     for method in methods:
         start = clock()
         try:
             figures = weigh(method, probe)
         except SynopticError as refusal:
-            attempts.append(Attempt({}, clock() - start, f"{image[0]}: {refusal}"))
+            attempts.append(Attempt({}, clock() - start, f"{scene.field}: {refusal}"))
             continue
         finite = all(math.isfinite(value) for value in figures.values())
-        why = None if finite else f"{image[0]}: expected finite scores, found pixels that give none"
+        why = None if finite else f"{scene.field}: expected finite scores, found pixels that give none"
         attempts.append(Attempt(figures if finite else {}, clock() - start, why))
     return attempts
 

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from benchmark.cases import Case, Labels
 from benchmark.evaluate import Attempt
+from benchmark.look import Look
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.metrics.overlap import dice
 from benchmark.selection.label_free.agreement import Classes, consensus, kappa, separation
 from benchmark.selection.label_free.perturbing import AS_ACQUIRED, Perturbed
+from benchmark.selection.label_free.polarity import contrast, likeness
 from benchmark.served import served
 from model_library.errors import SynopticError
 from model_library.images.frame import Grey
@@ -35,18 +37,21 @@ class Scene:
         The structure, where it was labelled.
     pixel_size_nm
         Of the image; None where unknown.
+    look
+        Of the structure, where whoever asks stated it.
     """
 
     field: str
     pixels: Grey
     mask: Mask | None = None
     pixel_size_nm: float | None = None
+    look: Look | None = None
 
     @classmethod
-    def of(cls, case: Case) -> Self:
+    def of(cls, case: Case, look: Look | None = None) -> Self:
         """Take a labelled case."""
         assert isinstance(case.reference, Labels)
-        return cls(case.field, case.input, case.reference.mask > 0, case.pixel_size_nm)
+        return cls(case.field, case.input, case.reference.mask > 0, case.pixel_size_nm, look)
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,15 @@ class Found:
         In its changed versions, by their names, mapped back onto it.
     consistency, separation
         How far these agree; how far the classes are written in the grey values.
+    contrast
+        How much brighter what was found is than its surroundings.
     """
 
     classes: Classes
     changed: Mapping[str, Classes]
     consistency: float
     separation: float
+    contrast: float
 
 
 def find(method: Method, pixels: Grey, changes: Sequence[Perturbed]) -> Found:
@@ -79,7 +87,9 @@ def find(method: Method, pixels: Grey, changes: Sequence[Perturbed]) -> Found:
     classes = _classes(method, pixels)
     changed = {change.name: change.back(_classes(method, change.pixels)) for change in changes}
     agreement = float(np.mean([kappa(classes, each) for each in changed.values()]))
-    return Found(classes, changed, max(0.0, agreement), separation(pixels, classes))
+    return Found(
+        classes, changed, max(0.0, agreement), separation(pixels, classes), contrast(pixels, classes)
+    )
 
 
 def judge(
@@ -95,33 +105,49 @@ def judge(
         except SynopticError as refusal:
             why = f"{scene.field}: {refusal}"
         attempts[number] = Attempt({}, clock() - start, why)
-    together = weigh_together(list(found.values()))
+    together = weigh_together(list(found.values()), scene.look)
     for (number, each), figures in zip(found.items(), together, strict=True):
         known = {} if scene.mask is None else overlaps(each, scene.mask)
         attempts[number] = Attempt({**figures, **known}, attempts[number].seconds)
     return list(attempts.values())
 
 
-def weigh_together(found: Sequence[Found]) -> list[Mapping[Metric, float]]:
+def weigh_together(found: Sequence[Found], look: Look | None = None) -> list[Mapping[Metric, float]]:
     """Measure what speaks for each of several methods on one image, without labels.
 
     Returns
     -------
     list
-        `PLAUSIBILITY`, by which methods are ranked, is `CONSISTENCY` x the square root of `SEPARATION` x
-        `CONSENSUS`; all in [0, 1].
+        `PLAUSIBILITY`, by which methods are ranked where no look was stated, is `CONSISTENCY` x the square
+        root of `SEPARATION` x `CONSENSUS`; all in [0, 1]. Where one was, `PLAUSIBILITY_STATED` ranks: the
+        same times the likeness to that look, by which the others' say in the consensus counts as well.
     """
-    trust = [each.consistency * math.sqrt(each.separation) for each in found]
-    shares = consensus([each.classes for each in found], trust)
-    return [
+    plain, shares = _plausible(found, [1.0] * len(found))
+    figures = [
         {
-            Metric.PLAUSIBILITY: each.consistency * math.sqrt(each.separation * share),
+            Metric.PLAUSIBILITY: value,
             Metric.CONSISTENCY: each.consistency,
             Metric.SEPARATION: each.separation,
             Metric.CONSENSUS: share,
         }
-        for each, share in zip(found, shares, strict=True)
+        for each, value, share in zip(found, plain, shares, strict=True)
     ]
+    if look is None:
+        return figures
+    stated, _ = _plausible(found, [likeness(each.contrast, look) for each in found])
+    return [
+        {**known, Metric.PLAUSIBILITY_STATED: value} for known, value in zip(figures, stated, strict=True)
+    ]
+
+
+def _plausible(found: Sequence[Found], alike: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Plausibility and consensus of each, where its likeness to what is meant is `alike`."""
+    trust = [
+        share * each.consistency * math.sqrt(each.separation)
+        for each, share in zip(found, alike, strict=True)
+    ]
+    shares = consensus([each.classes for each in found], trust)
+    return [own * math.sqrt(share) for own, share in zip(trust, shares, strict=True)], shares
 
 
 def overlaps(found: Found, mask: Mask) -> Mapping[Metric, float]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from benchmark.look import Look
 from coordinator.annotation.cvat import PREDICTED
 from coordinator.annotation.labels import ImportOptions, count, import_labels
 from coordinator.annotation.matching import exported_name
@@ -162,6 +163,13 @@ def test_what_the_preferred_network_finds_is_exported_to_be_corrected(place, unl
         assert not each.searched
 
 
+def test_the_stated_look_is_what_networks_are_preferred_by(place, unlabelled, tmp_path):
+    _, bright = export_predicted(place, unlabelled, tmp_path / "bright.zip", look=Look.BRIGHT)
+    _, dark = export_predicted(place, unlabelled, tmp_path / "dark.zip", look=Look.DARK)
+    assert bright.plausibility != dark.plausibility
+    assert all(min(bright.plausibility[key], dark.plausibility[key]) == 0 for key in dark.plausibility)
+
+
 def test_a_guess_does_not_pass_for_labels(place, unlabelled, tmp_path):
     out = tmp_path / "task.zip"
     export_predicted(place, unlabelled, out)
@@ -193,3 +201,8 @@ def test_the_command_line_tells_which_network_is_preferred_and_why(place, unlabe
     assert told["network"] in {"tiny-0", "tiny-1"}
     shown = CliRunner().invoke(app, ["export", *where, "--predict"]).stdout
     assert f"What {told['network']} finds is in it as predictions.xml" in shown
+    stated = [*where, "--structure", "bright"]
+    told = json.loads(CliRunner().invoke(app, ["export", *stated, "--predict", "--json"]).stdout)
+    assert told["structure"] == "bright"
+    assert "as something bright" in CliRunner().invoke(app, ["export", *stated, "--predict"]).stdout
+    assert "add --predict" in " ".join(CliRunner().invoke(app, ["export", *stated]).output.split())
