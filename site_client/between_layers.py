@@ -25,7 +25,7 @@ def asked_between_layers(ask: Callable[[], object]) -> Iterator[None]:
         ask()
         if isinstance(output, Tensor) and output.requires_grad:
             # Of a tensor, not of the module: hooks on modules forbid layers that work in place.
-            output.register_hook(asked)
+            output.register_hook(asked)  # type: ignore[no-untyped-call]
 
     handle = nn.modules.module.register_module_forward_hook(passed)
     try:

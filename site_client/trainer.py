@@ -90,7 +90,7 @@ class Trainer:
         key = repr(files)
         if self._prepared is None or self._prepared[0] != key:
             self._prepared = None
-            self._prepared = key, Material.of(read_frames(files, stop))
+            self._prepared = key, Material.of(read_frames(files, wait=stop))
         return self._prepared[1]
 
 
@@ -106,7 +106,7 @@ def _adapt_locally(question: dict[str, Any], stop: Callable[[], bool]) -> dict[s
         seed=question["seed"],
         look=question["look"],
     )
-    frames = read_frames(question["frames"], stop, min(question["most_pixels"], _MOST_PIXELS))
+    frames = read_frames(question["frames"], min(question["most_pixels"], _MOST_PIXELS), stop)
     result = adapt_locally(task, frames, stop=stop, clock=time.monotonic)
     return {**result.model_dump(mode="json"), "told": result.told()}
 
@@ -146,7 +146,9 @@ def wait_while_held(hold: Path, until: float) -> bool:
 
 
 def read_frames(
-    files: Sequence[dict[str, str]], wait: Callable[[], object], most_pixels: int = _MOST_PIXELS
+    files: Sequence[dict[str, str]],
+    most_pixels: int = _MOST_PIXELS,
+    wait: Callable[[], object] = lambda: None,
 ) -> list[TrainingFrame]:
     """Read frames that are still the ones that were accepted, until memory is used up.
 
@@ -156,10 +158,10 @@ def read_frames(
     ----------
     files
         `path`, `sha256` and `field` of each.
-    wait
-        Called before each: to wait while the microscope acquires.
     most_pixels
         No further frame is read beyond this many pixels.
+    wait
+        Called before each: to wait while the microscope acquires.
 
     Raises
     ------

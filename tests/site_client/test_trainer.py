@@ -23,10 +23,6 @@ MOST = most_bytes(10, 10_000)
 CONFIG = ResidualDenoiserConfig(depth=3, width=4)
 
 
-def at_once() -> None:
-    """Wait for nothing: the microscope does not acquire."""
-
-
 @pytest.fixture
 def files(tmp_path, frame_of) -> list[dict[str, str]]:
     told = []
@@ -88,15 +84,15 @@ def test_frames_that_changed_vanished_or_broke_are_left_out(files, tmp_path) -> 
     (tmp_path / "frame-1.tif").write_bytes(b"another")
     (tmp_path / "frame-2.tif").write_bytes(b"broken")
     files[2]["sha256"] = sha256_bytes(b"broken")
-    assert [frame.field for frame in read_frames(files, at_once)] == ["stage:3"]
+    assert [frame.field for frame in read_frames(files)] == ["stage:3"]
     (tmp_path / "frame-3.tif").unlink()
     with pytest.raises(AdaptationRefused, match="none of 4 is readable"):
-        read_frames(files, at_once)
+        read_frames(files)
 
 
 def test_no_more_frames_are_read_than_memory_allows(files) -> None:
-    assert len(read_frames(files, at_once, 2 * 64 * 64)) == 2
-    assert len(read_frames(files, at_once, 1)) == 1
+    assert len(read_frames(files, 2 * 64 * 64)) == 2
+    assert len(read_frames(files, 1)) == 1
 
 
 def test_weights_that_are_none_are_refused(question, tmp_path) -> None:
@@ -111,7 +107,7 @@ def test_time_that_is_over_is_over(question) -> None:
 
 
 def test_encoded_frames_keep_their_counts(files) -> None:
-    frame = read_frames(files, at_once)[0]
+    frame = read_frames(files)[0]
     assert frame.pixels.dtype == np.float32
     assert frame.pixels.mean() == pytest.approx(200, rel=0.05)
 
