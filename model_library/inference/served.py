@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model_library.cards.card import NetworkCard
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.intensity import Scaling, to_dtype
-from model_library.images.mapping import release
+from model_library.images.mapping import extremes, release
 from model_library.images.tiling import Slices
 from model_library.inference.backends.port import Backend
 from model_library.inference.geometry import Geometry
@@ -93,7 +93,8 @@ def restore_recording(
 
     Grey values are scaled by those of the whole recording, each channel (C) by its own; never by those of
     a window. A network of grey planes restores red, green and blue one after the other, all on one scale,
-    which keeps the colours. Memory that mapped arrays took is let go of plane by plane, window by window.
+    which keeps the colours; one that is empty, of a single value, stays so. Memory that mapped arrays took is
+    let go of plane by plane, window by window.
 
     Parameters
     ----------
@@ -116,8 +117,13 @@ def restore_recording(
         Not even the smallest windows fit.
     """
     tiling = network.tiling
+    by_channel = axes.endswith("S") and network.card.config.channels != "rgb"
     for scaling, source, target in _planes(network, pixels, axes, result):
         height, width = source[0].shape
+        if by_channel and all(low == high for low, high in map(extremes, source)):
+            target[0][...] = source[len(source) // 2][0, 0]
+            told(height * width)
+            continue
         plane = Plane((height, width), _reader(source, scaling), _writer(network, target, scaling))
         tiling = compute(plane, network.backend, network.geometry, tiling, told)
         release(pixels)
