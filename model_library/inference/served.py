@@ -54,9 +54,13 @@ class ServedNetwork:
         mean = ", mean of eight turned and mirrored" if isinstance(self.backend, SelfEnsemble) else ""
         return f"{self.backend.precision} by {self.backend.name}{mean}"
 
+    def result_axes(self, axes: str) -> str:
+        """Give the axes of the result for a recording of these axes: classes have no colour."""
+        return axes.removesuffix("S") if isinstance(self.card.task, Segment) else axes
+
 
 def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
-    """Give the shape of the result for a recording of this shape, of the axes that `result_axes` gives.
+    """Give the shape of the result for a recording of this shape, of the axes that the network gives it.
 
     Raises
     ------
@@ -74,11 +78,6 @@ def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> t
     where = axes.index("Y")
     enlarged = [side * network.geometry.scale for side in shape[where : where + 2]]
     return (*shape[:where], *enlarged, *(() if segments else shape[where + 2 :]))
-
-
-def result_axes(network: ServedNetwork, axes: str) -> str:
-    """Give the axes of the result for a recording of these axes: classes have no colour."""
-    return axes.removesuffix("S") if isinstance(network.card.task, Segment) else axes
 
 
 def result_dtype(network: ServedNetwork, dtype: np.dtype[Any]) -> np.dtype[Any]:
