@@ -12,9 +12,9 @@ from benchmark.errors import BenchmarkError
 from benchmark.splits import Split, assign, field_key
 from model_library.degradation.noise import estimate_noise
 from model_library.degradation.operators import block_mean
-from model_library.errors import ImageError
+from model_library.errors import ImageError, UnsupportedImage
 from model_library.images.acquisition_facts import acquisition_of
-from model_library.images.contents import FOLDER_SUFFIXES, read_grey_frame
+from model_library.images.contents import FOLDER_SUFFIXES, read_grey_frame, read_grey_planes
 from model_library.images.frame import Frame, Grey
 from model_library.images.readers import read_micrograph, read_stack
 from model_library.signing.digests import sha256_file
@@ -142,7 +142,11 @@ def split_cases(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ..
 def _frames(path: Path) -> list[Frame]:
     suffix = path.suffix.lower()
     if suffix in _TIFF:
-        return read_stack(path)
+        try:
+            return read_stack(path)
+        except UnsupportedImage:
+            # Perhaps grey in the guise of colour, or numbers of another kind.
+            return list(read_grey_planes(path)[1])
     return [read_micrograph(path) if suffix in _PICTURES else read_grey_frame(path)]
 
 

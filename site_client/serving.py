@@ -6,6 +6,7 @@ import numpy as np
 
 from model_library.cards.card import CARD_FILE
 from model_library.errors import WeightsError
+from model_library.images.colour import luminance
 from model_library.images.frame import Grey
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.served import ServedNetwork, restore_recording, result_shape
@@ -31,12 +32,19 @@ class ServedMethod:
         return self.network.geometry.scale
 
     def __call__(self, pixels: Grey) -> Grey:
-        """Restore an image, or give its pixels class numbers; see `benchmark.method.Method`."""
+        """Restore an image, or give its pixels class numbers; see `benchmark.method.Method`.
+
+        A network of RGB sees the image in three equal channels, and of what it makes the luminance is given.
+        """
         segments = isinstance(self.network.card.task, Segment)
-        shape = result_shape(self.network, pixels.shape, "YX")
+        image, axes = pixels, "YX"
+        if self.network.card.config.channels == "rgb":
+            image, axes = np.repeat(pixels[..., None], 3, axis=-1), "YXS"
+        shape = result_shape(self.network, image.shape, axes)
         result = np.empty(shape, np.uint8 if segments else np.float32)
-        restore_recording(self.network, pixels, "YX", result)
-        return result.astype(np.float32, copy=False)
+        restore_recording(self.network, image, axes, result)
+        grey = result if result.ndim == pixels.ndim else luminance(result)
+        return grey.astype(np.float32, copy=False)
 
 
 def serve(

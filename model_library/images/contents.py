@@ -196,17 +196,9 @@ def read_grey_planes(
 
 
 def read_middle_plane(path: Path, limits: ReadLimits = DEFAULT_LIMITS) -> tuple[Recording, Frame]:
-    """Read what stands for an acquired file where one grey plane is wanted.
+    """Read what stands for an acquired file where one grey plane is wanted: the middle one, its luminance.
 
-    Returns
-    -------
-    tuple
-        What was recorded, as `read_acquisition` gives it, and its middle plane, of colour the luminance.
-
-    Raises
-    ------
-    UnsupportedImage
-        Several images, or pixels that are not square. Else as `read_contents`.
+    What was recorded comes before it, as `read_acquisition` gives it. Refusals as in `read_grey_planes`.
     """
     recording, rows = read_acquisition(path, limits)
     [frame] = recording.middle().frames(path.name, "luminance")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_library.errors import UnsupportedImage
-from model_library.images.mapping import release
+from model_library.images.mapping import extremes
 from model_library.images.recording import Recording
 
 BarPolicy = Literal["crop", "refuse"]
@@ -30,7 +30,6 @@ _LINE = 0.98
 _ROWS_BELOW = 3
 _CONTRAST = 0.5
 """How far text is from the background, as a share of the image's whole range."""
-_ROWS_AT_ONCE = 512
 _TOLERANCE = 0.03
 """How far the background strays in JPEG, as a share of the image's whole range."""
 
@@ -53,7 +52,7 @@ def data_bar(pixels: NDArray[Any]) -> int | None:
     height, width = pixels.shape
     most = int(height * _LARGEST_SHARE)
     least = max(_LEAST_ROWS, int(height * _LEAST_SHARE))
-    low, high = _extremes(pixels)
+    low, high = extremes(pixels)
     if most < least or width < 64 or high <= low:
         return None
     bottom = _scaled(pixels[height - least :], low, high)
@@ -133,16 +132,6 @@ def _first_row(share: NDArray[Any], is_line: NDArray[Any], contrasts: NDArray[An
     # The image is as dark (or bright) as the bar: then the line between them shows where it begins.
     inner = [int(line) + begin for line in lines if line + begin < len(share) - _LEAST_ROWS]
     return inner[0] if inner else None
-
-
-def _extremes(pixels: NDArray[Any]) -> tuple[float, float]:
-    """Find the smallest and the largest value, in memory of a few rows where the pixels lie in a file."""
-    low, high = np.inf, -np.inf
-    for top in range(0, pixels.shape[0], _ROWS_AT_ONCE):
-        part = pixels[top : top + _ROWS_AT_ONCE]
-        low, high = min(low, float(part.min())), max(high, float(part.max()))
-        release(part)
-    return low, high
 
 
 def _scaled(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.float32]:

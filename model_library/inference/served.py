@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model_library.cards.card import NetworkCard
 from model_library.errors import NonFinitePixels, UnsupportedImage
 from model_library.images.intensity import Scaling, to_dtype
-from model_library.images.mapping import release
+from model_library.images.mapping import extremes, release
 from model_library.images.tiling import Slices
 from model_library.inference.backends.port import Backend
 from model_library.inference.geometry import Geometry
@@ -54,9 +54,13 @@ class ServedNetwork:
         mean = ", mean of eight turned and mirrored" if isinstance(self.backend, SelfEnsemble) else ""
         return f"{self.backend.precision} by {self.backend.name}{mean}"
 
+    def result_axes(self, axes: str) -> str:
+        """Give the axes of the result for a recording of these axes: classes have no colour."""
+        return axes.removesuffix("S") if isinstance(self.card.task, Segment) else axes
+
 
 def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
-    """Give the shape of the result for a recording of this shape, of the axes that `result_axes` gives.
+    """Give the shape of the result for a recording of this shape, of the axes that the network gives it.
 
     Raises
     ------
@@ -76,11 +80,6 @@ def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> t
     return (*shape[:where], *enlarged, *(() if segments else shape[where + 2 :]))
 
 
-def result_axes(network: ServedNetwork, axes: str) -> str:
-    """Give the axes of the result for a recording of these axes: classes have no colour."""
-    return axes.removesuffix("S") if isinstance(network.card.task, Segment) else axes
-
-
 def result_dtype(network: ServedNetwork, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Give the dtype of the result for pixels of this dtype: uint8 for class numbers, else the same."""
     return np.dtype(np.uint8) if isinstance(network.card.task, Segment) else dtype
@@ -93,7 +92,8 @@ def restore_recording(
 
     Grey values are scaled by those of the whole recording, each channel (C) by its own; never by those of
     a window. A network of grey planes restores red, green and blue one after the other, all on one scale,
-    which keeps the colours. Memory that mapped arrays took is let go of plane by plane, window by window.
+    which keeps the colours; one that is empty, of a single value, stays so. Memory that mapped arrays took is
+    let go of plane by plane, window by window.
 
     Parameters
     ----------
@@ -116,8 +116,13 @@ def restore_recording(
         Not even the smallest windows fit.
     """
     tiling = network.tiling
+    by_channel = axes.endswith("S") and network.card.config.channels != "rgb"
     for scaling, source, target in _planes(network, pixels, axes, result):
         height, width = source[0].shape
+        if by_channel and all(low == high for low, high in map(extremes, source)):
+            target[0][...] = source[len(source) // 2][0, 0]
+            told(height * width)
+            continue
         plane = Plane((height, width), _reader(source, scaling), _writer(network, target, scaling))
         tiling = compute(plane, network.backend, network.geometry, tiling, told)
         release(pixels)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
@@ -126,6 +127,20 @@ def test_an_empty_folder_one_field_and_a_missing_truth_are_refused(micrographs, 
     (micrographs / "truth" / "im0.tif").unlink()
     with pytest.raises(BenchmarkError, match="named like im0, found none"):
         cases_of(images, Degrading(truth=micrographs / "truth"), scale=1, crop_px=64, rng=rng)
+
+
+def test_grey_in_the_guise_of_colour_is_an_image_and_colour_is_not(micrographs):
+    folder = micrographs / "noisy"
+    grey = np.asarray(Image.open(folder / "im0.tif"))
+    for name, pixels in (
+        ("guise", np.stack([grey] * 3, -1)),
+        ("dyes", np.stack([grey, grey, grey // 2], -1)),
+    ):
+        tifffile.imwrite(folder / f"{name}.tif", pixels, photometric="rgb", metadata=None)
+    found = read_folder(folder)
+    [guise] = [image for image in found.images if image.name == "guise"]
+    np.testing.assert_array_equal(guise.pixels, grey)
+    assert "colour channels that differ" in found.refused["dyes.tif"]
 
 
 def test_truth_is_cut_where_the_image_is(micrographs):

@@ -9,13 +9,23 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from benchmark.baselines import classical
+from model_library.cards.card import NetworkCard
+from model_library.errors import NonFinitePixels
 from model_library.images.colour import luminance
 from model_library.images.contents import read_recording
 from model_library.images.frame import Frame
 from model_library.images.readers import read_frame, read_provenance
 from model_library.images.writers import encode_acquisition
+from model_library.inference.backends.torch_backend import TorchBackend
+from model_library.inference.engine import geometry_of
+from model_library.inference.served import ServedNetwork
+from model_library.inference.windows import Tiling
+from model_library.networks.build import build
+from model_library.networks.config import ResidualDenoiserConfig, UNetConfig
+from model_library.networks.facts import facts
 from model_library.signing.digests import sha256_bytes, sha256_file
 from model_library.wire.methods import ClassicalRef, NetworkRef
 from model_library.wire.tasks import Denoise, Segment
@@ -24,6 +34,7 @@ from site_client.loopback.viewer import Viewer
 from site_client.outgoing import make
 from site_client.send_policy import SendPolicy
 from site_client.sent import read_sent
+from site_client.serving import ServedMethod
 from site_client.settings import FILE_NAME, write_settings
 from site_client.status import read_status
 from site_client.trainer import read_frames
@@ -201,6 +212,34 @@ def test_a_network_is_tried_on_the_luminance_of_a_frame_in_colour(tmp_path: Path
     method = Double()
     try_method(method, path)
     assert method.shapes == ((64, 64), (48, 64))
+
+
+@pytest.mark.parametrize("classes", [None, ("background", "cell")])
+def test_a_network_of_colour_is_tried_before_it_serves(
+    tmp_path: Path, classes: tuple[str, ...] | None
+) -> None:
+    colour = {"in_channels": 3, "channels": "rgb"}
+    config = ResidualDenoiserConfig(depth=3, width=4, **colour)
+    if classes:
+        config = UNetConfig(widths=(4, 6), out_channels=2, residual=False, **colour)
+    module = build(config).eval()
+    card = NetworkCard(
+        id="rgb",
+        version="1",
+        purpose="tests",
+        task=Segment(classes=classes) if classes else Denoise(),
+        config=config,
+        facts=facts(config),
+        weights_sha256="0" * 64,
+    )
+    network = ServedNetwork(card, geometry_of(config), TorchBackend(module), Tiling(64))
+    (tmp_path / "a.png").write_bytes(FILES[1][1])
+    try_method(ServedMethod(network), tmp_path / "a.png")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.fill_(np.nan)
+    with pytest.raises(NonFinitePixels):
+        try_method(ServedMethod(network), None)
 
 
 @pytest.mark.parametrize("bits", [8, 12])

@@ -15,13 +15,7 @@ from model_library.images.pixel_size import PixelSize
 from model_library.images.result_file import ResultFile
 from model_library.inference.precision import PrecisionPolicy
 from model_library.inference.self_ensemble import SelfEnsemble
-from model_library.inference.served import (
-    ServedNetwork,
-    restore_recording,
-    result_axes,
-    result_dtype,
-    result_shape,
-)
+from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
 from model_library.signing.digests import sha256_file
 from model_library.zoo.serving.acquired import Acquired, colour_for, read_acquired
 from model_library.zoo.serving.opening import open_network
@@ -114,7 +108,7 @@ def reconstruct(
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     size = replace(PixelSize.square(size_nm), z_nm=acquired.pixel_size.z_nm)
-    axes = result_axes(network, acquired.axes)
+    axes = network.result_axes(acquired.axes)
     with ResultFile(target, shape, dtype, axes=axes, pixel_size=size, provenance=told_of) as file:
         planes_px = pixels.size / (3 if acquired.colour == "rgb" else 1)
         restore_recording(

@@ -195,6 +195,18 @@ def test_colours_that_change_places_do_so_in_the_result(plant: Plant, tmp_path: 
     np.testing.assert_array_equal(made[0][..., order], made[1])
 
 
+@pytest.mark.parametrize("name", ["grey", "double"])
+def test_where_a_dye_is_not_nothing_is_invented(name: str, plant: Plant, tmp_path: Path):
+    (served, loaded), rgb, shares = plant(name), scene(), []
+    rgb[..., 0], rgb[..., 2] = 0, 7
+    write_tiff(tmp_path / "a.tif", rgb)
+    reconstruct(tmp_path / "a.tif", tmp_path / "out.ome.tif", served, told=shares.append)
+    found = read_recording(tmp_path / "out.ome.tif").pixels
+    assert [np.unique(found[..., each]).tolist() for each in (0, 2)] == [[0], [7]]
+    assert close(found[..., 1], by_channel(loaded, rgb)[..., 1])
+    assert sum(shares) == pytest.approx(1)
+
+
 def test_super_resolution_enlarges_every_channel_and_divides_the_pixel_size(plant: Plant, tmp_path: Path):
     (served, loaded), rgb = plant("double"), scene()
     write_tiff(tmp_path / "a.tif", rgb)
