@@ -54,11 +54,6 @@ def marked(variable: str, value: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def naming(words: str) -> tuple[int, ...]:
-    """List the processes whose command line holds these words; one that has ended has none."""
-    return tuple(pid for pid in _all() if words in command(pid))
-
-
 def command(pid: int) -> str:
     """Tell the command line of a process; empty where it has ended."""
     try:

@@ -16,8 +16,8 @@ from model_library.specimens import SpecimenKind, render
 from model_library.wire.tasks import Denoise, Segment, SuperResolve
 from model_library.zoo.registry import Library
 from simulations.fleet import synoptic
-from simulations.processes import command, naming
 
+from ..running import naming
 from ..waiting import until
 
 pytestmark = pytest.mark.timeout(600)
@@ -54,10 +54,6 @@ def micrographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def processes_of(folder: Path) -> list[str]:
-    return [command(pid) for pid in naming(str(folder))]
-
-
 @pytest.fixture(scope="module")
 def outcome(micrographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Interrupt a first run while it acquires, then run it to its end."""
@@ -77,14 +73,14 @@ def outcome(micrographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
         until(lambda: any(workspace.glob("microscopes/*.jsonl")), 90)
         first.send_signal(signal.SIGINT)
         interrupted = first.wait(60)
-        left = processes_of(workspace)
+        left = naming(workspace)
         again = subprocess.run(demo, stdout=output, stderr=subprocess.STDOUT, timeout=500, check=False)
     told = (folder / "output.txt").read_text()
     assert again.returncode == 0, told
     return {
         **json.loads((folder / "demo.json").read_text()),
         "interrupted": interrupted,
-        "left": [*left, *processes_of(workspace)],
+        "left": {**left, **naming(workspace)},
         "workspace": workspace,
         "html": (folder / "demo.html").read_text(),
     }
@@ -92,7 +88,7 @@ def outcome(micrographs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def test_interrupt_ends_it_cleanly_and_the_same_command_resumes(outcome: dict[str, Any]) -> None:
     assert outcome["interrupted"] == 130
-    assert outcome["left"] == []
+    assert outcome["left"] == {}
     assert outcome["resumed"]
     assert outcome["complete"], outcome["waiting"]
 

@@ -28,10 +28,11 @@ from model_library.processes.supervisor import Supervisor
 from model_library.specimens import SpecimenKind, render
 from model_library.zoo.shipped import library_folder
 from simulations.fleet import COORDINATOR, ENVIRONMENT, serve_coordinator, synoptic
-from simulations.processes import command, families, naming
+from simulations.processes import command, families
 from simulations.scenario import digitise
 from site_client.status import SiteStatus, read_status
 
+from ..running import naming
 from ..waiting import until
 
 SIDE_PX = 128
@@ -185,7 +186,7 @@ class SmallFleet:
             Of a site, or `coordinator`; None for all.
         """
         root = self.folder if name is None else self.data if name == COORDINATOR else self.site(name)
-        members = {pid for found in families(naming(str(root))).values() for pid in found}
+        members = {pid for found in families(naming(root)).values() for pid in found}
         # One that has ended has no command any more.
         return [pid for pid in sorted(members) if (line := command(pid)) and kind in line]
 

@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from simulations.errors import ScenarioError
-from simulations.processes import command, naming
 from simulations.simulate_cli import app
+
+from ...running import naming
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -68,16 +69,12 @@ def started(short: Path, scenario: Path, *more: str) -> subprocess.Popen[str]:
     )
 
 
-def processes_of(short: Path) -> list[str]:
-    """Commands that name the folder, which is in the arguments of all that Ray starts."""
-    return [command(pid) for pid in naming(str(short))]
-
-
 def ended(short: Path, seconds: float = 30.0) -> bool:
+    """Whether all has ended that Ray started: the folder is in its arguments."""
     deadline = time.monotonic() + seconds
-    while processes_of(short) and time.monotonic() < deadline:
+    while naming(short) and time.monotonic() < deadline:
         time.sleep(0.2)
-    return not processes_of(short)
+    return not naming(short)
 
 
 def test_a_fleet_learns_under_two_seeds_and_nothing_is_left(short: Path, tmp_path: Path) -> None:
@@ -115,7 +112,7 @@ def test_interrupted_it_leaves_nothing(short: Path, tmp_path: Path) -> None:
     scenario.write_text(THREE.replace("rounds = 2", "rounds = 500"))
     process = started(short, scenario)
     deadline = time.monotonic() + 120
-    while not any("raylet" in line for line in processes_of(short)):
+    while not any("raylet" in line for line in naming(short).values()):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.1)
