@@ -251,6 +251,12 @@ def test_consensus_is_with_the_others_that_can_be_trusted():
     assert consensus([spots], [0.5]) == [1.0]
 
 
+def test_one_that_alone_is_trusted_needs_no_consensus_and_two_that_disagree_have_none():
+    spots = scene(0)[1].astype(np.int32)
+    assert consensus([spots, 1 - spots, 1 - spots], [0.9, 0, 0]) == [1, 0, 0]
+    assert consensus([spots, 1 - spots], [0.9, 0.9]) == [0, 0]
+
+
 def test_white_noise_of_unit_variance_is_no_misfit():
     noise = np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
     assert misfit(noise) < 0.05

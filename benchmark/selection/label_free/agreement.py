@@ -54,7 +54,7 @@ def separation(pixels: Grey, classes: Classes) -> float:
 
 
 def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]:
-    """Agreement of each class image with those of the others, in [0, 1]; 1 where no other has a say.
+    """Agreement of each class image with those of the others, in [0, 1]; 1 where no other is trusted.
 
     Where the errors of networks are independent, what they agree on is right more often than any of
     them: compare STAPLE (Warfield et al., IEEE Trans. Med. Imaging 2004), which weights them in turns as
@@ -72,9 +72,11 @@ def consensus(results: Sequence[Classes], trust: Sequence[float]) -> list[float]
         for column in range(row):
             table[row, column] = table[column, row] = kappa(results[row], results[column])
     own = np.asarray(trust, dtype=np.float64)
+    alone = own.sum() - own <= 0
     shares = np.ones(count)
     for _ in range(_ROUNDS):
         weight = own * shares
         others = weight.sum() - weight
-        shares = np.clip(np.divide(table @ weight, others, out=np.ones(count), where=others > 0), 0, 1)
+        agreed = np.divide(table @ weight, others, out=np.zeros(count), where=others > 0)
+        shares = np.where(alone, 1.0, np.clip(agreed, 0, 1))
     return [float(share) for share in shares]

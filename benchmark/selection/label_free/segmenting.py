@@ -123,7 +123,7 @@ def weigh_together(found: Sequence[Found], look: Look | None = None) -> list[Map
         same times the likeness to that look, by which the others' say in the consensus counts as well.
     """
     plain, shares = _plausible(found, [1.0] * len(found))
-    figures = [
+    figures: list[Mapping[Metric, float]] = [
         {
             Metric.PLAUSIBILITY: value,
             Metric.CONSISTENCY: each.consistency,
