@@ -77,7 +77,9 @@ def acquiring(
             memory.controls.acquiring(for_s)
         else:
             memory.controls.idle()
-    typer.echo(f"The microscope acquires, for {for_s:g} s at most." if state == "on" else "It does not acquire.")
+    typer.echo(
+        f"The microscope acquires, for {for_s:g} s at most." if state == "on" else "It does not acquire."
+    )
 
 
 def sent(
