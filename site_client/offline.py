@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from model_library.errors import ChildDied, ChildRefused
 from model_library.images.pixel_fit import PixelPolicy
+from model_library.inference.self_ensemble import Ensemble
 from model_library.processes.child import Child
 from model_library.wire.base import Message
 from site_client.candidate import MICROGRAPHS, is_wanted
@@ -54,14 +56,43 @@ def plan(source: Path, target: Path | None) -> list[tuple[Path, Path]]:
     return [(path, folder / _result_name(path, twins=names[_result_name(path)] > 1)) for path in files]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How files are reconstructed.
+
+    Attributes
+    ----------
+    pixel_size_nm
+        Side of a pixel, for files that do not say it.
+    pixel_policy
+        What becomes of files whose pixels do not fit the network.
+    ensemble
+        What of the eight ways to turn and mirror an image; None for the image as it is.
+    """
+
+    pixel_size_nm: float | None = None
+    pixel_policy: PixelPolicy = "resample"
+    ensemble: Ensemble | None = None
+
+
+def beside(pairs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """Pairs of source and uncertainty: `a.ome.tif` has its own in `a-uncertainty.ome.tif`."""
+    return [
+        (
+            source,
+            result.with_name(f"{result.name.removesuffix('.tif').removesuffix('.ome')}-uncertainty.ome.tif"),
+        )
+        for source, result in pairs
+    ]
+
+
 def reconstruct_files(
     worker: Child,
     network_id: str,
     pairs: list[tuple[Path, Path]],
     *,
     told: Callable[[Path, float], None],
-    pixel_size_nm: float | None = None,
-    pixel_policy: PixelPolicy = "resample",
+    wanted: Wanted | None = None,
 ) -> Iterator[OfflineResult]:
     """Reconstruct file by file; one that is refused does not stop the others.
 
@@ -71,16 +102,13 @@ def reconstruct_files(
         What `plan` gives.
     told
         Told of each file before it is read (0), and then what share of it is done more.
-    pixel_size_nm
-        Side of a pixel, for files that do not say it.
-    pixel_policy
-        What becomes of files whose pixels do not fit the network.
 
     Raises
     ------
     SiteError
         The network is not in the library, or does not load.
     """
+    wanted = wanted or Wanted()
     network = _ask(worker, {"op": "library", "id": network_id})
     method = {name: network[name] for name in ("method", "network_folder", "task")}
     _ask(worker, {"op": "check", **method})
@@ -91,8 +119,7 @@ def reconstruct_files(
             **method,
             "source": str(source),
             "result": str(result),
-            "pixel_size_nm": pixel_size_nm,
-            "pixel_policy": pixel_policy,
+            **asdict(wanted),
             "provenance": {"release_id": None},
             "about": {"file_name": source.name, "sha256": None},
             "progress": True,

@@ -36,8 +36,8 @@ class SiteStatus(Message):
     """Everything that `synoptic site status --json` prints.
 
     `frames.returned` counts every N-th images that the coordinator has; `acquisition_mpix_per_s` is the
-    average since the first frame, without pauses of more than an hour, `throughput_mpix_per_s` per second of the
-    worker's own time; `first_images` is the sum of what all campaigns asked for; `bytes_out` counts
+    average since the first frame, without pauses of more than an hour, `throughput_mpix_per_s` per second
+    of the worker's own time; `first_images` is the sum of what all campaigns asked for; `bytes_out` counts
     requests (headers as control), without TLS's own bytes and without what a SuperNode says besides
     updates (about 1 kB every 3 s while the site takes part in a federation).
     """

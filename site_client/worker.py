@@ -128,7 +128,8 @@ class Worker:
             source=about,
             provenance=question["provenance"],
         )
-        result, card = Path(question["result"]), method.network.card
+        network = method.network.of_eight(question.get("ensemble"))
+        result, card = Path(question["result"]), network.card
         measured: dict[str, Any] = {}
 
         def measure(labels: NDArray[Any], size_nm: float | None, provenance: dict[str, Any]) -> None:
@@ -139,7 +140,7 @@ class Worker:
                 measured.update(figures_of(statistics))
 
         told: Tell = self._tell if question.get("progress") else lambda _: None
-        stream(Path(question["source"]), result, method.network, wishes, told=told, finished=measure)
+        stream(Path(question["source"]), result, network, wishes, told=told, finished=measure)
         return {"ok": True, "objects": measured or None}
 
     def _load(self, question: dict[str, Any]) -> Method:

@@ -1,6 +1,7 @@
-"""The mean over the eight ways to turn and mirror an image (Lim et al. 2017, section 3.4)."""
+"""The mean over the eight ways to turn and mirror an image (Lim et al. 2017, section 3.4); their spread."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from model_library.inference.backends.port import Backend, Windows
 
 Channels = NDArray[np.float32]
 """float32 [C, Y, X]."""
+
+Ensemble = Literal["mean", "spread"]
+"""What is wanted of the eight: their mean, or how much they differ (see `inference.uncertainty`)."""
 
 
 def over_dihedral(apply: Callable[[Channels], Channels], image: Channels) -> Channels:
@@ -58,3 +62,21 @@ class SelfEnsemble:
         return np.stack(
             [over_dihedral(lambda turned: self._backend(turned[None])[0], each) for each in windows]
         )
+
+
+class Spread:
+    """A backend that answers with the standard deviation of the eight results, as slow as their mean."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.name, self.precision, self.elsewhere = backend.name, backend.precision, backend.elsewhere
+
+    def __call__(self, windows: Windows) -> Windows:
+        """Compute windows; see `backends.port.Backend`."""
+        return np.stack([self._spread(each) for each in windows])
+
+    def _spread(self, window: Channels) -> Channels:
+        # What a backend gives it may overwrite the next time.
+        results = [back.copy() for back in each_way(lambda turned: self._backend(turned[None])[0], window)]
+        spread: Channels = np.std(results, axis=0, ddof=1)
+        return spread

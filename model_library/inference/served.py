@@ -1,7 +1,7 @@
 """A network that is ready to compute, and what it makes of whole recordings; needs no torch by itself."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -15,7 +15,7 @@ from model_library.images.mapping import extremes, release
 from model_library.images.tiling import Slices
 from model_library.inference.backends.port import Backend
 from model_library.inference.geometry import Geometry
-from model_library.inference.self_ensemble import SelfEnsemble
+from model_library.inference.self_ensemble import Ensemble, SelfEnsemble, Spread
 from model_library.inference.windows import Channels, Plane, Tiling, Told, compute
 from model_library.networks.config import MaskRCNNConfig
 from model_library.networks.units import scaling_for
@@ -51,8 +51,28 @@ class ServedNetwork:
     @property
     def arithmetic(self) -> str:
         """Precision and backend, for provenance."""
-        mean = ", mean of eight turned and mirrored" if isinstance(self.backend, SelfEnsemble) else ""
-        return f"{self.backend.precision} by {self.backend.name}{mean}"
+        of_eight = ""
+        if isinstance(self.backend, SelfEnsemble | Spread):
+            what = "mean" if isinstance(self.backend, SelfEnsemble) else "standard deviation"
+            of_eight = f", {what} of eight turned and mirrored"
+        return f"{self.backend.precision} by {self.backend.name}{of_eight}"
+
+    def of_eight(self, ensemble: Ensemble | None) -> "ServedNetwork":
+        """Give the network that answers with the mean, or the spread, of eight; None changes nothing.
+
+        Raises
+        ------
+        UnsupportedImage
+            Of classes there is no spread.
+        """
+        if ensemble is None:
+            return self
+        if ensemble == "spread" and isinstance(self.card.task, Segment):
+            raise UnsupportedImage(
+                f"expected a network that restores, for its uncertainty, found {self.card.id}, which"
+                " segments; choose another network"
+            )
+        return replace(self, backend=(SelfEnsemble if ensemble == "mean" else Spread)(self.backend))
 
     def result_axes(self, axes: str) -> str:
         """Give the axes of the result for a recording of these axes: classes have no colour."""
@@ -81,7 +101,12 @@ def result_shape(network: ServedNetwork, shape: tuple[int, ...], axes: str) -> t
 
 
 def result_dtype(network: ServedNetwork, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Give the dtype of the result for pixels of this dtype: uint8 for class numbers, else the same."""
+    """Give the dtype of the result for pixels of this dtype.
+
+    uint8 for class numbers, float32 for a spread, which is less than a count, else the same.
+    """
+    if isinstance(network.backend, Spread):
+        return np.dtype(np.float32)
     return np.dtype(np.uint8) if isinstance(network.card.task, Segment) else dtype
 
 
@@ -185,6 +210,9 @@ def _reader(source: Pages, scaling: Scaling) -> Callable[[Slices], Channels]:
 
 def _writer(network: ServedNetwork, target: Pages, scaling: Scaling) -> Callable[[Slices, Channels], None]:
     card, width = network.card, target[0].shape[1]
+    if isinstance(network.backend, Spread):
+        # A difference: no grey value is added to it.
+        scaling = replace(scaling, offset=0.0)
 
     def write(part: Slices, unit: Channels) -> None:
         if not np.isfinite(unit).all():

@@ -136,7 +136,7 @@ def _next(service: Service, system: System, place: Path) -> tuple[str, ...]:
     if system == "windows":
         program = place.with_suffix(".exe")
         return (
-            f'copy WinSW-x64.exe "{program}"  # from https://github.com/winsw/winsw/releases, version 2.12 or 3',
+            f'copy WinSW-x64.exe "{program}"  # from https://github.com/winsw/winsw/releases',
             f'"{program}" install  # as administrator',
             f'"{program}" start',
         )

@@ -25,7 +25,7 @@ SIGNALS = "SIGALRM SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGUSR1 SIGUSR
 class Absent(importlib.abc.MetaPathFinder):
     """Finds no module of POSIX."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         if name in MODULES:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 

@@ -11,7 +11,7 @@ from model_library.errors import ChildRefused
 from model_library.images.readers import read_provenance
 from site_client.children import worker_child
 from site_client.errors import SourceMissing
-from site_client.offline import plan, reconstruct_files
+from site_client.offline import beside, plan, reconstruct_files
 
 
 class ScriptedWorker:
@@ -49,6 +49,12 @@ def test_a_folder_gives_its_images_in_order_and_nothing_else(tmp_path: Path) -> 
         ("b.tif", "b-reconstructed.ome.tif"),
         ("c.dm4", "c-reconstructed.ome.tif"),
     ]
+
+
+def test_an_uncertainty_lies_beside_its_result(tmp_path: Path) -> None:
+    pairs = [(tmp_path / "a.tif", tmp_path / "clean.ome.tif"), (tmp_path / "b.tif", tmp_path / "b")]
+    names = [result.name for _, result in beside(pairs)]
+    assert names == ["clean-uncertainty.ome.tif", "b-uncertainty.ome.tif"]
 
 
 def test_files_that_differ_in_their_suffix_alone_get_results_of_their_own(tmp_path: Path) -> None:

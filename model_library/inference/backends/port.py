@@ -54,7 +54,7 @@ class BackendMissing(SynopticError):
     """The library of a backend is an optional extra that is not installed."""
 
 
-_SIGNS = ("bad_alloc", "out of memory", "failed to allocate", "not enough memory", "can't allocate memory")
+_SIGNS = ("bad_alloc", "out of memory", "failed to allocate", "not enough memory", "can't alloc")
 
 
 def out_of_memory(failure: Exception, windows: Windows) -> OutOfMemory | None:

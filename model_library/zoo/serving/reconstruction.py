@@ -14,7 +14,7 @@ from model_library.images.pixel_fit import PixelFit, PixelPolicy, fit_pixels, re
 from model_library.images.pixel_size import PixelSize
 from model_library.images.result_file import ResultFile
 from model_library.inference.precision import PrecisionPolicy
-from model_library.inference.self_ensemble import SelfEnsemble
+from model_library.inference.self_ensemble import Ensemble
 from model_library.inference.served import ServedNetwork, restore_recording, result_dtype, result_shape
 from model_library.signing.digests import sha256_file
 from model_library.zoo.serving.acquired import Acquired, colour_for, read_acquired
@@ -157,7 +157,7 @@ def reconstruct_file(
     *,
     threads: int = 1,
     precision: PrecisionPolicy = "float32",
-    self_ensemble: bool = False,
+    ensemble: Ensemble | None = None,
 ) -> Reconstructed:
     """Reconstruct a file with a network that ships: `reconstruct_file("a.tif", "b.ome.tif", "edsr-x2-sem")`.
 
@@ -167,8 +167,9 @@ def reconstruct_file(
         Processor cores to use.
     precision
         See `inference.precision`.
-    self_ensemble
-        Average over the eight ways to turn and mirror the image: better by a little, eight times as slow.
+    ensemble
+        Of the eight ways to turn and mirror the image: "mean" is better by a little, "spread" tells in counts
+        how unsure the network is of every pixel; both are eight times as slow.
 
     Raises
     ------
@@ -176,6 +177,4 @@ def reconstruct_file(
         No network of this id ships. Else as `reconstruct`.
     """
     network = open_network(shipped_network(network_id), user_cache(), threads=threads, precision=precision)
-    if self_ensemble:
-        network = replace(network, backend=SelfEnsemble(network.backend))
-    return reconstruct(Path(source), Path(target), network)
+    return reconstruct(Path(source), Path(target), network.of_eight(ensemble))

@@ -14,7 +14,7 @@ import torch
 from model_library.images.tiling import Slices
 from model_library.inference.backends.onnxruntime_backend import OnnxRuntimeBackend
 from model_library.inference.backends.openvino_backend import OpenVinoBackend, openvino_precisions
-from model_library.inference.backends.port import Backend, OutOfMemory, Precision, Windows
+from model_library.inference.backends.port import Backend, OutOfMemory, Precision, Windows, out_of_memory
 from model_library.inference.backends.torch_backend import TorchBackend, torch_precisions
 from model_library.inference.engine import geometry_of
 from model_library.inference.geometry import Geometry
@@ -162,6 +162,21 @@ def test_a_window_that_no_memory_holds_is_told_and_smaller_ones_still_go():
     child = subprocess.run([sys.executable, "-c", SCARCE], input=graph, capture_output=True, timeout=120)
     found = child.stdout.decode().split("\n")
     assert found[:3] == ["torch True", "onnxruntime True", "openvino True"], child.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Exception from src/inference/src/dev/plugin.cpp:54:\ncan't alloc",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 268435456 bytes",
+        "std::bad_alloc",
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+    ],
+)
+def test_what_libraries_say_where_memory_is_short_is_understood(said: str):
+    windows = np.zeros((1, 1, 8, 8), np.float32)
+    assert out_of_memory(RuntimeError(said), windows) is not None
+    assert out_of_memory(RuntimeError("expected 3 channels"), windows) is None
 
 
 class Scarce:

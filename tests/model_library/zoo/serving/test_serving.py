@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from model_library.images.contents import read_recording
 from model_library.images.intensity import to_dtype
 from model_library.images.readers import read_provenance
 from model_library.inference.agreement import Agreement
-from model_library.inference.engine import load_network, restore, segment
+from model_library.inference.engine import NetworkMethod, load_network, restore, segment
 from model_library.inference.geometry import Geometry
 from model_library.inference.prepared import (
     ANSWER_FILE,
@@ -29,6 +30,8 @@ from model_library.inference.prepared import (
 )
 from model_library.inference.served import ServedNetwork
 from model_library.inference.stacks import restore_rgb, restore_stack
+from model_library.inference.uncertainty import spread_of
+from model_library.inference.windows import Tiling
 from model_library.networks.build import build
 from model_library.networks.config import EDSRConfig, NetworkConfig, ResidualDenoiserConfig, UNetConfig
 from model_library.networks.facts import facts
@@ -99,6 +102,27 @@ def test_an_image_becomes_what_torch_makes_of_it(home: Path, tmp_path: Path):
     pixels = scene(150, 131)
     expected = restore(pixels[None].astype(np.float32), load_network(home / "grey"))[0]
     assert close(made(home, tmp_path, "grey", pixels), expected)
+
+
+@pytest.mark.parametrize(("name", "tile_px"), [("grey", 64), ("double", 48)])
+def test_of_the_eight_ways_there_is_a_mean_and_a_spread_in_counts(home: Path, tmp_path: Path, name, tile_px):
+    pixels = scene(96, 96)
+    tifffile.imwrite(tmp_path / "in.tif", pixels)
+    network = replace(opened(home, name), tiling=Tiling(tile_px))
+    found = {}
+    for kind in ("mean", "spread"):
+        reconstruct(tmp_path / "in.tif", tmp_path / f"{kind}.ome.tif", network.of_eight(kind))
+        found[kind] = read_recording(tmp_path / f"{kind}.ome.tif").pixels
+    mean, spread = spread_of(NetworkMethod(load_network(home / name)), pixels.astype(np.float32))
+    assert close(found["mean"], mean)
+    assert found["spread"].dtype == np.float32
+    np.testing.assert_allclose(found["spread"], spread, atol=0.05)
+    assert spread.max() > 1
+
+
+def test_of_classes_there_is_no_spread(home: Path):
+    with pytest.raises(UnsupportedImage, match="segments"):
+        opened(home, "classes").of_eight("spread")
 
 
 def test_a_stack_is_restored_with_its_neighbours_and_one_scaling(home: Path, tmp_path: Path):
