@@ -18,6 +18,7 @@ from benchmark.networks import as_method
 from benchmark.report import write_page
 from benchmark.run_page import run_page
 from benchmark.scores import method_key
+from benchmark.trust.doubt import scores_in_doubt
 from model_library.wire.methods import ClassicalRef
 from model_library.wire.tasks import Task
 from model_library.zoo.registry import Library
@@ -61,12 +62,20 @@ def run_folder(asked: FolderRun, json_file: Path | None, report: Path | None) ->
     tuning, scored = split_cases(cases)
     methods = _networks(asked.task, asked.networks, asked.library)
     found = assess(methods, asked.task, tuning, scored, metrics=_metrics(scored), seed=asked.seed)
+    doubt = scores_in_doubt(scored)
     if json_file is not None:
-        content = {"mode": asked.how.mode, "refused": folder.refused, **found.model_dump(mode="json")}
+        content = {
+            "mode": asked.how.mode,
+            "refused": folder.refused,
+            "doubt": doubt,
+            **found.model_dump(mode="json"),
+        }
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if report is not None:
-        _write_report(report, found, asked.how.mode, scored, methods)
+        _write_report(report, found, (asked.how.mode, doubt), scored, methods)
     echo_rows(found)
+    if doubt is not None:
+        typer.echo(doubt, err=True)
     for name, why in folder.refused.items():
         typer.echo(f"left out {name}: {why}", err=True)
 
@@ -101,7 +110,11 @@ def _metrics(cases: tuple[Case, ...]) -> tuple[Metric, ...]:
 
 
 def _write_report(
-    path: Path, found: Assessment, mode: Mode, cases: tuple[Case, ...], networks: list[Method]
+    path: Path,
+    found: Assessment,
+    how: tuple[Mode, str | None],
+    cases: tuple[Case, ...],
+    networks: list[Method],
 ) -> None:
     leading = [row for row in found.rows if row.metric is found.rows[0].metric]
     best = next(row.ref for row in leading if row.method == found.best_classical)
@@ -109,4 +122,4 @@ def _write_report(
     shown: list[Method] = [classical(best, found.task)]
     ahead = [row.method for row in leading if row.ref.kind == "network" and row.value is not None]
     shown += [method for method in networks if method_key(method.ref) in ahead[:1]]
-    write_page(path, run_page(found, mode, cases[0], shown))
+    write_page(path, run_page(found, how, cases[0], shown))

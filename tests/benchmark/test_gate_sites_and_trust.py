@@ -124,7 +124,7 @@ def test_where_the_noise_is_no_detectors_the_reasons_say_what_scores_without_tru
     one = candidate(east=0.5, north=0.5, west=0.5).model_copy(update={"trust": (doubt,)})
     verdict = judge(one, RIVALS)
     assert verdict.passed
-    assert verdict.reasons[-1].startswith("scores without truth are not to be relied on, cannot be told")
+    assert verdict.reasons[-1].startswith("scores without truth are not to be relied on: these images have")
     with_truth = judge(one, RIVALS, policy=GatePolicy(metric=Metric.PSNR))
     assert not any("without truth" in reason for reason in with_truth.reasons)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from benchmark import assessment
@@ -42,7 +42,7 @@ FIELDS = 7
 
 def clean(seed, side=96):
     rng = np.random.default_rng(seed)
-    blobs = gaussian_filter(rng.standard_normal((side, side)), 5, mode="wrap")
+    blobs = ndimage.gaussian_filter(rng.standard_normal((side, side)), 5, mode="wrap")
     return (2000 + 1500 * (blobs > 0) + 8000 * blobs).astype(np.float32)
 
 
@@ -108,6 +108,35 @@ def test_files_that_are_no_images_are_left_out_and_named(two_rivals, micrographs
     done, found = run("--images", micrographs / "noisy", folder=micrographs)
     assert list(found["refused"]) == ["notes.tif"]
     assert "left out notes.tif" in done.output
+
+
+def test_images_that_show_nothing_and_folders_named_like_images_are_no_images(micrographs):
+    folder = micrographs / "noisy"
+    for name, pixels in (("flat", np.full((96, 96), 7)), ("tiny", np.arange(400).reshape(20, 20))):
+        (folder / f"{name}.tif").write_bytes(encode_acquisition(Frame(pixels.astype(np.uint16))))
+    (folder / "series.tif").mkdir()
+    found = read_folder(folder)
+    assert [image.name for image in found.images] == [f"im{number}" for number in range(FIELDS)]
+    assert "one grey value, 7, everywhere" in found.refused["flat.tif"]
+    assert "found 20 x 20" in found.refused["tiny.tif"]
+    assert len(found.refused) == 2
+
+
+def test_scores_without_truth_are_doubted_where_the_noise_is_no_detectors(two_rivals, micrographs):
+    (micrographs / "smooth").mkdir()
+    for seed in range(FIELDS):
+        noise = np.random.default_rng([seed, 9]).normal(0, 3000, (96, 96))
+        pixels = np.clip(ndimage.gaussian_filter(clean(seed) + noise, 1.0), 0, 65535).astype(np.uint16)
+        frame = Frame(pixels, field=f"P{seed}")
+        (micrographs / "smooth" / f"im{seed}.tif").write_bytes(encode_acquisition(frame))
+    page = micrographs / "page.html"
+    done, found = run("--images", micrographs / "smooth", "--report", page, folder=micrographs)
+    assert "other noise than a detector" in found["doubt"]
+    assert found["doubt"] in done.output
+    assert "not to be relied on" in page.read_text()
+    done, found = run("--images", micrographs / "noisy", folder=micrographs)
+    assert found["doubt"] is None
+    assert "not to be relied on" not in done.output
 
 
 def test_truth_and_noise_together_are_wrong_usage(micrographs):
@@ -183,8 +212,8 @@ def test_a_card_of_labelled_micrographs_is_scored_on_specimens_held_out(monkeypa
         (spots / kind).mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name in ("spot1_0d_0", "spot1_0d_1", "spot2_0d_0", "spot6_0d_2", "spot7_0d_5", "spot7_180d_3"):
-        mask = gaussian_filter(rng.standard_normal((96, 96)), 6) > 0
-        grey = 150 - 60 * gaussian_filter(mask.astype(float), 1) + rng.normal(0, 8, mask.shape)
+        mask = ndimage.gaussian_filter(rng.standard_normal((96, 96)), 6) > 0
+        grey = 150 - 60 * ndimage.gaussian_filter(mask.astype(float), 1) + rng.normal(0, 8, mask.shape)
         Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(spots / f"images/{name}.png")
         Image.fromarray(mask.astype(np.uint8)).save(spots / f"labels/{name}.png")
     recipe = read_recipe(recipe_path("unet-segment-superalloy"))

@@ -159,7 +159,7 @@ def test_a_network_tuned_at_another_beam_voltage_than_the_files_tell_is_left_out
     ("words", "told"),
     [
         (["--task", "sharpen"], "segment:background,CLASS"),
-        (["--task", "super-resolve-x2"], "synoptic library list"),
+        (["--task", "super-resolve-x2"], "found those for denoise; ask for one of these"),
         (["--task", "denoise", "--labels", "{labels}"], "leave --labels out"),
     ],
 )
