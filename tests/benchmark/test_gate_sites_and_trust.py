@@ -129,6 +129,17 @@ def test_where_the_noise_is_no_detectors_the_reasons_say_what_scores_without_tru
     assert not any("without truth" in reason for reason in with_truth.reasons)
 
 
+def test_scores_in_doubt_take_nothing_out_of_service():
+    doubt = Finding.none(Check.FORWARD, "cannot be told: these images have other noise than a detector's")
+    in_service = RIVALS[0]
+    rivals = [in_service, entrant("tv", Role.CLASSICAL, {}, mean=35.0, seed=1)]
+    worse = candidate(east=-1.0, north=-1.0, west=-1.0)
+    assert judge(worse, rivals).assigned == "tv"
+    kept = judge(worse.model_copy(update={"trust": (doubt,)}), rivals)
+    assert kept.assigned == in_service.key
+    assert any(reason.endswith("since the scores are in doubt") for reason in kept.reasons)
+
+
 @pytest.mark.parametrize("order", list(permutations([True, None, False])))
 def test_of_every_site_the_worst_finding_is_told(monkeypatch, order):
     """A site whose noise tells nothing is not hidden behind one that holds, nor a failure behind either."""

@@ -33,6 +33,7 @@ from model_library.measurement.borders import bordered
 from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Segment
+from model_library.zoo.exchange.export import export_package
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
 from model_library.zoo.stacks import LabelledStack
@@ -163,6 +164,33 @@ def test_truth_is_cut_where_the_image_is(micrographs):
     for case in cases_of(images, how, scale=1, crop_px=50, rng=np.random.default_rng(0)):
         assert case.input.shape == (50, 50)
         assert np.abs(case.input - case.reference.pixels).std() < 400
+
+
+def test_a_package_of_bioimage_io_is_scored_like_a_network_of_the_library(two_rivals, micrographs):
+    package = micrographs / "shot.zip"
+    export_package(Library().load("unet-denoise-shot"), package)
+    images = ("--images", micrographs / "truth", "--noise-sigma", "0.1")
+    _, found = run(*images, "--networks", package, folder=micrographs)
+    [row] = [row for row in found["rows"] if row["ref"]["kind"] == "network" and row["metric"] == "psnr"]
+    assert row["method"].startswith("unet-denoise-shot@")
+    assert row["value"] > 0
+    with pytest.raises(BenchmarkError, match="of different names"):
+        run(
+            *images,
+            "--networks",
+            package,
+            "--networks",
+            Library().path("unet-denoise-shot"),
+            folder=micrographs,
+        )
+    with pytest.raises(BenchmarkError, match="take part in any case"):
+        run(*images, "--networks", package, "--networks", "tv", folder=micrographs)
+
+
+def test_only_by_the_metric_that_decides_an_algorithm_is_called_the_best(two_rivals, micrographs):
+    done, found = run("--images", micrographs / "noisy", "--truth", micrographs / "truth", folder=micrographs)
+    [line] = [line for line in done.output.splitlines() if line.endswith("best classical")]
+    assert line.split()[:2] == [found["best_classical"], "psnr"]
 
 
 def test_an_unknown_network_is_refused(micrographs):
