@@ -120,7 +120,10 @@ def run(
     noise_sigma: NoiseOption = None,
     truth: TruthOption = None,
     networks: Annotated[
-        list[str] | None, typer.Option(help="Network to score (repeatable); default: all for the task.")
+        list[str] | None,
+        typer.Option(
+            help="Library id, network folder or bioimage.io .zip (repeatable); default: all for the task."
+        ),
     ] = None,
     library: LibraryOption = None,
     crop_px: CropOption = 384,

@@ -18,6 +18,7 @@ from benchmark.named import cast, labels_of
 from benchmark.report import write_page
 from benchmark.scores import Scores, method_key
 from benchmark.sites import Asked, read_sites
+from benchmark.trust.doubt import scores_in_doubt
 from model_library.wire.base import Message
 from model_library.wire.tasks import Task
 
@@ -82,19 +83,26 @@ def run_compare(run: CompareRun, json_file: Path | None, report: Path | None) ->
         methods = found.methods(tuning)
         labels = labels_of(methods)
         scores = {labels[name]: evaluate([method], scored) for name, method in methods.items()}
+        doubt = scores_in_doubt(scored)
         first, second = scores.values()
         rows = site_rows(first, second, read.sites, seed=run.asked.seed)
+        content = _content(run, labels, rows, scores) | {
+            "doubt": doubt,
+            "sites": read.sites,
+            "refused": read.refused,
+        }
         if report is not None:
             from benchmark.report_page import whole_page
             from benchmark.report_pictures import example
             from benchmark.report_sections import compare_section
 
             shown = example(scored[0], {labels[name]: method for name, method in methods.items()})
-            write_page(report, whole_page([compare_section(_content(run, labels, rows, scores), [shown])]))
-    content = _content(run, labels, rows, scores) | {"sites": read.sites, "refused": read.refused}
+            write_page(report, whole_page([compare_section(content, [shown])]))
     if json_file is not None:
         json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _echo(labels[run.a], labels[run.b], rows)
+    if doubt is not None:
+        typer.echo(doubt, err=True)
     return rows
 
 

@@ -28,11 +28,15 @@ class IntervalRow:
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture of a montage: pixels [Y, X] of any real dtype, a title and a line below it."""
+    """One picture of a montage: pixels [Y, X] of any real dtype, a title and a line below it.
+
+    `signed` ones are differences: in a row of maps they are drawn in two colours about 0.
+    """
 
     title: str
     pixels: NDArray[Any]
     below: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,14 +178,13 @@ def map_row(panels: Sequence[Panel]) -> bytes:
     figure, row = _sheet(4.2 * len(panels), 3.9, columns=len(panels))
     for axes, panel in zip(np.atleast_1d(row), panels, strict=True):
         low, high = (float(value) for value in np.percentile(panel.pixels, (0.5, 99.5)))
-        signed = low < 0 < high
-        if signed:
+        if panel.signed:
             low, high = -max(-low, high), max(-low, high)
         shown = axes.imshow(
             panel.pixels,
-            cmap="RdBu_r" if signed else "gray",
+            cmap="RdBu_r" if panel.signed else "gray",
             vmin=low,
-            vmax=max(high, low + 1e-9),
+            vmax=high if high > low else low + 1,
             interpolation="nearest",
         )
         axes.set_axis_off()

@@ -29,7 +29,8 @@ def judge(
     the policy's margin against what is in service (else against the best classical algorithm), and no
     trust check may fail. Where these cannot be made since the images' noise is no detector's, the reasons
     say that scores without truth are not to be relied on. If the candidate does not pass, the method in
-    service stays, unless a classical algorithm is as good as it (at 95 %): a tie goes to the cheaper one.
+    service stays, unless a classical algorithm is as good as it (at 95 %) by scores that can be relied on: a
+    tie goes to the cheaper one.
     With nothing else to keep, the second network is assigned if it beats the best classical algorithm, else
     the latter.
 
@@ -146,8 +147,11 @@ class _Hearing:
         """Name what to use when the candidate is refused.
 
         Never a network that a classical algorithm matches, except that one in service is not given
-        up for a classical algorithm that the candidate has been shown to beat.
+        up for a classical algorithm that the candidate has been shown to beat, nor on scores that are not
+        to be relied on.
         """
+        if self.in_service is not None and self._words.doubts(self.candidate.trust):
+            return self.in_service, f"{self.in_service.key} stays in service, since the scores are in doubt"
         second = self._best(
             [rival for rival in self.rivals if rival.role is Role.SECOND and not failed(rival.trust)]
         )

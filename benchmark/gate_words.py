@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmark.compare import Comparison
 from benchmark.metrics import Metric
 from benchmark.site_losses import SiteDifference
+from benchmark.trust.doubt import CANNOT_TELL, not_relied_on
 from benchmark.trust.findings import Check, Finding
 from benchmark.verdict import GatePolicy, Judged
 
@@ -53,9 +54,7 @@ class Words:
         if self.policy.metric is not Metric.PSNR_REPEAT:
             return ()
         return tuple(
-            f"scores without truth are not to be relied on, {one.told}; of images that were smoothed,"
-            " compressed or sharpened they mean nothing: judge with truth, or on images as the detector"
-            " delivered them"
+            not_relied_on(one.told.removeprefix(CANNOT_TELL))
             for one in trust
             if one.check is Check.FORWARD and one.holds is None
         )

@@ -1,7 +1,7 @@
 """A folder of micrographs as cases."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,8 @@ from model_library.wire.images import AcquisitionFacts
 
 _TIFF = frozenset({".tif", ".tiff"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
+FEWEST_PX = 32
+"""Side of the smallest image: noise, a spectrum and a network's surroundings need some."""
 Mode = Literal["truth", "added_noise", "repeat"]
 
 
@@ -85,16 +87,20 @@ def read_folder(folder: Path, *, at_most: int | None = None) -> Folder:
     """
     images: list[Micrograph] = []
     refused: dict[str, str] = {}
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in FOLDER_SUFFIXES)
+    named = (path for path in folder.glob("*") if path.suffix.lower() in FOLDER_SUFFIXES)
+    paths = sorted(path for path in named if not path.is_dir())
     for path in paths[:at_most]:
         try:
             frames = _frames(path)
-        except ImageError as refusal:
+            digest = sha256_file(path)
+        except (ImageError, OSError) as refusal:
             refused[path.name] = str(refusal)
             continue
-        digest = sha256_file(path)
         for page, frame in enumerate(frames):
             name = path.stem if len(frames) == 1 else f"{path.stem}#{page}"
+            if (why := _shows_nothing(frame.grey)) is not None:
+                refused[path.name if len(frames) == 1 else f"{path.name}#{page}"] = f"{path.name}: {why}"
+                continue
             field = field_key(frame.field, digest)
             told = acquisition_of(frame.metadata)
             images.append(Micrograph(field, name, frame.grey, frame.pixel_size_nm, digest, told))
@@ -121,7 +127,8 @@ def cases_of(
         return tuple(_with_noise(image, how.noise_sigma, scale, crop_px, rng) for image in images)
     noise = estimate_noise([image.pixels for image in images])
     pairs = [(image.field, image.pixels) for image in images]
-    return repeat_cases(pairs, noise, rng, crop_px)
+    named = zip(images, repeat_cases(pairs, noise, rng, crop_px), strict=True)
+    return tuple(replace(case, name=image.name) for image, case in named)
 
 
 def split_cases(cases: Sequence[Case]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
@@ -148,6 +155,17 @@ def _frames(path: Path) -> list[Frame]:
             # Perhaps grey in the guise of colour, or numbers of another kind.
             return list(read_grey_planes(path)[1])
     return [read_micrograph(path) if suffix in _PICTURES else read_grey_frame(path)]
+
+
+def _shows_nothing(pixels: Grey) -> str | None:
+    """Say why no method can be judged on an image; its scores would be those of rounding."""
+    if min(pixels.shape) < FEWEST_PX:
+        rows, columns = pixels.shape
+        return f"expected {FEWEST_PX} pixels a side or more, found {columns} x {rows}; send larger images"
+    low, high = float(pixels.min()), float(pixels.max())
+    if low == high:
+        return f"expected an image of a specimen, found one grey value, {low:g}, everywhere; leave it out"
+    return None
 
 
 def _with_truth(

@@ -47,7 +47,8 @@ def run_report(run: ReportRun, out: Path, json_file: Path | None) -> None:
 
 def whole_page(sections: Sequence[Html]) -> str:
     """HTML document of several sections."""
-    return page("Benchmark report", *sections, subtitle=f"{len(sections)} results")
+    count = "one result" if len(sections) == 1 else f"{len(sections)} results"
+    return page("Benchmark report", *sections, subtitle=count)
 
 
 def kind_of(path: Path, content: Content) -> str:

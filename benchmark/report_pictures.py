@@ -55,7 +55,12 @@ def example(case: Case, methods: Mapping[str, Method]) -> bytes:
     """PNG of the first case: input and both results, and the map of their difference."""
     (first, a), (second, b) = ((label, method(case.input)) for label, method in methods.items())
     return map_row(
-        [Panel("input", case.input), Panel(first, a), Panel(second, b), Panel("difference", a - b)]
+        [
+            Panel("input", case.input),
+            Panel(first, a),
+            Panel(second, b),
+            Panel("difference", a - b, signed=True),
+        ]
     )
 
 

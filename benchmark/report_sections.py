@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.figures import IntervalRow, figure_png, interval_plot
+from benchmark.metrics import Metric
 from benchmark.report import Html, bullets, figures_row, note, picture, section, table, text
 from benchmark.selection.told import FolderSelection, draw_selection
 from benchmark.trust.findings import Finding
@@ -17,7 +18,7 @@ Content = Mapping[str, Any]
 def compare_section(content: Content, drawn: Sequence[bytes]) -> Html:
     """Differences at every site, with their intervals."""
     rows = content["rows"]
-    metric = rows[0]["metric"]
+    metric = Metric(rows[0]["metric"]).titled
     plotted = [
         IntervalRow(row["site"], row["difference"], tuple(row["ci95"]), row["site"] == "pooled")
         for row in rows
@@ -39,6 +40,7 @@ def compare_section(content: Content, drawn: Sequence[bytes]) -> Html:
     return section(
         f"{content['a']} against {content['b']}",
         text(f"{metric}; paired over fields of view."),
+        *_doubted(content),
         *(plot if plotted else []),
         table(header, cells),
         *_drawn(drawn),
@@ -54,14 +56,14 @@ def gate_section(content: Content, drawn: Sequence[bytes]) -> Html:
         IntervalRow(one.rival, one.comparison.difference, one.interval, one.role == "in service")
         for one in verdict.comparisons
     ]
-    label = f"{verdict.candidate} minus the other, {verdict.metric}"
+    label = f"{verdict.candidate} minus the other, {verdict.metric.titled}"
     blocks = [figures_row(tiles), bullets(verdict.reasons)]
     if plotted:
-        caption = f"{verdict.level:.2%} intervals, look {verdict.look}"
+        caption = f"{100 * verdict.level:.4g} % intervals, look {verdict.look}"
         blocks.append(picture(interval_plot(plotted, label), caption))
     if verdict.sites:
         cells = [(s.site, f"{s.difference:+.3f}", f"{s.at_least:+.3f}", s.fields) for s in verdict.sites]
-        blocks.append(table(("site", "difference", "at least", "fields"), cells))
+        blocks.append(table(("site", f"difference of {verdict.metric.titled}", "at least", "fields"), cells))
     if verdict.trust:
         blocks.append(findings_table(verdict.trust))
     return section(f"Gate: {verdict.candidate}", *blocks, *_drawn(drawn))
@@ -90,8 +92,9 @@ def select_section(content: Content, _: Sequence[bytes]) -> Html:
         )
         for row in found.rows
     ]
-    header = ("network", found.rows[0].metric, "95 % interval", "cost, s", "MPix/s", "keeps up", "reason")
-    blocks = [text(found.selection.reason), table(header, cells)]
+    metric = found.rows[0].metric.titled
+    header = ("network", metric, "95 % interval", "cost, s", "MPix/s", "keeps up", "reason")
+    blocks = [text(found.selection.reason), *_doubted(content), table(header, cells)]
     if found.selection.fit is not None:
         front = figure_png(lambda axes: draw_selection(axes, found.selection))
         blocks.append(picture(front, "Quality against throughput"))
@@ -117,18 +120,26 @@ def run_section(content: Content, _: Sequence[bytes]) -> Html:
         (
             row.get("case"),
             row["method"],
-            row["metric"],
+            Metric(row["metric"]).titled,
             _rounded(row["value"]),
             _span(row["ci95"]),
             row.get("n"),
         )
         for row in rows
     ]
+    plot = interval_plot(plotted, Metric(metric).titled, zero=False)
     return section(
         "Scores",
-        picture(interval_plot(plotted, metric, zero=False), "Means over fields with 95 % intervals"),
+        *_doubted(content),
+        picture(plot, "Means over fields with 95 % intervals"),
         table(("case", "method", "metric", "value", "95 % interval", "fields"), cells),
     )
+
+
+def _doubted(content: Content) -> list[Html]:
+    """Why its scores are not to be relied on, where the command found that."""
+    doubt = content.get("doubt")
+    return [] if doubt is None else [note(doubt)]
 
 
 def _drawn(drawn: Sequence[bytes]) -> list[Html]:

@@ -201,6 +201,8 @@ def _echo(found: "FolderSelection") -> None:
 
     for line in table_lines(found.rows):
         typer.echo(line)
+    if found.doubt is not None:
+        typer.echo(found.doubt, err=True)
     cost = found.selection.cost
     if cost is not None:
         typer.echo(

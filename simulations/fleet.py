@@ -8,7 +8,7 @@ from pathlib import Path
 from model_library.errors import ProcessFailed
 from model_library.images.durable import write_durably
 from model_library.processes.supervisor import Started, Supervisor, await_success
-from model_library.wire.tasks import Denoise, Segment, Task
+from model_library.wire.tasks import Task, task_in_words
 from simulations.operator_view import Operator
 from simulations.scenario import SiteScenario
 from simulations.workspace import QUORUM, Run, Workspace
@@ -166,17 +166,6 @@ def _enrolment(url: str, workspace: Workspace, site: SiteScenario, token: str) -
         *("--task", task_in_words(site.task), *size),
         "--federate" if site.federates else "--no-federate",
     )
-
-
-def task_in_words(task: Task) -> str:
-    """Write a task as the command line takes it."""
-    match task:
-        case Denoise():
-            return "denoise"
-        case Segment():
-            return f"segment:{','.join(task.classes)}"
-        case _:
-            return f"super-resolve-x{task.scale}"
 
 
 def calibrate(run: Run, rate_for: Callable[[Task], float]) -> Run:

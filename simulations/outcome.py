@@ -8,11 +8,10 @@ from pydantic import Field
 
 from benchmark.metrics import Metric
 from model_library.wire.base import Message
-from model_library.wire.tasks import Segment
+from model_library.wire.tasks import Segment, task_in_words
 from simulations.audit import Audited
 from simulations.closing import Closed
 from simulations.demo import Ended
-from simulations.fleet import task_in_words
 from simulations.fleet_outcome import (
     CohortOutcome,
     DriftOutcome,

@@ -1,7 +1,7 @@
 """The metrics as other libraries compute them, scikit-image and scipy first: those are always installed."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -113,6 +113,41 @@ def boundary_f(found: Pixels, truth: Pixels, tolerance_px: float) -> float:
         for own, other in (tuple(places), tuple(reversed(places)))
     )
     return 2 * precision * recall / (precision + recall)
+
+
+@dataclass(frozen=True)
+class Defects:
+    """Objects of a mask: diameters of whole ones, px; how many count, per megapixel; share of the area."""
+
+    diameters_px: NDArray[np.float64]
+    density_per_megapixel: float
+    area_fraction: float
+
+    def distance(self, other: "Defects", edges: Sequence[float]) -> float:
+        """Greatest difference of the shares of smaller objects, at any of the edges."""
+        below = [np.searchsorted(np.sort(each.diameters_px), edges) for each in (self, other)]
+        shares = [count / len(each.diameters_px) for count, each in zip(below, (self, other), strict=True)]
+        return float(np.max(np.abs(shares[0] - shares[1])))
+
+
+def defects(labels: Pixels) -> Defects:
+    """By scikit-image: objects that touch at corners are one, those below 9 px none.
+
+    Gundersen's frame: what touches the upper or left edge does not count; only whole ones have a size.
+    """
+    from skimage.measure import label, regionprops
+
+    inside = labels > 0
+    found: Any = label(inside, connectivity=2)  # type: ignore[no-untyped-call]
+    objects: Any = [each for each in regionprops(found) if each.area >= 9]  # type: ignore[no-untyped-call]
+    counted = [each for each in objects if each.bbox[0] > 0 and each.bbox[1] > 0]
+    bottom, right = labels.shape
+    whole = [each for each in counted if each.bbox[2] < bottom and each.bbox[3] < right]
+    return Defects(
+        np.array([each.equivalent_diameter_area for each in whole]),
+        len(counted) / labels.size * 1e6,
+        float(inside.mean()),
+    )
 
 
 def torchmetrics_functional(name: str) -> Any:  # noqa: ANN401 - a module of an untyped package

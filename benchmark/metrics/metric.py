@@ -64,6 +64,11 @@ class Metric(StrEnum):
         return _UNITS.get(self, "")
 
     @property
+    def titled(self) -> str:
+        """Name with its unit, for axes and headings, such as "psnr [dB]"."""
+        return f"{self.value} [{self.unit}]" if self.unit else self.value
+
+    @property
     def decimals(self) -> int:
         """Digits behind the point worth printing."""
         if self is Metric.FRAME_RISK:

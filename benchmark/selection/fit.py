@@ -127,6 +127,8 @@ def front_of(
 
 def draw_front(axes: "Axes", fit: InstrumentFit, scores: Mapping[str, float], label: str) -> "Axes":
     """Draw score against throughput, the front joined, the rate with head-room as a line; returns `axes`."""
+    from matplotlib.ticker import LogLocator
+
     from benchmark.figures import ACCENT, INK, MARK, RIVAL, SOFT
 
     for key, speed in fit.mpix_per_s.items():
@@ -152,7 +154,8 @@ def draw_front(axes: "Axes", fit: InstrumentFit, scores: Mapping[str, float], la
         axes.legend(frameon=False, fontsize=8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(f"megapixels per second ({fit.measured_on})")
     axes.set_ylabel(label)
     axes.grid(color="#e6eaee", linewidth=0.8)

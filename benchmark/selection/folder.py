@@ -17,11 +17,13 @@ from benchmark.networks import sized_method
 from benchmark.scores import method_key
 from benchmark.selection.fit import Pace
 from benchmark.selection.label_free import label_free, race_on_itself, race_on_labels
-from benchmark.selection.narrowing import InstrumentFacts, narrow
+from benchmark.selection.narrowing import InstrumentFacts, Narrowed, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.selection.select import Assess, Contender, fitted, select
+from benchmark.selection.throughput import throughputs
 from benchmark.selection.told import FolderSelection, rows_of
 from benchmark.served import served
+from benchmark.trust.doubt import scores_in_doubt
 from model_library.annotations.reading import read_annotations
 from model_library.annotations.targets import target_map
 from model_library.cards.acquisition import AcquisitionRange
@@ -29,7 +31,7 @@ from model_library.cards.card import Modality, NetworkCard
 from model_library.degradation.noise import NoiseModel, estimate_noise
 from model_library.images.frame import Grey
 from model_library.wire.methods import MethodRef
-from model_library.wire.tasks import UNKNOWN_CLASS, Denoise, Segment, Task
+from model_library.wire.tasks import UNKNOWN_CLASS, Denoise, Segment, Task, task_in_words
 from model_library.zoo.registry import Library
 
 GIVEN_PX = 192
@@ -106,11 +108,7 @@ def select_for_folder(
     owned = _owned(asked.libraries, asked.task)
     narrowed = narrow([each.card for each in owned], facts)
     if not narrowed.eligible:
-        why = "; ".join(f"{key} {words}" for key, words in narrowed.left_out.items())
-        raise BenchmarkError(
-            f"expected a network for {asked.task.model_dump_json()} that fits, found {why or 'none at all'};"
-            " see `synoptic library list`, or give another --library"
-        )
+        raise BenchmarkError(_none_fits(asked, narrowed))
     evidence = _evidence(asked, images)
     shelves = {each.card.ref: each.library for each in owned}
     methods = [
@@ -124,10 +122,11 @@ def select_for_folder(
     ]
     ranked = select(contenders, evidence.cases, seed=asked.seed, assess=evidence.assess)
     kept = {one.key for one in ranked.ranking}
+    kinds = {method_key(card.ref): f"{card.config} {card.pixel_size_nm}" for card in narrowed.eligible}
     timed = [method for method in methods if method_key(method.ref) in kept]
     pace = Pace(
         rate_mpix_per_s=asked.rate_mpix_per_s,
-        mpix_per_s=throughputs(timed, evidence.cases[0].input, clock),
+        mpix_per_s=throughputs(timed, evidence.cases[0].input, kinds, clock),
     )
     selection = fitted(ranked, pace)
     noise = evidence.noise
@@ -141,22 +140,24 @@ def select_for_folder(
         acquisition=facts.acquisition,
         noise=None if noise is None else {"gain": noise.gain, "read_variance": noise.read_variance},
         left_out=narrowed.left_out,
+        doubt=None if isinstance(asked.task, Segment) else scores_in_doubt(evidence.cases),
         rows=rows_of(selection, narrowed.left_out),
         selection=selection,
     )
 
 
-def throughputs(methods: Sequence[Method], pixels: Grey, clock: Callable[[], float]) -> dict[str, float]:
-    """Time each network on one crop [Y, X], the second time that it sees it: input megapixels per second."""
-    found: dict[str, float] = {}
-    for method in methods:
-        method(pixels)
-        start = clock()
-        method(pixels)
-        seconds = clock() - start
-        if seconds > 0:
-            found[method_key(method.ref)] = pixels.size / 1e6 / seconds
-    return found
+def _none_fits(asked: FolderQuestion, narrowed: Narrowed) -> str:
+    """Word why nothing is left: all were left out, or no network does the task, and what there is instead."""
+    wanted = task_in_words(asked.task)
+    if narrowed.left_out:
+        why = "; ".join(f"{key}, which {words}" for key, words in narrowed.left_out.items())
+        return f"expected a network for {wanted} that fits, found {why}; give another --library"
+    cards = [shelf.card(key) for shelf in _shelves(asked.libraries) for key in shelf.ids()]
+    there = sorted({task_in_words(card.task) for card in cards})
+    return (
+        f"expected a network for {wanted}, found those for {', '.join(there) or 'nothing'}; ask for one of"
+        " these with --task, or give another --library"
+    )
 
 
 class _Announced:
@@ -183,10 +184,14 @@ class _Announced:
 def _owned(folders: Sequence[Path], task: Task) -> list[_Owned]:
     """List the networks of all libraries that do the task; equal weights once."""
     found: dict[str, _Owned] = {}
-    for library in [Library(folder) for folder in folders] or [Library()]:
+    for library in _shelves(folders):
         for card in library.for_task(task):
             found.setdefault(card.weights_sha256, _Owned(card, library))
     return list(found.values())
+
+
+def _shelves(folders: Sequence[Path]) -> list[Library]:
+    return [Library(folder) for folder in folders] or [Library()]
 
 
 def _pixel_size(images: Sequence[Micrograph]) -> float | None:

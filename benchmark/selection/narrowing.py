@@ -44,8 +44,8 @@ def narrow(cards: Sequence[NetworkCard], facts: InstrumentFacts) -> Narrowed:
     """Leave out networks of a task that cannot serve the instrument, or cannot be judged fairly on it.
 
     A network for pixels of another size is left out where it would not serve either (`fit_pixels`). One
-    for other microscopes, or tuned at another beam voltage or dose, is left out only while one for this
-    kind, or for any, remains.
+    for other microscopes, or that learned from another beam voltage or dose, is left out only while one
+    for this kind, or for any, remains.
     """
     eligible: list[NetworkCard] = []
     left_out: dict[str, str] = {}
@@ -72,7 +72,7 @@ def _other_microscope(card: NetworkCard, facts: InstrumentFacts) -> str | None:
 def _other_beam(card: NetworkCard, facts: InstrumentFacts) -> str | None:
     if card.acquisition is None or facts.acquisition is None:
         return None
-    return card.acquisition.unlike(facts.acquisition)
+    return card.acquisition.unlike(facts.acquisition.on_pixels(facts.pixel_size_nm))
 
 
 def _unfit(card: NetworkCard, facts: InstrumentFacts) -> str | None:

@@ -62,13 +62,15 @@ def pair_cases(
     crop_px
         Side of a crop of the acquired image.
     crops
-        Of each image, at most.
+        Of each image, at most; crops of one grey value show nothing and are left out.
     """
     cases = []
     for number, (field, pixels) in enumerate(images):
         sides = tuple(length // scale * scale for length in pixels.shape)
         whole = pixels[: sides[0], : sides[1]]
-        for place, window in enumerate(places(sides, crop_px // scale * scale, crops, rng)):
+        drawn = places(sides, crop_px // scale * scale, crops, rng)
+        shown = [window for window in drawn if np.ptp(whole[window]) > 0] or drawn[:1]
+        for place, window in enumerate(shown):
             pair = recorrupt(whole[window], noise, rng)
             given = pair.input if scale == 1 else _coarse(pair, noise, scale, rng)
             cases.append(Case(field, f"{number:03d}.{place:02d}:{field}", given, Repeat.of(pair)))

@@ -60,6 +60,8 @@ class FolderSelection(Message):
         Beam, dose, dwell and detectors, as far as the files tell.
     left_out
         Network -> why it was not run.
+    doubt
+        Why scores without truth are not to be relied on for these images; None where they are.
     rows
         The chosen one first, then by score, then those without one.
     selection
@@ -75,6 +77,7 @@ class FolderSelection(Message):
     acquisition: AcquisitionRange | None
     noise: dict[str, float] | None
     left_out: dict[str, str]
+    doubt: str | None = None
     rows: tuple[Row, ...]
     selection: Selection
 
@@ -116,9 +119,8 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
     """Write the table for a terminal, a line each."""
     width = max(len(row.network) for row in rows)
     metric = rows[0].metric
-    unit = f" [{metric.unit}]" if metric.unit else ""
     lines = [
-        f"{'network':{width}}  {metric.value + unit:>18}  {'95 % interval':>18}  {'cost s':>7}  {'MPix/s':>7}"
+        f"{'network':{width}}  {metric.titled:>18}  {'95 % interval':>18}  {'cost s':>7}  {'MPix/s':>7}"
         f"  keeps up  reason"
     ]
     for row in rows:
@@ -141,12 +143,8 @@ def draw_selection(axes: "Axes", selection: Selection) -> "Axes":
     """Draw quality against throughput; returns `axes`, untouched without a fit."""
     if selection.fit is None:
         return axes
-    label = (
-        f"{selection.metric.value} [{selection.metric.unit}]"
-        if selection.metric.unit
-        else selection.metric.value
-    )
-    return draw_front(axes, selection.fit, {one.key: one.score for one in selection.ranking}, label)
+    scores = {one.key: one.score for one in selection.ranking}
+    return draw_front(axes, selection.fit, scores, selection.metric.titled)
 
 
 def _why(one: Ranked, selection: Selection) -> str:

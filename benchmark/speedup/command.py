@@ -91,7 +91,7 @@ def plot_of(found: Speedup) -> bytes:
     return line_plot(
         series,
         x_label="times fewer electrons",
-        y_label=f"{found.metric} {found.metric.unit}".strip(),
+        y_label=found.metric.titled,
         marks=((f"{crossing.reduction:.1f} x", crossing.reduction),),
         points=True,
         log2_x=True,

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage
 
 from benchmark.method import Method
 from benchmark.trust.contradiction import Spot, contradictions
+from benchmark.trust.doubt import CANNOT_TELL, noise_in_doubt
 from benchmark.trust.findings import Check, Finding, TrustLimits
 from benchmark.trust.forward import residual
 from benchmark.trust.invention import (
@@ -24,7 +24,6 @@ from model_library.wire.tasks import Segment, Task
 _PLANTED_IN = 2
 """Images that blobs are put into: each of 256 x 256 pixels takes some 16."""
 NOISE_SIDE_PX = 256
-_CONTROL_PX = 0.7
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,9 @@ def _against_acquisitions(
     method: Method, specimen: Specimen, limits: TrustLimits
 ) -> tuple[tuple[Grey, ...], tuple[tuple[Spot, ...], ...], tuple[Finding, ...]]:
     results = tuple(method(image) for image in specimen.images)
-    why = _noise_in_doubt(specimen, limits)
-    if why is not None:
+    doubt = noise_in_doubt(specimen.images, specimen.noise, limits)
+    if doubt is not None:
+        why = f"{CANNOT_TELL}{doubt}"
         kinds = (Check.FORWARD, Check.WHITENESS, Check.CONTRADICTION)
         return results, (), tuple(Finding.none(kind, why) for kind in kinds)
     pairs = tuple(zip(results, specimen.images, strict=True))
@@ -147,27 +147,6 @@ def _against_acquisitions(
                 f" shows: {share:.3%} of the area",
             ),
         ),
-    )
-
-
-def _noise_in_doubt(specimen: Specimen, limits: TrustLimits) -> str | None:
-    """Say why no method could match the acquisitions within the noise that was measured on them.
-
-    The mildest smoother is the control: it leaves half of white noise. Images that were smoothed, compressed
-    or sharpened before they came here have another noise, or none, at the finest scale, where it is measured.
-    """
-    left = [
-        residual(ndimage.gaussian_filter(image, _CONTROL_PX), image, specimen.noise)
-        for image in specimen.images
-    ]
-    variance = float(np.mean([one.variance for one in left]))
-    coarse = float(np.mean([one.coarse_variance for one in left]))
-    if variance <= limits.forward and coarse <= limits.whiteness:
-        return None
-    return (
-        f"cannot be told: a Gaussian of {_CONTROL_PX} px alone takes {variance:.1f} of the noise variance"
-        f" away ({coarse:.1f} over 4 x 4 pixels); these images have other noise than a detector's (smoothed,"
-        " compressed or sharpened before), or hardly any"
     )
 
 

@@ -14,7 +14,7 @@ from model_library.degradation.noise import NoiseModel
 from model_library.images.frame import Grey
 from model_library.inference.uncertainty import Calibration, spread_of
 
-_ANSWERS = {True: "holds", False: "fails", None: "does not apply"}
+_ANSWERS = {True: "holds", False: "fails", None: "no answer"}
 _MOST_SPOTS = 12
 
 
@@ -74,7 +74,9 @@ def _pictures(shown: Shown) -> list[Html]:
                     f"{shown.images[0].name}: the middle above, the marked square below",
                 ),
                 picture(
-                    map_row([Panel("acquired - result, in noise standard deviations", left.pixels)]),
+                    map_row(
+                        [Panel("acquired - result, in noise standard deviations", left.pixels, signed=True)]
+                    ),
                     "Noise without any trace of the specimen is what should be left.",
                 ),
                 *_spots(shown),

@@ -14,14 +14,19 @@ MOST_KV_RATIO = 2.0
 MOST_DOSE_RATIO = 4.0
 """Four times the dose is half the noise."""
 
+_ANGSTROMS_PER_NM = 10.0
+_PER_PIXEL = "electrons per pixel"
+
 
 class AcquisitionRange(Message):
-    """What the files of several images told; None and empty where none told.
+    """What the files of several images told, or a recipe plants; None and empty where nothing does.
 
     Attributes
     ----------
     beam_kv, dose_e_per_A2, dwell_us
         Least and greatest, in the units of `AcquisitionFacts`.
+    dose_e_per_px
+        Electrons per acquired pixel where the image is brightest: what a recipe plants.
     detectors
         As the instruments call them, sorted.
     """
@@ -29,6 +34,7 @@ class AcquisitionRange(Message):
     beam_kv: Span | None = None
     dose_e_per_A2: Span | None = None  # noqa: N815 - the unit is written so
     dwell_us: Span | None = None
+    dose_e_per_px: Span | None = None
     detectors: tuple[str, ...] = ()
 
     @classmethod
@@ -43,6 +49,13 @@ class AcquisitionRange(Message):
         )
         return None if found == cls() else found
 
+    def on_pixels(self, pixel_size_nm: float | None) -> Self:
+        """Tell the dose per pixel too, where that per area and the side of a pixel are known."""
+        if self.dose_e_per_A2 is None or pixel_size_nm is None:
+            return self
+        low, high = (dose * (_ANGSTROMS_PER_NM * pixel_size_nm) ** 2 for dose in self.dose_e_per_A2)
+        return self.model_copy(update={"dose_e_per_px": (low, high)})
+
     def unlike(self, images: "AcquisitionRange") -> str | None:
         """Say in words why a network of this range is not for images of another one; None if it may be.
 
@@ -52,10 +65,11 @@ class AcquisitionRange(Message):
         for name, unit, most, own, theirs in (
             ("a beam", "kV", MOST_KV_RATIO, self.beam_kv, images.beam_kv),
             ("a dose", "e/Å²", MOST_DOSE_RATIO, self.dose_e_per_A2, images.dose_e_per_A2),
+            ("a dose", _PER_PIXEL, MOST_DOSE_RATIO, self.dose_e_per_px, images.dose_e_per_px),
         ):
             if own is not None and theirs is not None and _apart(own, theirs) > most:
                 found = f"{_words(theirs)} {unit}"
-                return f"was tuned on {name} of {_words(own)} {unit}, and the images have {found}"
+                return f"learned from {name} of {_words(own)} {unit}, and the images have {found}"
         return None
 
     @property
@@ -65,6 +79,7 @@ class AcquisitionRange(Message):
             (self.beam_kv, "kV"),
             (self.dose_e_per_A2, "e/Å²"),
             (self.dwell_us, "us per pixel"),
+            (self.dose_e_per_px, _PER_PIXEL),
         )
         parts = [f"{_words(span)} {unit}" for span, unit in spans if span is not None]
         return ", ".join((*parts, *(f"detector {name}" for name in self.detectors)))

@@ -70,7 +70,7 @@ class NetworkCard(Message):
     """What a network is for, what it was trained on, how it scores and where it ends.
 
     An empty `modality` says that the network is bound to no kind of microscope. `acquisition` is that of the
-    images that this version was tuned on; None where it is not known, or where it was tuned on none.
+    images that this version was trained or last tuned on; None where it is not known.
     """
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")

@@ -56,6 +56,10 @@ def parse_task(words: str) -> Task:
     ------
     UnknownTask
         The words are none of these.
+
+    See Also
+    --------
+    task_in_words : the way back.
     """
     kind, _, classes = words.partition(":")
     names = tuple(name.strip() for name in classes.split(",") if name.strip())
@@ -73,3 +77,14 @@ def parse_task(words: str) -> Task:
     raise UnknownTask(
         f"expected a task (denoise, super-resolve-x2, -x3, -x4, segment:background,CLASS), found {words!r}"
     )
+
+
+def task_in_words(task: Task) -> str:
+    """Write a task as the command line reads it."""
+    match task:
+        case Denoise():
+            return "denoise"
+        case SuperResolve():
+            return f"super-resolve-x{task.scale}"
+        case Segment():
+            return f"segment:{','.join(task.classes)}"

@@ -84,6 +84,7 @@ def pretrain(
         weights_sha256=_NO_DIGEST,
         modality=recipe.modality,
         pixel_size_nm=recipe.pixel_size_nm,
+        acquisition=recipe.acquisition,
         training_data=lesson.seen + _inherited(recipe, library),
         recipe=f"{provenance}; {machine}".lstrip("; "),
         seed=recipe.fit.seed,

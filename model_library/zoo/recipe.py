@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality
 from model_library.errors import RecipeError
 from model_library.networks.build import out_channels, scale
@@ -181,6 +182,12 @@ class PretrainRecipe(Message):
                 f"{scale(self.network)} and {self.variations.scale}; correct the recipe"
             )
         return self
+
+    @property
+    def acquisition(self) -> AcquisitionRange | None:
+        """How the images that it plants were acquired."""
+        dose = self.variations.electrons_per_pixel
+        return None if dose is None else AcquisitionRange(dose_e_per_px=dose)
 
 
 def recipes_folder() -> Path:

@@ -124,9 +124,20 @@ def test_where_the_noise_is_no_detectors_the_reasons_say_what_scores_without_tru
     one = candidate(east=0.5, north=0.5, west=0.5).model_copy(update={"trust": (doubt,)})
     verdict = judge(one, RIVALS)
     assert verdict.passed
-    assert verdict.reasons[-1].startswith("scores without truth are not to be relied on, cannot be told")
+    assert verdict.reasons[-1].startswith("scores without truth are not to be relied on: these images have")
     with_truth = judge(one, RIVALS, policy=GatePolicy(metric=Metric.PSNR))
     assert not any("without truth" in reason for reason in with_truth.reasons)
+
+
+def test_scores_in_doubt_take_nothing_out_of_service():
+    doubt = Finding.none(Check.FORWARD, "cannot be told: these images have other noise than a detector's")
+    in_service = RIVALS[0]
+    rivals = [in_service, entrant("tv", Role.CLASSICAL, {}, mean=35.0, seed=1)]
+    worse = candidate(east=-1.0, north=-1.0, west=-1.0)
+    assert judge(worse, rivals).assigned == "tv"
+    kept = judge(worse.model_copy(update={"trust": (doubt,)}), rivals)
+    assert kept.assigned == in_service.key
+    assert any(reason.endswith("since the scores are in doubt") for reason in kept.reasons)
 
 
 @pytest.mark.parametrize("order", list(permutations([True, None, False])))

@@ -73,13 +73,28 @@ def test_networks_tuned_at_another_voltage_or_dose_are_run_only_if_none_else_rem
     images = InstrumentFacts(acquisition=at(beam_kv=10, detector="ETD"))
     found = narrow([slow, fast, card("any")], images)
     assert names(found) == {"slow", "any"}
-    assert found.left_out == {"fast@1": "was tuned on a beam of 200 kV, and the images have 10 kV"}
+    assert found.left_out == {"fast@1": "learned from a beam of 200 kV, and the images have 10 kV"}
     assert names(narrow([fast], images)) == {"fast"}
     faint, strong = (card(name, acquisition=at(dose_e_per_A2=dose)) for name, dose in (("f", 2), ("s", 30)))
     found = narrow([faint, strong], InstrumentFacts(acquisition=at(dose_e_per_A2=7.9)))
     assert names(found) == {"f", "s"}
     found = narrow([faint, strong], InstrumentFacts(acquisition=at(dose_e_per_A2=119)))
-    assert found.left_out == {"f@1": "was tuned on a dose of 2 e/Å², and the images have 119 e/Å²"}
+    assert found.left_out == {"f@1": "learned from a dose of 2 e/Å², and the images have 119 e/Å²"}
+
+
+def test_a_planted_dose_is_held_against_the_files_where_the_pixel_size_is_known():
+    low, high = (
+        card(name, acquisition=AcquisitionRange(dose_e_per_px=dose))
+        for name, dose in (("low", (5, 50)), ("high", (400, 2000)))
+    )
+    told = at(dose_e_per_A2=40)
+    found = narrow([low, high], InstrumentFacts(acquisition=told, pixel_size_nm=0.1))
+    assert found.left_out == {
+        "high@1": "learned from a dose of 400 to 2000 electrons per pixel,"
+        " and the images have 40 electrons per pixel"
+    }
+    assert names(narrow([low, high], InstrumentFacts(acquisition=told))) == {"low", "high"}
+    assert names(narrow([low, high], InstrumentFacts(acquisition=told, pixel_size_nm=0.4))) == {"high"}
 
 
 @pytest.mark.parametrize("told", [None, at(dwell_us=3), at(dose_e_per_A2=3)])

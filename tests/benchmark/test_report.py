@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from benchmark.figures import Event, IntervalRow, Panel, interval_plot, line_plot, montage, timeline
+from benchmark.figures import Event, IntervalRow, Panel, interval_plot, line_plot, map_row, montage, timeline
 from benchmark.report import bullets, details, figures_row, note, page, picture, section, table, text
 
 
@@ -87,3 +87,15 @@ def test_a_montage_shows_panels_of_other_sampling_at_the_same_size():
     shown = pixels_of(montage([Panel("input", coarse), Panel("truth", truth, "30 dB")], zoom_px=16))
     assert shown.shape[1] > shown.shape[0] * 0.8
     assert shown.std() > 10
+
+
+def test_only_differences_are_drawn_in_colours_and_an_empty_mask_is_drawn_at_all():
+    noisy = np.random.default_rng(0).normal(0, 1, (32, 32)).astype(np.float32)
+
+    def colours(panel):
+        shown = pixels_of(map_row([panel])).astype(int)
+        return int(np.abs(shown[..., 0] - shown[..., 2]).max())
+
+    assert colours(Panel("input", noisy)) < 40  # text and frame are of a bluish ink
+    assert colours(Panel("difference", noisy, signed=True)) > 100
+    assert colours(Panel("mask", np.zeros((8, 8), np.float32))) < 40

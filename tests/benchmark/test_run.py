@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from benchmark import assessment
@@ -34,6 +34,7 @@ from model_library.measurement.borders import bordered
 from model_library.networks.config import UNetConfig
 from model_library.networks.facts import facts
 from model_library.wire.tasks import Segment
+from model_library.zoo.exchange.export import export_package
 from model_library.zoo.recipe import read_recipe, recipe_path
 from model_library.zoo.registry import Library
 from model_library.zoo.stacks import LabelledStack
@@ -43,7 +44,7 @@ FIELDS = 7
 
 def clean(seed, side=96):
     rng = np.random.default_rng(seed)
-    blobs = gaussian_filter(rng.standard_normal((side, side)), 5, mode="wrap")
+    blobs = ndimage.gaussian_filter(rng.standard_normal((side, side)), 5, mode="wrap")
     return (2000 + 1500 * (blobs > 0) + 8000 * blobs).astype(np.float32)
 
 
@@ -111,6 +112,35 @@ def test_files_that_are_no_images_are_left_out_and_named(two_rivals, micrographs
     assert "left out notes.tif" in done.output
 
 
+def test_images_that_show_nothing_and_folders_named_like_images_are_no_images(micrographs):
+    folder = micrographs / "noisy"
+    for name, pixels in (("flat", np.full((96, 96), 7)), ("tiny", np.arange(400).reshape(20, 20))):
+        (folder / f"{name}.tif").write_bytes(encode_acquisition(Frame(pixels.astype(np.uint16))))
+    (folder / "series.tif").mkdir()
+    found = read_folder(folder)
+    assert [image.name for image in found.images] == [f"im{number}" for number in range(FIELDS)]
+    assert "one grey value, 7, everywhere" in found.refused["flat.tif"]
+    assert "found 20 x 20" in found.refused["tiny.tif"]
+    assert len(found.refused) == 2
+
+
+def test_scores_without_truth_are_doubted_where_the_noise_is_no_detectors(two_rivals, micrographs):
+    (micrographs / "smooth").mkdir()
+    for seed in range(FIELDS):
+        noise = np.random.default_rng([seed, 9]).normal(0, 3000, (96, 96))
+        pixels = np.clip(ndimage.gaussian_filter(clean(seed) + noise, 1.0), 0, 65535).astype(np.uint16)
+        frame = Frame(pixels, field=f"P{seed}")
+        (micrographs / "smooth" / f"im{seed}.tif").write_bytes(encode_acquisition(frame))
+    page = micrographs / "page.html"
+    done, found = run("--images", micrographs / "smooth", "--report", page, folder=micrographs)
+    assert "other noise than a detector" in found["doubt"]
+    assert found["doubt"] in done.output
+    assert "not to be relied on" in page.read_text()
+    done, found = run("--images", micrographs / "noisy", folder=micrographs)
+    assert found["doubt"] is None
+    assert "not to be relied on" not in done.output
+
+
 def test_truth_and_noise_together_are_wrong_usage(micrographs):
     done, _ = run("--images", micrographs, "--truth", micrographs, "--noise-sigma", "1", folder=micrographs)
     assert done.exit_code == 2
@@ -149,6 +179,33 @@ def test_truth_is_cut_where_the_image_is(micrographs):
     for case in cases_of(images, how, scale=1, crop_px=50, rng=np.random.default_rng(0)):
         assert case.input.shape == (50, 50)
         assert np.abs(case.input - case.reference.pixels).std() < 400
+
+
+def test_a_package_of_bioimage_io_is_scored_like_a_network_of_the_library(two_rivals, micrographs):
+    package = micrographs / "shot.zip"
+    export_package(Library().load("unet-denoise-shot"), package)
+    images = ("--images", micrographs / "truth", "--noise-sigma", "0.1")
+    _, found = run(*images, "--networks", package, folder=micrographs)
+    [row] = [row for row in found["rows"] if row["ref"]["kind"] == "network" and row["metric"] == "psnr"]
+    assert row["method"].startswith("unet-denoise-shot@")
+    assert row["value"] > 0
+    with pytest.raises(BenchmarkError, match="of different names"):
+        run(
+            *images,
+            "--networks",
+            package,
+            "--networks",
+            Library().path("unet-denoise-shot"),
+            folder=micrographs,
+        )
+    with pytest.raises(BenchmarkError, match="take part in any case"):
+        run(*images, "--networks", package, "--networks", "tv", folder=micrographs)
+
+
+def test_only_by_the_metric_that_decides_an_algorithm_is_called_the_best(two_rivals, micrographs):
+    done, found = run("--images", micrographs / "noisy", "--truth", micrographs / "truth", folder=micrographs)
+    [line] = [line for line in done.output.splitlines() if line.endswith("best classical")]
+    assert line.split()[:2] == [found["best_classical"], "psnr"]
 
 
 def test_an_unknown_network_is_refused(micrographs):
@@ -198,8 +255,8 @@ def test_a_card_of_labelled_micrographs_is_scored_on_specimens_held_out(monkeypa
         (spots / kind).mkdir(parents=True)
     rng = np.random.default_rng(0)
     for name in ("spot1_0d_0", "spot1_0d_1", "spot2_0d_0", "spot6_0d_2", "spot7_0d_5", "spot7_180d_3"):
-        mask = gaussian_filter(rng.standard_normal((96, 96)), 6) > 0
-        grey = 150 - 60 * gaussian_filter(mask.astype(float), 1) + rng.normal(0, 8, mask.shape)
+        mask = ndimage.gaussian_filter(rng.standard_normal((96, 96)), 6) > 0
+        grey = 150 - 60 * ndimage.gaussian_filter(mask.astype(float), 1) + rng.normal(0, 8, mask.shape)
         Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(spots / f"images/{name}.png")
         Image.fromarray(mask.astype(np.uint8)).save(spots / f"labels/{name}.png")
     recipe = read_recipe(recipe_path("unet-segment-superalloy"))

@@ -161,7 +161,7 @@ def test_a_network_tuned_at_another_beam_voltage_than_the_files_tell_is_left_out
     found, told = choose(folder, library, "--task", "denoise")
     assert found.exit_code == 0, found.output
     assert told.acquisition == AcquisitionRange(beam_kv=(5.0, 5.0))
-    assert told.left_out == {"fast@1.0.0": "was tuned on a beam of 80 to 300 kV, and the images have 5 kV"}
+    assert told.left_out == {"fast@1.0.0": "learned from a beam of 80 to 300 kV, and the images have 5 kV"}
     assert told.rows[-1].network == "fast@1.0.0"
 
 
@@ -169,7 +169,7 @@ def test_a_network_tuned_at_another_beam_voltage_than_the_files_tell_is_left_out
     ("words", "told"),
     [
         (["--task", "sharpen"], "segment:background,CLASS"),
-        (["--task", "super-resolve-x2"], "synoptic library list"),
+        (["--task", "super-resolve-x2"], "found those for denoise; ask for one of these"),
         (["--task", "denoise", "--labels", "{labels}"], "leave --labels out"),
         (["--task", "denoise", "--structure", "dark"], "leave it out"),
     ],

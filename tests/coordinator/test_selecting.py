@@ -157,7 +157,7 @@ def beams(tmp_path: Path, library: Path):
 
 def test_the_beam_that_files_tell_narrows_the_library_and_the_record_says_why(beams: Workplace) -> None:
     found = decided(beams, ready(beams, told=AcquisitionFacts(beam_kv=8)))
-    assert found["excluded"] == {"tiny-6@1": "was tuned on a beam of 200 kV, and the images have 8 kV"}
+    assert found["excluded"] == {"tiny-6@1": "learned from a beam of 200 kV, and the images have 8 kV"}
     assert {one["ref"]["id"] for one in found["ranking"]} == {"tiny-4", "tiny-8"}
 
 

@@ -201,6 +201,17 @@ def test_a_released_version_returns_to_the_library_with_its_lineage(place, instr
     assert grandchild.lineage.tuned_fields == (tuned_field("other", "stage:A1"), own)
 
 
+def test_where_a_classical_algorithm_wins_the_release_names_it_and_carries_no_weights(place, instrument):
+    found = publishing.release_assigned(
+        place, instrument, SMOOTH, ["better"], "campaign-1", ReleasePurpose.FIRST
+    )
+    manifest = found.manifest
+    assert (manifest.method, manifest.card, manifest.weights_target) == (SMOOTH, None, None)
+    published = [path.name for path in place.settings.releases.rglob("*") if path.is_file()]
+    assert any(name.endswith(f"{instrument.id}.json") for name in published)
+    assert not any(name.endswith(".safetensors") for name in published)
+
+
 def test_a_library_network_that_is_released_is_no_returned_one(place, instrument, library):
     ref = ref_of(Library(library).card("tiny-4"))
     publishing.release_assigned(place, instrument, ref, ["better"], "campaign-1", ReleasePurpose.FIRST)

@@ -5,10 +5,10 @@ import pytest
 
 from model_library.images.frame import Grey
 from model_library.wire.methods import ClassicalRef
-from model_library.wire.tasks import Denoise, Segment, SuperResolve, parse_task
+from model_library.wire.tasks import Denoise, Segment, SuperResolve, parse_task, task_in_words
 from simulations.calibration import throughput_mpix_per_s
 from simulations.default_fleet import default_scenario
-from simulations.fleet import calibrate, coordinator_settings, task_in_words
+from simulations.fleet import calibrate, coordinator_settings
 from simulations.sessions import last_session, plan_of
 from simulations.workspace import Run, Workspace
 

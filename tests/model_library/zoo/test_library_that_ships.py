@@ -62,6 +62,14 @@ def test_the_card_names_the_very_recipe_that_ships(network_id: str):
 
 
 @every_network
+def test_a_card_states_the_dose_that_its_recipe_plants(network_id: str):
+    planted = read_recipe(recipe_path(network_id)).variations.electrons_per_pixel
+    told = LIBRARY.card(network_id).acquisition
+    assert (None if told is None else told.dose_e_per_px) == planted
+    assert told is None or told.beam_kv is None
+
+
+@every_network
 def test_nothing_was_trained_on_what_its_terms_or_the_demo_forbid(network_id: str):
     card = LIBRARY.card(network_id)
     unwanted = NON_COMMERCIAL if isinstance(card.task, Segment) else NON_COMMERCIAL + SOURCES_OF_THE_DEMO
