@@ -12,7 +12,9 @@ from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.metrics import Metric
 from benchmark.selection import Contender, race, select
-from benchmark.selection.race import RaceRules, in_order, run
+from benchmark.selection.lag import lag
+from benchmark.selection.race import in_order, run
+from benchmark.selection.race_rules import RaceRules
 from benchmark.selection.tolerance import near_tie
 from model_library.errors import NonFinitePixels
 from model_library.wire.methods import NetworkRef
@@ -20,8 +22,12 @@ from model_library.wire.methods import NetworkRef
 NEAR = 0.05
 
 
-def raced(table, *, crops, rules=None, names=None):
-    """Race the rows [racer, crop] of a table; returns the course and how often each score was asked for."""
+def raced(table, *, crops, rules=None, names=None, fields=None):
+    """Race the rows [racer, crop] of a table; returns the course and how often each score was asked for.
+
+    Each crop is of a field of its own, where no `fields` are given.
+    """
+    fields = fields or [f"{number}" for number in range(crops)]
     names = names or [f"n{number}" for number in range(len(table))]
     asked = []
 
@@ -30,7 +36,7 @@ def raced(table, *, crops, rules=None, names=None):
         value = table[int(racer[1:])][place]
         return value if np.isfinite(value) else None
 
-    return run(names, crops, score, lambda _: NEAR, rules or RaceRules()), asked
+    return run(names, fields, score, lambda _: NEAR, rules or RaceRules()), asked
 
 
 def scores_of(means, spread, crops, seed):
@@ -79,7 +85,62 @@ def test_the_clearly_worse_leave_after_the_first_crops_and_equals_end_the_race()
 def test_a_race_that_cannot_be_decided_runs_every_crop():
     course, _ = raced(scores_of([30, 30], 3.0, 30, 1), crops=30)
     assert course.crops == 30
-    assert course.left == {}
+    assert course.left == course.tied == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    networks=st.integers(2, 12),
+    crops=st.integers(1, 200),
+    spread=st.sampled_from([0.02, 0.5, 5.0]),
+)
+def test_a_race_never_costs_more_than_its_budget_and_calls_what_is_left_a_tie(seed, networks, crops, spread):
+    course, asked = raced(scores_of(np.linspace(30, 29.5, networks), spread, crops, seed), crops=crops)
+    rules = RaceRules()
+    assert len(asked) <= rules.budget(networks, crops)
+    for racer, behind in course.tied.items():
+        assert course.crops < crops
+        assert racer not in course.left
+        assert behind.gap <= rules.errors * behind.error * 2
+    if course.tied:
+        assert rules.budget(networks, crops) - len(asked) <= len(course.tied)
+
+
+def test_the_budget_is_a_share_of_the_whole_except_where_the_whole_is_cheap():
+    rules = RaceRules()
+    assert rules.budget(12, 160) == 0.15 * 12 * 160
+    assert rules.budget(2, 53) >= 2 * 53
+    assert rules.budget(5, 20) >= 5 * 8
+
+
+def fields_apart(seed, networks=(30.0, 29.9), fields=20, each=8):
+    """Scores whose difference is another in every field, but hardly varies within one; in racing order."""
+    rng = np.random.default_rng(seed)
+    where = np.concatenate([rng.permutation(fields) for _ in range(each)])
+    moved = rng.normal(0, 1.0, (len(networks), fields))
+    moved -= moved.mean(axis=1, keepdims=True)
+    table = np.array(networks)[:, None] + moved[:, where]
+    return table + rng.normal(0, 0.02, table.shape), [f"f{number}" for number in where]
+
+
+def test_what_differs_between_fields_is_no_doubt_once_every_field_was_seen():
+    table, fields = fields_apart(3)
+    course, _ = raced(table, crops=160, fields=fields)
+    assert course.crops <= 28
+    assert set(course.left) == {"n1"}
+    assert raced(table, crops=160)[0].tied
+
+
+@pytest.mark.parametrize("count", [8, 28, 60])
+def test_the_error_of_a_gap_is_how_far_it_is_from_that_over_all_crops(count):
+    off = []
+    for seed in range(300):
+        table, fields = fields_apart(seed)
+        found = lag(table[:, :count], fields)
+        gap = (table.mean(axis=1)[found.leader] - table.mean(axis=1))[1 - found.leader]
+        off.append((found.gaps[1 - found.leader] - gap) / found.errors[1 - found.leader])
+    assert 0.8 < np.sqrt(np.mean(np.square(off))) < 1.3
 
 
 def test_a_network_without_a_finite_score_is_out_at_once():

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark.cli import app
-from benchmark.selection.race import RaceRules
 from benchmark.selection.race_cost import replay
+from benchmark.selection.race_rules import RaceRules
 from benchmark.selection.score_table import ScoreTable
 from benchmark.selection.told import FolderSelection
 from model_library.annotations.cvat_writing import write_cvat
