@@ -109,10 +109,10 @@ def run(
             break
         leader, behind = _look({racer: sign * np.array(values[racer]) for racer in running}, fields)
         waiting = waiting and set(fields[:crops]) != set(fields)
-        kept = sorted(behind, key=lambda racer: behind[racer].gap)[: rules.leaders - 1] if waiting else []
-        for racer, each in behind.items():
-            if each.gap > rules.errors * each.error and racer not in kept:
-                left[racer] = each
+        for rank, racer in enumerate(sorted(behind, key=lambda racer: behind[racer].gap), 2):
+            errors = rules.early_errors if waiting and rank <= rules.leaders else rules.errors
+            if behind[racer].gap > errors * behind[racer].error:
+                left[racer] = behind[racer]
         behind = {racer: each for racer, each in behind.items() if racer not in left}
         running = [leader, *behind]
         limit = tolerance(values[leader])

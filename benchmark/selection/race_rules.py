@@ -20,8 +20,9 @@ class RaceRules:
     share
         It also ends before it costs more than this share of running every network on every crop, see
         `budget`.
-    leaders
-        So many of the best stay until every field of view was seen, see `waits`.
+    leaders, early_errors
+        For so many of the best it takes more standard errors to leave until every field of view was seen, see
+        `waits`.
     """
 
     first: int = 8
@@ -30,6 +31,7 @@ class RaceRules:
     tie_errors: float = 2.0
     share: float = 0.15
     leaders: int = 4
+    early_errors: float = 6.0
 
     def budget(self, racers: int, crops: int) -> int:
         """Tell how many runs of a network on a crop a race may cost.

@@ -1,5 +1,6 @@
 """The race: fewer runs than trying everything, the same winner, whatever the order of the networks."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmark.selection import Contender, race, select
 from benchmark.selection.lag import lag
 from benchmark.selection.race import in_order, run
 from benchmark.selection.race_rules import RaceRules
+from benchmark.selection.told import rows_of
 from benchmark.selection.tolerance import near_tie
 from model_library.errors import NonFinitePixels
 from model_library.wire.methods import NetworkRef
@@ -201,6 +203,40 @@ def test_one_that_left_early_is_ranked_on_what_it_ran_and_says_why(cases):
     assert last.behind_best.fields >= 2
     assert last.ci95[0] < last.ci95[1]
     assert last.score == pytest.approx(chosen.ranking[0].score + last.behind_best.difference)
+
+
+def test_a_race_that_spent_its_budget_calls_a_tie_a_tie_and_says_how_far_it_came():
+    rng = np.random.default_rng(5)
+    truths = [rng.uniform(0, 100, (24, 24)).astype(np.float32) for _ in range(120)]
+    cases = [Case(f"f{number}", f"{number}", truth, Truth.of(truth)) for number, truth in enumerate(truths)]
+    alike = [Contender(Blurring(f"s{sigma}", sigma), 10) for sigma in (2, 2.01, 2.02, 2.03, 2.04)]
+    chosen = select(alike, cases, seed=3)
+    assert chosen.cost.network_crops <= RaceRules().budget(5, 120) < chosen.cost.of_network_crops
+    undecided = chosen.scores.undecided
+    assert undecided
+    assert chosen.winner == chosen.ranking[0].key
+    assert "the race's budget was spent on a tie with" in chosen.reason
+    assert chosen.reason.endswith("decided by the mean")
+    for row in rows_of(chosen, {}):
+        if row.network in undecided and row.network != chosen.winner:
+            assert row.reason == undecided[row.network]
+            assert re.fullmatch(
+                r"a tie with s\S+: the race's budget was spent after \d+ crops,"
+                r" difference [-+]\d\.\d{4} dB \[-\d\.\d{4}, [-+]\d\.\d{4}\]",
+                row.reason,
+            )
+
+
+def test_leaders_wait_for_the_field_that_decides():
+    rng = np.random.default_rng(1)
+    fields = [f"f{number % 20}" for number in range(160)]
+    table = np.array([20.0, 19.9, *np.full(11, 15.0)])[:, None] + rng.normal(0, 0.08, (13, 160))
+    table[1, 19::20] += 5.0
+    course, _ = raced(table, crops=160, fields=fields)
+    assert course.left["n0"].crops > 20
+    assert course.left["n2"].crops == 8
+    hasty, _ = raced(table, crops=160, fields=fields, rules=RaceRules(leaders=1))
+    assert "n1" in hasty.left
 
 
 def test_the_same_seed_repeats_the_decision_and_another_draws_other_crops(cases):
