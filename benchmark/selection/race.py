@@ -218,7 +218,7 @@ def _left(behind: Behind, metric: Metric) -> str:
 
 
 def _undecided(behind: Behind, metric: Metric, rules: RaceRules) -> str:
-    places, width = metric.decimals + 2, rules.tie_errors * behind.error
+    places, width = metric.decimals + 2, rules.errors * behind.error
     sign = -1 if metric.higher_is_better else 1
     gap = f"{sign * behind.gap:+.{places}f} {metric.unit}".strip()
     low, high = (sign * behind.gap + side * width for side in (-1, 1))

@@ -222,7 +222,7 @@ def test_a_race_that_spent_its_budget_calls_a_tie_a_tie_and_says_how_far_it_came
             assert row.reason == undecided[row.network]
             assert re.fullmatch(
                 r"a tie with s\S+: the race's budget was spent after \d+ crops,"
-                r" difference [-+]\d\.\d{4} dB \[-\d\.\d{4}, [-+]\d\.\d{4}\]",
+                r" difference [-+]\d\.\d{4} dB \[-\d\.\d{4}, \+\d\.\d{4}\]",
                 row.reason,
             )
 
