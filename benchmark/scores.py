@@ -58,6 +58,8 @@ class Scores(Message):
         Method key -> the first failure, in words.
     left
         Method key -> why it left a race early, in words; it has no score on the cases after that.
+    undecided
+        Method key -> how far it was behind when the race had spent its budget, in words: a tie.
     runs
         Method key -> on how many of the cases, from the first on, it was run; all where it is not told.
     """
@@ -71,6 +73,7 @@ class Scores(Message):
     megapixels: float = 0.0
     failures: dict[str, str] = Field(default_factory=dict)
     left: dict[str, str] = Field(default_factory=dict)
+    undecided: dict[str, str] = Field(default_factory=dict)
     runs: dict[str, int] = Field(default_factory=dict)
 
     @property

@@ -150,13 +150,16 @@ def race(
     work: Annotated[Path, typer.Option(help="To make a table of Dice: see `planted`.")] = Path(
         "planted-work"
     ),
+    seed: Annotated[
+        int, typer.Option(min=0, help="To make the table: draws specimens, noise and crops.")
+    ] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Races to run.")] = 300,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
 ) -> None:
     """Measure what a race costs and how often it finds the winner, on scores of real networks."""
     from benchmark.planted.score_table import build_dice_table
-    from benchmark.selection.race import RaceRules
     from benchmark.selection.race_cost import replay
+    from benchmark.selection.race_rules import RaceRules
     from benchmark.selection.score_table import ScoreTable, build_self_table, build_table
 
     if table.is_file():
@@ -164,11 +167,13 @@ def race(
     else:
         match score:
             case RacedOn.DICE:
-                scores = build_dice_table(work, domain=domain, fields=at_most * crops, seed=0, tell=_progress)
+                scores = build_dice_table(
+                    work, domain=domain, fields=at_most * crops, seed=seed, tell=_progress
+                )
             case RacedOn.PSNR_SELF:
-                scores = build_self_table(images, images=at_most, crops=crops, seed=0, tell=_progress)
+                scores = build_self_table(images, images=at_most, crops=crops, seed=seed, tell=_progress)
             case RacedOn.PSNR:
-                scores = build_table(images, images=at_most, crops=crops, seed=0, tell=_progress)
+                scores = build_table(images, images=at_most, crops=crops, seed=seed, tell=_progress)
         table.write_text(scores.model_dump_json(indent=1) + "\n", encoding="utf-8")
     found = replay(scores, seeds, RaceRules())
     if json_file is not None:
@@ -182,8 +187,13 @@ def race(
             f"{each.how:18} of {each.networks:2}  cost {each.cost_mean:6.1%} (at most {each.cost_max:.1%};"
             f" time {each.time_mean:.1%})"
             f"  same winner {each.same_winner:.1%}  same or near-tie {each.right:.1%}"
-            f"  worst regret {each.worst_regret:.4f}  {each.seeds} seeds"
+            f"  worst regret {each.worst_regret:.4f}  {each.seeds} seeds, {each.tied:.1%} tied by the budget"
         )
+        if each.truth_near is not None:
+            typer.echo(
+                f"{'':25} against the truth {each.truth_near:.1%} within 0.05 dB of the exhaustive choice,"
+                f" or better; most lost {each.truth_worst:.3f} dB"
+            )
 
 
 def _progress(words: str) -> None:

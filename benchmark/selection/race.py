@@ -1,8 +1,7 @@
 """A paired race: networks see the same crops in the same order, and those that cannot win stop early.
 
-Selection by racing as in Maron and Moore (1994), with standard errors of paired differences in place of
-Hoeffding's bound and the correction for drawing without replacement (Cochran 1977, section 2.6): what a
-race estimates is the outcome on all of its crops, which it meets exactly if it runs to the end.
+Selection by racing as in Maron and Moore (1994), with standard errors of paired differences, see `lag`, in
+place of Hoeffding's bound, and with a budget: what it does not tell apart is a tie.
 """
 
 import time
@@ -20,6 +19,8 @@ from benchmark.evaluate import Attempt, Shown, attempt, scores_of
 from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.scores import Scores, refs_of
+from benchmark.selection.lag import lag
+from benchmark.selection.race_rules import RaceRules
 from benchmark.selection.tolerance import near_tie
 
 Judge = Callable[[Method, Case], Attempt]
@@ -27,28 +28,8 @@ Judge = Callable[[Method, Case], Attempt]
 
 
 @dataclass(frozen=True, slots=True)
-class RaceRules:
-    """When a network stops.
-
-    Attributes
-    ----------
-    first, step
-        Crops before the first look, and between looks.
-    errors
-        Out: the gap to the leader exceeds so many standard errors of the paired differences.
-    tie_errors
-        The race ends when all that are left lag by less than a near-tie, with so many standard errors.
-    """
-
-    first: int = 8
-    step: int = 4
-    errors: float = 3.0
-    tie_errors: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """A network out of the race after so many crops, that far behind the leader of then."""
+class Behind:
+    """A network so far behind the leader of then, after so many crops."""
 
     crops: int
     leader: str
@@ -66,12 +47,15 @@ class Course:
         Racer -> its scores, in the order of the race; one that left has fewer.
     left, failed
         Racers that stopped: too far behind, or without a finite score on the crop of this place.
+    tied
+        Racers that could not be told from the leader, nor found to be near it, for what a race may cost.
     """
 
     crops: int = 0
     values: Mapping[str, list[float]] = field(default_factory=dict)
-    left: Mapping[str, Left] = field(default_factory=dict)
+    left: Mapping[str, Behind] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
+    tied: Mapping[str, Behind] = field(default_factory=dict)
 
     @property
     def network_crops(self) -> int:
@@ -81,7 +65,7 @@ class Course:
 
 def run(
     racers: Sequence[str],
-    crops: int,
+    fields: Sequence[str],
     score: Callable[[str, int], float | None],
     tolerance: Callable[[Sequence[float]], float],
     rules: RaceRules,
@@ -93,8 +77,8 @@ def run(
     ----------
     racers
         Names; their order decides nothing.
-    crops
-        How many there are.
+    fields
+        Field of view of each crop, in the order of the race.
     score
         Of a racer on the crop of a place in the order, asked for at most once; None if it failed.
     tolerance
@@ -102,45 +86,52 @@ def run(
     """
     sign = 1.0 if higher_is_better else -1.0
     values: dict[str, list[float]] = {racer: [] for racer in sorted(racers)}
-    left: dict[str, Left] = {}
+    left: dict[str, Behind] = {}
     failed: dict[str, int] = {}
-    running, count = list(values), 0
-    while running and count < crops:
-        goal = min(crops, count + (rules.step if count else rules.first))
+    running, behind, crops = list(values), dict[str, Behind](), 0
+    budget, waiting = rules.budget(len(values), len(fields)), rules.waits(len(values), fields)
+    while running and crops < len(fields):
+        spent = sum(map(len, values.values())) + len(failed)
+        step = min((budget - spent) // len(running), rules.step if crops else rules.first)
+        goal = min(len(fields), crops + step)
+        if goal == crops:
+            return Course(crops, values, left, failed, behind)
         for racer in running:
-            for place in range(count, goal):
+            for place in range(crops, goal):
                 value = score(racer, place)
                 if value is None:
                     failed[racer] = place
                     break
                 values[racer].append(value)
-        count = goal
-        running = [racer for racer in running if racer not in failed]
-        if not running:
+        crops, running = goal, [racer for racer in running if racer not in failed]
+        if not running or crops == len(fields):
+            # After the last crop the gaps are known, and judged by the ranking.
             break
-        table = sign * np.array([values[racer] for racer in running], dtype=np.float64)
-        gaps, errors = _behind(table, crops)
-        leader = running[int(np.argmin(gaps))]
+        leader, behind = _look({racer: sign * np.array(values[racer]) for racer in running}, fields)
+        waiting = waiting and set(fields[:crops]) != set(fields)
+        for rank, racer in enumerate(sorted(behind, key=lambda racer: behind[racer].gap), 2):
+            errors = rules.early_errors if waiting and rank <= rules.leaders else rules.errors
+            if behind[racer].gap > errors * behind[racer].error:
+                left[racer] = behind[racer]
+        behind = {racer: each for racer, each in behind.items() if racer not in left}
+        running = [leader, *behind]
         limit = tolerance(values[leader])
-        for racer, gap, error in zip(running, gaps, errors, strict=True):
-            if gap > rules.errors * error:
-                left[racer] = Left(count, leader, float(gap), float(error))
-        kept = np.array([racer not in left for racer in running])
-        running = [racer for racer in running if racer not in left]
-        if (gaps[kept] + rules.tie_errors * errors[kept] < limit).all():
+        if all(each.gap + rules.tie_errors * each.error < limit for each in behind.values()):
             break
-    return Course(count, values, left, failed)
+    return Course(crops, values, left, failed)
 
 
-def _behind(table: NDArray[np.float64], crops: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Gap of each racer [racer, crop] to the one of the highest mean, and its standard error."""
-    count = table.shape[1]
-    differences = table[int(np.argmax(table.mean(axis=1)))] - table
-    gaps = differences.mean(axis=1)
-    if count in (1, crops):
-        # One crop gives no error; and after the last the gap is known, and judged by the ranking.
-        return gaps, np.where(gaps > 0, np.inf, 0.0)
-    return gaps, differences.std(axis=1, ddof=1) * np.sqrt((1 - count / crops) / count)
+def _look(scores: Mapping[str, NDArray[np.float64]], fields: Sequence[str]) -> tuple[str, dict[str, Behind]]:
+    """Name the leader, and tell how far the others are behind; higher scores are better."""
+    table = np.array([*scores.values()])
+    found = lag(table, fields)
+    leader = [*scores][found.leader]
+    told = zip(scores, found.gaps, found.errors, strict=True)
+    return leader, {
+        racer: Behind(table.shape[1], leader, float(gap), float(error))
+        for racer, gap, error in told
+        if racer != leader
+    }
 
 
 def in_order(cases: Sequence[Case], seed: int) -> tuple[Case, ...]:
@@ -190,6 +181,7 @@ def race(
     """
     if not cases:
         raise BenchmarkError("expected cases to race on, found 0 cases; send images first")
+    rules = rules or RaceRules()
     refs = refs_of(methods)
     named = dict(zip(refs, methods, strict=True))
     ordered = in_order(cases, seed)
@@ -206,18 +198,31 @@ def race(
     def tolerance(leading: Sequence[float]) -> float:
         return near_tie(chosen, references[: len(leading)], leading)
 
-    course = run(list(named), len(ordered), score, tolerance, rules or RaceRules(), chosen.higher_is_better)
+    fields = [case.field for case in ordered]
+    course = run(list(named), fields, score, tolerance, rules, chosen.higher_is_better)
     padded = {key: [*made, *((_NOT_RUN,) * (course.crops - len(made)))] for key, made in attempts.items()}
     shown = [Shown(case.field, case.name, case.input.size) for case in ordered[: course.crops]]
     return scores_of(chosen, refs, padded, shown).model_copy(
         update={
-            "left": {key: _told(left, chosen) for key, left in course.left.items()},
+            "left": {key: _left(each, chosen) for key, each in course.left.items()},
+            "undecided": {key: _undecided(each, chosen, rules) for key, each in course.tied.items()},
             "runs": {key: len(made) for key, made in attempts.items()},
         }
     )
 
 
-def _told(left: Left, metric: Metric) -> str:
+def _left(behind: Behind, metric: Metric) -> str:
     places, unit = metric.decimals + 1, metric.unit
-    gap, error = f"{left.gap:.{places}f} {unit}".strip(), f"{left.error:.{places}f} {unit}".strip()
-    return f"left after {left.crops} crops: {gap} behind {left.leader} (standard error {error})"
+    gap, error = f"{behind.gap:.{places}f} {unit}".strip(), f"{behind.error:.{places}f} {unit}".strip()
+    return f"left after {behind.crops} crops: {gap} behind {behind.leader} (standard error {error})"
+
+
+def _undecided(behind: Behind, metric: Metric, rules: RaceRules) -> str:
+    places, width = metric.decimals + 2, rules.errors * behind.error
+    sign = -1 if metric.higher_is_better else 1
+    gap = f"{sign * behind.gap:+.{places}f} {metric.unit}".strip()
+    low, high = (sign * behind.gap + side * width for side in (-1, 1))
+    return (
+        f"a tie with {behind.leader}: the race's budget was spent after {behind.crops} crops,"
+        f" difference {gap} [{low:+.{places}f}, {high:+.{places}f}]"
+    )

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.cases import Case, Truth
-from benchmark.selection.race import RaceRules, in_order, run
+from benchmark.selection.race import in_order, run
+from benchmark.selection.race_rules import RaceRules
 from benchmark.selection.score_table import ScoreTable
+from benchmark.selection.tolerance import NEAR_TIE
 from model_library.wire.base import Message
 
 How = Literal["race", "successive halving"]
@@ -32,6 +34,12 @@ class Replayed(Message):
         Share that gave that one, or one within a near-tie of it.
     worst_regret
         In the metric's unit.
+    tied
+        Share that ended in a tie because the budget was spent, see `RaceRules.budget`.
+    truth_near, truth_worst
+        Share whose winner is within 0.05 dB, in PSNR against the hidden truth, of the network that the
+        exhaustive assessment chooses, or better; the most that one lost, in dB. None where the scores
+        themselves are against the truth.
     """
 
     how: How
@@ -43,6 +51,9 @@ class Replayed(Message):
     same_winner: float
     right: float
     worst_regret: float
+    tied: float
+    truth_near: float | None
+    truth_worst: float | None
 
 
 class RaceCost(Message):
@@ -74,10 +85,11 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
     ]
     orders = [[places[case.name] for case in in_order(cases, seed)] for seed in range(seeds)]
     tie = table.near_tie
-    ways: dict[How, Callable[[NDArray[np.float64]], _Outcome]] = {
-        "race": lambda drawn: _raced(drawn, rules, tie),
-        "successive halving": lambda drawn: _halved(drawn, rules.first),
+    ways: dict[How, Callable[[NDArray[np.float64], Sequence[str]], _Outcome]] = {
+        "race": lambda drawn, fields: _raced(drawn, fields, rules, tie),
+        "successive halving": lambda drawn, _: _halved(drawn, rules.first),
     }
+    truth = np.array([table.truth.get(racer, np.nan) for racer in racers])
     replays = []
     for networks in (len(racers), max(2, 3 * len(racers) // 4)):
         for how, way in ways.items():
@@ -85,7 +97,8 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
             for seed, order in enumerate(orders):
                 among = np.sort(np.random.default_rng([seed, 2]).permutation(len(racers))[:networks])
                 drawn = values[among][:, order]
-                outcomes.append(_judged(way(drawn), drawn, seconds[among]))
+                outcome = way(drawn, [table.fields[place] for place in order])
+                outcomes.append(_judged(outcome, drawn, seconds[among], truth[among]))
             replays.append(_over(how, networks, outcomes, tie))
     means = np.sort(values.mean(axis=1))
     return RaceCost(
@@ -100,18 +113,22 @@ def replay(table: ScoreTable, seeds: int, rules: RaceRules) -> RaceCost:
     )
 
 
-_Outcome = tuple[int, NDArray[np.int64]]
-"""Winner, and crops that each racer ran."""
+class _Outcome(NamedTuple):
+    """Winner, crops that each racer ran, and whether a budget ended it in a tie."""
+
+    winner: int
+    ran: NDArray[np.int64]
+    tied: bool
 
 
-def _raced(values: NDArray[np.float64], rules: RaceRules, tie: float) -> _Outcome:
+def _raced(values: NDArray[np.float64], fields: Sequence[str], rules: RaceRules, tie: float) -> _Outcome:
     racers = [str(number) for number in range(len(values))]
-    course = run(
-        racers, values.shape[1], lambda racer, place: float(values[int(racer), place]), lambda _: tie, rules
-    )
+    course = run(racers, fields, lambda racer, place: float(values[int(racer), place]), lambda _: tie, rules)
     ran = np.array([len(course.values[racer]) for racer in racers])
-    ended = [racer for racer in racers if racer not in course.left]
-    return int(max(ended, key=lambda racer: float(np.mean(course.values[racer])))), ran
+    ended = np.array([int(racer) for racer in racers if racer not in course.left])
+    seen = np.array(fields[: course.crops])
+    means = [values[ended, : course.crops][:, seen == each].mean(axis=1) for each in np.unique(seen)]
+    return _Outcome(int(ended[np.mean(means, axis=0).argmax()]), ran, bool(course.tied))
 
 
 def _halved(values: NDArray[np.float64], first: int) -> _Outcome:
@@ -122,7 +139,7 @@ def _halved(values: NDArray[np.float64], first: int) -> _Outcome:
         ran[left] = goal
         order = np.argsort(-values[left, :goal].mean(axis=1), kind="stable")
         left, goal = left[order[: (len(left) + 1) // 2]], goal * 2
-    return int(left[0]), ran
+    return _Outcome(int(left[0]), ran, tied=False)
 
 
 class _Judged(NamedTuple):
@@ -131,18 +148,31 @@ class _Judged(NamedTuple):
     cost: float
     time: float
     regret: float
+    truth_lost: float
+    tied: bool
 
 
-def _judged(outcome: _Outcome, values: NDArray[np.float64], seconds: NDArray[np.float64]) -> _Judged:
-    winner, ran = outcome
-    means = values.mean(axis=1)
-    time = float(ran @ seconds) / (seconds.sum() * values.shape[1])
-    return _Judged(float(ran.sum()) / values.size, time, float(means.max() - means[winner]))
+def _judged(
+    outcome: _Outcome,
+    values: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    truth: NDArray[np.float64],
+) -> _Judged:
+    means, ran, winner = values.mean(axis=1), outcome.ran, outcome.winner
+    return _Judged(
+        cost=float(ran.sum()) / values.size,
+        time=float(ran @ seconds) / (seconds.sum() * values.shape[1]),
+        regret=float(means.max() - means[winner]),
+        truth_lost=float(truth[means.argmax()] - truth[winner]),
+        tied=outcome.tied,
+    )
 
 
 def _over(how: How, networks: int, judged: Sequence[_Judged], tie: float) -> Replayed:
     regrets = np.array([each.regret for each in judged])
+    lost = np.array([each.truth_lost for each in judged])
     costs = [each.cost for each in judged]
+    told = not np.isnan(lost).any()
     return Replayed(
         how=how,
         networks=networks,
@@ -153,4 +183,7 @@ def _over(how: How, networks: int, judged: Sequence[_Judged], tie: float) -> Rep
         same_winner=float((regrets == 0).mean()),
         right=float((regrets <= tie).mean()),
         worst_regret=float(regrets.max()),
+        tied=float(np.mean([each.tied for each in judged])),
+        truth_near=float((lost <= NEAR_TIE["dB"]).mean()) if told else None,
+        truth_worst=float(lost.max()) if told else None,
     )

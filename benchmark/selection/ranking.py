@@ -188,6 +188,15 @@ def gap_in_words(behind: Comparison, metric: Metric, near_tie: float) -> str:
 
 
 def _reason(winner: Ranked, ranking: Sequence[Ranked], scores: Scores, near_tie: float) -> str:
+    told = _told(winner, ranking, scores, near_tie)
+    others = [one.key for one in ranking if one.left is None and one is not winner]
+    if not scores.undecided or not others:
+        return told
+    by = "cost" if any(one.tied for one in ranking if one is not winner) else "the mean"
+    return f"{told}; the race's budget was spent on a tie with {', '.join(others)}, decided by {by}"
+
+
+def _told(winner: Ranked, ranking: Sequence[Ranked], scores: Scores, near_tie: float) -> str:
     places, unit = scores.metric.decimals, scores.metric.unit
     fields = len(set(scores.fields))
     ties = [one for one in ranking if one.tied and one is not winner]

@@ -1,9 +1,11 @@
 """Scores of real networks and algorithms on every crop, from which races can be replayed at no cost."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from benchmark.baselines import ClassicalMethod
 from benchmark.baselines.denoise import DENOISERS
@@ -13,6 +15,7 @@ from benchmark.method import Method
 from benchmark.metrics import Metric
 from benchmark.micrographs import read_folder
 from benchmark.networks import as_method
+from benchmark.scores import method_key
 from benchmark.selection.label_free.racing import judge_on_itself
 from benchmark.selection.pairs import pair_cases, places
 from benchmark.selection.tolerance import near_tie
@@ -49,6 +52,9 @@ class ScoreTable(Message):
         Racer -> wall time over all crops.
     near_tie
         Difference of means that decides nothing, in the metric's unit.
+    truth
+        Racer -> mean PSNR of the whole images against their truth, in dB; empty where `values` are against
+        the truth.
     """
 
     images: str
@@ -58,6 +64,7 @@ class ScoreTable(Message):
     values: dict[str, tuple[float, ...]]
     seconds: dict[str, float]
     near_tie: float
+    truth: dict[str, float] = Field(default_factory=dict)
 
 
 def build_table(
@@ -83,23 +90,31 @@ def build_self_table(
 ) -> ScoreTable:
     """Run the denoisers of `build_table`, but no ensembles, and score each crop by `psnr_self`.
 
-    Nothing is held against the truth; a score costs eight runs of a method.
+    No score is held against the truth, which is told beside; a score costs eight runs of a method.
     """
     rng = np.random.default_rng([seed + HELD_OUT_SEED_OFFSET, 7])
     clean = _specimens(images, rng) if folder is None else _micrographs(folder, images)
     acquired = [(f"{number}", _acquired(image, rng)) for number, image in enumerate(clean)]
     noise = estimate_noise([pixels for _, pixels in acquired])
     cases = pair_cases(acquired, noise, rng, crop_px=CROP_PX, crops=crops)
+    whole = [
+        Case(field, field, pixels, Truth.of(image))
+        for (field, pixels), image in zip(acquired, clean, strict=True)
+    ]
     judge = judge_on_itself(noise, seed=seed)
     values: dict[str, tuple[float, ...]] = {}
     seconds: dict[str, float] = {}
+    truth: dict[str, float] = {}
     for name, method in _racers(ensembles=0):
         tell(f"{name} on {len(cases)} crops")
         attempts = [judge(method, case) for case in cases]
         scores = (each.scores[Metric.PSNR_SELF] for each in attempts)
         values[name] = tuple(score for score in scores if score is not None)
         seconds[name] = sum(each.seconds for each in attempts)
-    return _table(_told(folder), Metric.PSNR_SELF, cases, values, seconds)
+        held = evaluate([method], whole)
+        truth[name] = held.mean(method_key(held.only)) or math.nan
+    table = _table(_told(folder), Metric.PSNR_SELF, cases, values, seconds)
+    return table.model_copy(update={"truth": truth})
 
 
 def table_of(

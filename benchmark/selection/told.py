@@ -152,6 +152,8 @@ def _why(one: Ranked, selection: Selection) -> str:
         return f"chosen: {selection.reason}"
     if one.left is not None:
         return one.left
+    if one.key in selection.scores.undecided:
+        return selection.scores.undecided[one.key]
     if one.behind_best is None:
         return "best by score" if one.key == selection.ranking[0].key else "lower score"
     tied = "cannot be told from the best: " if one.tied else "to the best: "

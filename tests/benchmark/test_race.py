@@ -1,5 +1,6 @@
 """The race: fewer runs than trying everything, the same winner, whatever the order of the networks."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,10 @@ from benchmark.errors import BenchmarkError
 from benchmark.evaluate import evaluate
 from benchmark.metrics import Metric
 from benchmark.selection import Contender, race, select
-from benchmark.selection.race import RaceRules, in_order, run
+from benchmark.selection.lag import lag
+from benchmark.selection.race import in_order, run
+from benchmark.selection.race_rules import RaceRules
+from benchmark.selection.told import rows_of
 from benchmark.selection.tolerance import near_tie
 from model_library.errors import NonFinitePixels
 from model_library.wire.methods import NetworkRef
@@ -20,8 +24,12 @@ from model_library.wire.methods import NetworkRef
 NEAR = 0.05
 
 
-def raced(table, *, crops, rules=None, names=None):
-    """Race the rows [racer, crop] of a table; returns the course and how often each score was asked for."""
+def raced(table, *, crops, rules=None, names=None, fields=None):
+    """Race the rows [racer, crop] of a table; returns the course and how often each score was asked for.
+
+    Each crop is of a field of its own, where no `fields` are given.
+    """
+    fields = fields or [f"{number}" for number in range(crops)]
     names = names or [f"n{number}" for number in range(len(table))]
     asked = []
 
@@ -30,7 +38,7 @@ def raced(table, *, crops, rules=None, names=None):
         value = table[int(racer[1:])][place]
         return value if np.isfinite(value) else None
 
-    return run(names, crops, score, lambda _: NEAR, rules or RaceRules()), asked
+    return run(names, fields, score, lambda _: NEAR, rules or RaceRules()), asked
 
 
 def scores_of(means, spread, crops, seed):
@@ -79,7 +87,62 @@ def test_the_clearly_worse_leave_after_the_first_crops_and_equals_end_the_race()
 def test_a_race_that_cannot_be_decided_runs_every_crop():
     course, _ = raced(scores_of([30, 30], 3.0, 30, 1), crops=30)
     assert course.crops == 30
-    assert course.left == {}
+    assert course.left == course.tied == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    networks=st.integers(2, 12),
+    crops=st.integers(1, 200),
+    spread=st.sampled_from([0.02, 0.5, 5.0]),
+)
+def test_a_race_never_costs_more_than_its_budget_and_calls_what_is_left_a_tie(seed, networks, crops, spread):
+    course, asked = raced(scores_of(np.linspace(30, 29.5, networks), spread, crops, seed), crops=crops)
+    rules = RaceRules()
+    assert len(asked) <= rules.budget(networks, crops)
+    for racer, behind in course.tied.items():
+        assert course.crops < crops
+        assert racer not in course.left
+        assert behind.gap <= rules.errors * behind.error * 2
+    if course.tied:
+        assert rules.budget(networks, crops) - len(asked) <= len(course.tied)
+
+
+def test_the_budget_is_a_share_of_the_whole_except_where_the_whole_is_cheap():
+    rules = RaceRules()
+    assert rules.budget(12, 160) == 0.15 * 12 * 160
+    assert rules.budget(2, 53) >= 2 * 53
+    assert rules.budget(5, 20) >= 5 * 8
+
+
+def fields_apart(seed, networks=(30.0, 29.9), fields=20, each=8):
+    """Scores whose difference is another in every field, but hardly varies within one; in racing order."""
+    rng = np.random.default_rng(seed)
+    where = np.concatenate([rng.permutation(fields) for _ in range(each)])
+    moved = rng.normal(0, 1.0, (len(networks), fields))
+    moved -= moved.mean(axis=1, keepdims=True)
+    table = np.array(networks)[:, None] + moved[:, where]
+    return table + rng.normal(0, 0.02, table.shape), [f"f{number}" for number in where]
+
+
+def test_what_differs_between_fields_is_no_doubt_once_every_field_was_seen():
+    table, fields = fields_apart(3)
+    course, _ = raced(table, crops=160, fields=fields)
+    assert course.crops <= 28
+    assert set(course.left) == {"n1"}
+    assert raced(table, crops=160)[0].tied
+
+
+@pytest.mark.parametrize("count", [8, 28, 60])
+def test_the_error_of_a_gap_is_how_far_it_is_from_that_over_all_crops(count):
+    off = []
+    for seed in range(300):
+        table, fields = fields_apart(seed)
+        found = lag(table[:, :count], fields)
+        gap = (table.mean(axis=1)[found.leader] - table.mean(axis=1))[1 - found.leader]
+        off.append((found.gaps[1 - found.leader] - gap) / found.errors[1 - found.leader])
+    assert 0.8 < np.sqrt(np.mean(np.square(off))) < 1.3
 
 
 def test_a_network_without_a_finite_score_is_out_at_once():
@@ -140,6 +203,40 @@ def test_one_that_left_early_is_ranked_on_what_it_ran_and_says_why(cases):
     assert last.behind_best.fields >= 2
     assert last.ci95[0] < last.ci95[1]
     assert last.score == pytest.approx(chosen.ranking[0].score + last.behind_best.difference)
+
+
+def test_a_race_that_spent_its_budget_calls_a_tie_a_tie_and_says_how_far_it_came():
+    rng = np.random.default_rng(5)
+    truths = [rng.uniform(0, 100, (24, 24)).astype(np.float32) for _ in range(120)]
+    cases = [Case(f"f{number}", f"{number}", truth, Truth.of(truth)) for number, truth in enumerate(truths)]
+    alike = [Contender(Blurring(f"s{sigma}", sigma), 10) for sigma in (2, 2.01, 2.02, 2.03, 2.04)]
+    chosen = select(alike, cases, seed=3)
+    assert chosen.cost.network_crops <= RaceRules().budget(5, 120) < chosen.cost.of_network_crops
+    undecided = chosen.scores.undecided
+    assert undecided
+    assert chosen.winner == chosen.ranking[0].key
+    assert "the race's budget was spent on a tie with" in chosen.reason
+    assert chosen.reason.endswith("decided by the mean")
+    for row in rows_of(chosen, {}):
+        if row.network in undecided and row.network != chosen.winner:
+            assert row.reason == undecided[row.network]
+            assert re.fullmatch(
+                r"a tie with s\S+: the race's budget was spent after \d+ crops,"
+                r" difference [-+]\d\.\d{4} dB \[-\d\.\d{4}, \+\d\.\d{4}\]",
+                row.reason,
+            )
+
+
+def test_leaders_wait_for_the_field_that_decides():
+    rng = np.random.default_rng(1)
+    fields = [f"f{number % 20}" for number in range(160)]
+    table = np.array([20.0, 19.9, *np.full(11, 15.0)])[:, None] + rng.normal(0, 0.08, (13, 160))
+    table[1, 19::20] += 5.0
+    course, _ = raced(table, crops=160, fields=fields)
+    assert course.left["n0"].crops > 20
+    assert course.left["n2"].crops == 8
+    hasty, _ = raced(table, crops=160, fields=fields, rules=RaceRules(leaders=1))
+    assert "n1" in hasty.left
 
 
 def test_the_same_seed_repeats_the_decision_and_another_draws_other_crops(cases):

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmark.cli import app
-from benchmark.selection.race import RaceRules
 from benchmark.selection.race_cost import replay
+from benchmark.selection.race_rules import RaceRules
 from benchmark.selection.score_table import ScoreTable
 from benchmark.selection.told import FolderSelection
 from model_library.annotations.cvat_writing import write_cvat
@@ -212,7 +212,13 @@ def test_replayed_races_tell_cost_and_regret():
     assert whole.cost_mean == whole.time_mean == pytest.approx(8 / 200, rel=0.6)
     assert found.best == "n0"
     noisy = replay(table(0.02, 2.0), 20, RaceRules())
-    assert noisy.replays[0].cost_mean > 5 * whole.cost_mean
+    assert whole.tied == 0 < noisy.replays[0].tied
+    assert whole.cost_mean < noisy.replays[0].cost_mean <= noisy.replays[0].cost_max <= 0.15
+    assert whole.truth_near is whole.truth_worst is None
+    told = replay(
+        table(0.5, 0.2).model_copy(update={"truth": {f"n{n}": 30.0 - n for n in range(8)}}), 5, RaceRules()
+    )
+    assert (told.replays[0].truth_near, told.replays[0].truth_worst) == (1.0, 0.0)
     assert noisy.replays[1].worst_regret > 0
 
 
