@@ -145,7 +145,8 @@ def restore_recording(
     for scaling, source, target in _planes(network, pixels, axes, result):
         height, width = source[0].shape
         if by_channel and all(low == high for low, high in map(extremes, source)):
-            target[0][...] = source[len(source) // 2][0, 0]
+            # What is not computed is not in doubt.
+            target[0][...] = 0 if isinstance(network.backend, Spread) else source[len(source) // 2][0, 0]
             told(height * width)
             continue
         plane = Plane((height, width), _reader(source, scaling), _writer(network, target, scaling))

@@ -207,6 +207,17 @@ def test_where_a_dye_is_not_nothing_is_invented(name: str, plant: Plant, tmp_pat
     assert sum(shares) == pytest.approx(1)
 
 
+def test_what_is_left_as_it_is_has_no_uncertainty(plant: Plant, tmp_path: Path):
+    served, _ = plant("grey")
+    pixels = scene()
+    pixels[..., 1] = 300
+    tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="rgb")
+    reconstruct(tmp_path / "in.tif", tmp_path / "out.ome.tif", served.of_eight("spread"))
+    spread = read_recording(tmp_path / "out.ome.tif").pixels
+    assert not spread[..., 1].any()
+    assert spread[..., 0].all()
+
+
 def test_super_resolution_enlarges_every_channel_and_divides_the_pixel_size(plant: Plant, tmp_path: Path):
     (served, loaded), rgb = plant("double"), scene()
     write_tiff(tmp_path / "a.tif", rgb)
