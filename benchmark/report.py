@@ -22,6 +22,11 @@ def text(*paragraphs: str) -> Html:
     return Html("".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs))
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number of things, such as "1 case" and "2 cases"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def note(words: str) -> Html:
     """Something to be read before the figures: a limit, a simulation, a warning."""
     return Html(f'<p class="note">{escape(words)}</p>')

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import BenchmarkError
-from benchmark.report import Html, page, write_page
+from benchmark.report import Html, counted, page, write_page
 from benchmark.report_pictures import Sought, pictures
 from benchmark.report_sections import (
     Content,
@@ -47,8 +47,7 @@ def run_report(run: ReportRun, out: Path, json_file: Path | None) -> None:
 
 def whole_page(sections: Sequence[Html]) -> str:
     """HTML document of several sections."""
-    count = "one result" if len(sections) == 1 else f"{len(sections)} results"
-    return page("Benchmark report", *sections, subtitle=count)
+    return page("Benchmark report", *sections, subtitle=counted(len(sections), "result"))
 
 
 def kind_of(path: Path, content: Content) -> str:

@@ -116,24 +116,34 @@ def run_section(content: Content, _: Sequence[bytes]) -> Html:
         )
         for row in leading[:40]
     ]
+    named = any("case" in row for row in rows)
     cells = [
         (
-            row.get("case"),
+            *((row["case"],) if named else ()),
             row["method"],
             Metric(row["metric"]).titled,
             _rounded(row["value"]),
             _span(row["ci95"]),
+            *_gain(row),
             row.get("n"),
         )
         for row in rows
     ]
+    gain = ("over the best classical", "95 % interval")
+    header = ("method", "metric", "value", "95 % interval", *gain, "fields")
     plot = interval_plot(plotted, Metric(metric).titled, zero=False)
     return section(
         "Scores",
         *_doubted(content),
         picture(plot, "Means over fields with 95 % intervals"),
-        table(("case", "method", "metric", "value", "95 % interval", "fields"), cells),
+        table(("case", *header) if named else header, cells),
     )
+
+
+def _gain(row: Content) -> tuple[str | None, str | None]:
+    """Paired difference to the best classical algorithm and its interval, of a folder or a suite."""
+    gain = row.get("gain") or {"difference": row.get("difference"), "ci95": row.get("difference_ci95")}
+    return _rounded(gain["difference"]), _span(gain["ci95"])
 
 
 def _doubted(content: Content) -> list[Html]:

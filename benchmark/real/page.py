@@ -8,7 +8,7 @@ from benchmark.real.judging import task_name
 from benchmark.real.rows import RealRow
 from benchmark.real.suite import SuiteResult
 from benchmark.real.table import RealCase
-from benchmark.report import Html, details, note, page, picture, section, table, text
+from benchmark.report import Html, counted, details, note, page, picture, section, table, text
 
 _HEADER = ("case", "method", "kind", "metric", "value", "95 % interval", "n", "difference", "interval", "saw")
 
@@ -17,6 +17,7 @@ def suite_page(cases: Sequence[RealCase], found: SuiteResult, finished: Finished
     """Whole HTML page."""
     tasks = list(dict.fromkeys(task_name(case) for case in cases))
     skipped = [note(f"{name} was skipped: {why}") for name, why in found.skipped.items()]
+    methods = len({row.method for row in found.rows})
     refused = sum(row.refused is not None for row in found.rows)
     return page(
         "Real micrographs",
@@ -25,12 +26,12 @@ def suite_page(cases: Sequence[RealCase], found: SuiteResult, finished: Finished
             " tuned on other images of the same source. Planted noise lies on micrographs that were binned"
             " against their own, which bounds every score. Differences are paired over fields of view,"
             " against the best tuned classical algorithm of the case; intervals are 95 %, bootstrapped.",
-            f"{refused} rows were refused a score; they say why.",
+            *([f"{counted(refused, 'row')} without a score: each says why."] if refused else []),
         ),
         *skipped,
         *([section("All cases together", _rows(found.pooled))] if found.pooled else []),
         *(_task(task, cases, found, finished) for task in tasks),
-        subtitle=f"{len(cases)} cases, {len({row.method for row in found.rows})} methods, seed {found.seed}",
+        subtitle=f"{counted(len(cases), 'case')}, {counted(methods, 'method')}, seed {found.seed}",
     )
 
 

@@ -1,6 +1,7 @@
 """A card in words."""
 
 from model_library.cards.card import CardScore, NetworkCard, TrainingData
+from model_library.wire.tasks import task_in_words
 
 _NOTHING_REAL = "none on real micrographs: its scores are those of simulated specimens"
 
@@ -10,7 +11,7 @@ def card_lines(card: NetworkCard) -> tuple[tuple[str, str], ...]:
     facts, sizes = card.facts, card.pixel_size_nm
     lines = [
         ("purpose", card.purpose),
-        ("task", f"{card.task.kind} x{card.task.scale}, {card.config.kind}"),
+        ("task", f"{task_in_words(card.task)}, {card.config.kind}"),
         ("modality", ", ".join(card.modality) or "any"),
         ("pixel size", "any" if sizes is None else f"{sizes[0]:g} to {sizes[1]:g} nm"),
         (

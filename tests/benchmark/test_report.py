@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.figures import Event, IntervalRow, Panel, interval_plot, line_plot, map_row, montage, timeline
-from benchmark.report import bullets, details, figures_row, note, page, picture, section, table, text
+from benchmark.report import bullets, counted, details, figures_row, note, page, picture, section, table, text
 
 
 def pixels_of(png):
@@ -99,3 +99,7 @@ def test_only_differences_are_drawn_in_colours_and_an_empty_mask_is_drawn_at_all
     assert colours(Panel("input", noisy)) < 40  # text and frame are of a bluish ink
     assert colours(Panel("difference", noisy, signed=True)) > 100
     assert colours(Panel("mask", np.zeros((8, 8), np.float32))) < 40
+
+
+def test_one_thing_is_not_written_as_several():
+    assert [counted(number, "case") for number in (0, 1, 2)] == ["0 cases", "1 case", "2 cases"]

@@ -224,6 +224,8 @@ def test_report_joins_what_the_commands_wrote(scans, tmp_path, two_rivals, small
     run("report", *files, *images, *out)
     page = (tmp_path / "all.html").read_text()
     assert page.count("<section>") == 3
+    assert "over the best classical" in page
+    assert "<th scope=col>case</th>" not in page
     assert page.count("data:image/png") == 4
     assert [each["file"] for each in json.loads((tmp_path / "all.json").read_text())] == [
         "c.json",
