@@ -47,8 +47,8 @@ class Service:
 def systemd_unit(service: Service) -> str:
     """Write a unit file (systemd.service(5), systemd.exec(5)).
 
-    It restarts after a failure, at first after 5 s and then ever later, up to 5 min (`BACK_OFF`); it yields processor and disk to
-    the microscope; it may write nowhere but where it has to.
+    It restarts after a failure, at first after 5 s and then ever later, up to 5 min (`BACK_OFF`); it yields
+    processor and disk to the microscope; it may write nowhere but where it has to.
     """
     command = " ".join(_quoted(part) for part in (str(service.python), *service.arguments))
     lines = [
