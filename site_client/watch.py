@@ -17,7 +17,7 @@ from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from model_library.wire.images import AcquisitionFacts
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.frames import Header, Stamp
+from site_client.frames import UNREADABLE, Header, Stamp
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
@@ -181,7 +181,7 @@ class Watcher:
             answer = self._ask({"path": str(path), "last_look": last_look})
         except ChildRefused as refusal:
             if refusal.code in _REASONS or last_look:
-                reason = f"{_REASONS.get(refusal.code, refusal.code)}: {refusal}"
+                reason = f"{_REASONS.get(refusal.code, UNREADABLE)}: {refusal}"
                 self._settle(path, candidate, reason)
             else:  # e.g. the file is gone, or not readable yet
                 self._candidates[path] = replace(candidate, looked=True)
@@ -212,8 +212,8 @@ class Watcher:
             return
         name = self._relative(path)
         if isinstance(found, str):
-            self._ledger.set_file_aside(name, stamp, found, now=time.time())
-            self._journal.note("set-aside", f"{name}: {found}")
+            if self._ledger.set_file_aside(name, stamp, found, now=time.time()):
+                self._journal.note("set-aside", f"{name}: {found}")
         elif (
             self._ledger.accept(
                 name, stamp, found, now=time.time(), exists=lambda other: (self._root / other).exists()

@@ -80,7 +80,7 @@ def show(
 @app.command(epilog="Example: synoptic library verify --all")
 def verify(
     network_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="See `library list`; none means all.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="See `library list`.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every network of the library.")] = False,
     folder: FolderOption = None,
