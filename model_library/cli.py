@@ -4,12 +4,15 @@ A package names its group under the entry-point group `synoptic.commands`, so th
 imports nothing above it, and a group is imported only when it is asked for.
 """
 
+import inspect
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from typing import get_type_hints
 
 import click
 import typer
 from typer.main import get_command
+from typer.models import ArgumentInfo
 
 from model_library.errors import SynopticError
 
@@ -26,10 +29,24 @@ _SUMMARIES = {
 def _load(entry: EntryPoint) -> click.Command:
     loaded = entry.load()
     if isinstance(loaded, typer.Typer):
-        return get_command(loaded)
+        return _with_help(get_command(loaded))
     single = typer.Typer(add_completion=False)
     single.command(name=entry.name)(loaded)
-    return get_command(single)
+    return _with_help(get_command(single))
+
+
+def _with_help(command: click.Command) -> click.Command:
+    """Tell again what arguments are for: typer 0.20 says it too early, and click 8.5 forgets it."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _with_help(each)
+    elif command.callback is not None:
+        annotations = get_type_hints(inspect.unwrap(command.callback), include_extras=True)
+        for argument in command.params:
+            told = getattr(annotations.get(argument.name or ""), "__metadata__", ())
+            if isinstance(argument, click.Argument):
+                argument.help = next((each.help for each in told if isinstance(each, ArgumentInfo)), None)
+    return command
 
 
 class _Commands(click.Group):

@@ -17,6 +17,12 @@ come since; or the oldest of every k-th, and never the others."""
 MISSING = "missing"
 """Reason of a frame whose file is gone; it waits again when the file comes back."""
 
+UNREADABLE = "unreadable"
+"""Reason of a file that this user may not read, or that another program holds; it is tried again."""
+
+TRIED_AGAIN = (MISSING, UNREADABLE)
+"""Reasons that say nothing of the file itself."""
+
 CHANGED = "changed"
 """Reason of a frame whose file was rewritten before it was reconstructed."""
 

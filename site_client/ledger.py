@@ -11,7 +11,16 @@ from model_library.wire.orders import FrameCounts
 from site_client.acceptance import LATEST, accepted, latest_of
 from site_client.backlog import acquisition_rate
 from site_client.database import Database
-from site_client.frames import MISSING, AcceptedFile, Finished, FrameState, Header, LedgerFrame, Order, Stamp
+from site_client.frames import (
+    TRIED_AGAIN,
+    AcceptedFile,
+    Finished,
+    FrameState,
+    Header,
+    LedgerFrame,
+    Order,
+    Stamp,
+)
 
 _METHOD: TypeAdapter[MethodRef] = TypeAdapter(MethodRef)
 
@@ -26,8 +35,8 @@ class Ledger:
         """List the stamp of every file that need not be read again, by path."""
         rows = self._database.rows(
             "SELECT path, size, mtime_ns FROM frames WHERE id IN (SELECT max(id) FROM frames GROUP BY path)"
-            " AND NOT (state = 'set_aside' AND ifnull(reason, '') LIKE ? || '%')",
-            (MISSING,),
+            " AND NOT (state = 'set_aside' AND (reason LIKE ? || '%' OR reason LIKE ? || '%'))",
+            TRIED_AGAIN,
         )
         return {row["path"]: Stamp(row["size"], row["mtime_ns"]) for row in rows}
 
@@ -37,7 +46,7 @@ class Ledger:
         return (
             row is not None
             and Stamp(row["size"], row["mtime_ns"]) == stamp
-            and not (row["state"] == FrameState.SET_ASIDE and (row["reason"] or "").startswith(MISSING))
+            and not (row["state"] == FrameState.SET_ASIDE and (row["reason"] or "").startswith(TRIED_AGAIN))
         )
 
     def accept(
@@ -59,8 +68,13 @@ class Ledger:
         with self._database.writing() as connection:
             return accepted(connection, path, stamp, header, now=now, exists=exists)
 
-    def set_file_aside(self, path: str, stamp: Stamp, reason: str, *, now: float) -> None:
-        """Remember a file that is no frame, and why; a later change of the file is looked at again."""
+    def set_file_aside(self, path: str, stamp: Stamp, reason: str, *, now: float) -> bool:
+        """Remember a file that is no frame, and why; a later change of the file is looked at again.
+
+        Returns
+        -------
+        Whether that is news.
+        """
         with self._database.writing() as connection:
             latest = latest_of(connection, path)
             if latest is None or latest["sequence"] is not None:
@@ -74,6 +88,7 @@ class Ledger:
                     "UPDATE frames SET size = ?, mtime_ns = ?, reason = ? WHERE id = ?",
                     (stamp.size, stamp.mtime_ns, reason, latest["id"]),
                 )
+            return latest is None or latest["reason"] != reason
 
     def next_waiting(self, order: Order) -> LedgerFrame | None:
         """Choose the frame to reconstruct now."""

@@ -16,6 +16,8 @@ from site_client.hours import parse_span
 from site_client.send_policy import SendPolicy
 
 FILE_NAME = "settings.toml"
+_FORMS = {"coordinator_url": "https://host:port", "site_name": "1 to 63 of a-z, 0-9 and -"}
+"""Patterns below, in words."""
 
 
 class SiteSettings(Message):
@@ -250,7 +252,12 @@ def read_settings(folder: Path) -> SiteSettings:
 
 def found_in(error: ValidationError) -> str:
     """Say which settings are not valid, and why."""
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    told = []
+    for each in error.errors():
+        name = ".".join(map(str, each["loc"]))
+        wanted = _FORMS.get(name) if each["type"] == "string_pattern_mismatch" else None
+        told.append(f"{name}: " + (each["msg"] if wanted is None else f"{each['input']}, not {wanted}"))
+    return "; ".join(told)
 
 
 def toml_value(value: object) -> str:

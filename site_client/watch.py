@@ -16,7 +16,7 @@ from watchdog.observers.polling import PollingObserver
 from model_library.errors import ChildDied, ChildRefused
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
-from site_client.frames import Header, Stamp, header_of
+from site_client.frames import UNREADABLE, Header, Stamp, header_of
 from site_client.memory import Memory
 from site_client.settings import SiteSettings
 
@@ -203,7 +203,7 @@ class Watcher:
             answer = self._ask({"path": str(path), "last_look": last_look})
         except ChildRefused as refusal:
             if refusal.code in _REASONS or last_look:
-                return _Finding(candidate, f"{_REASONS.get(refusal.code, refusal.code)}: {refusal}")
+                return _Finding(candidate, f"{_REASONS.get(refusal.code, UNREADABLE)}: {refusal}")
             answer = {"complete": False}  # e.g. the file is gone, or not readable yet
         except ChildDied as death:
             return _Finding(candidate, f"not an image: the process that read it was stopped: {death}")
@@ -234,8 +234,8 @@ class Watcher:
     def _write_down(self, name: str, finding: "_Finding") -> bool:
         """Write one finding down; tell whether it is a frame that the ledger did not have."""
         if isinstance(finding.found, str):
-            self._ledger.set_file_aside(name, finding.candidate.stamp, finding.found, now=finding.at)
-            self._journal.note("set-aside", f"{name}: {finding.found}")
+            if self._ledger.set_file_aside(name, finding.candidate.stamp, finding.found, now=finding.at):
+                self._journal.note("set-aside", f"{name}: {finding.found}")
             return False
         sequence = self._ledger.accept(
             name,

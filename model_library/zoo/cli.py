@@ -61,7 +61,7 @@ def list_networks(folder: FolderOption = None, as_json: JsonOption = False) -> N
 
 @app.command(epilog="Example: synoptic library show unet-denoise-shot")
 def show(
-    network_id: Annotated[str, typer.Argument(metavar="ID")],
+    network_id: Annotated[str, typer.Argument(metavar="ID", help="See `library list`.")],
     folder: FolderOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,7 +79,9 @@ def show(
 
 @app.command(epilog="Example: synoptic library verify --all")
 def verify(
-    network_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    network_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="See `library list`.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every network of the library.")] = False,
     folder: FolderOption = None,
     as_json: JsonOption = False,

@@ -13,7 +13,7 @@ class PackageFormat(StrEnum):
     BIOIMAGEIO = "bioimageio"
 
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="See `library list`.")]
 SourceOption = Annotated[
     Path | None, typer.Option("--folder", help="Another library than the one that ships.")
 ]

@@ -7,6 +7,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 System = Literal["systemd", "windows"]
 
+BACK_OFF = {"RestartSteps": "8", "RestartMaxDelaySec": "5min"}
+"""Lines that systemd knows since version 254; an older one ignores them, and restarts every 5 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -44,8 +47,8 @@ class Service:
 def systemd_unit(service: Service) -> str:
     """Write a unit file (systemd.service(5), systemd.exec(5)).
 
-    It restarts after a failure, at first after 5 s and then ever later; it yields processor and disk to
-    the microscope; it may write nowhere but where it has to.
+    It restarts after a failure, at first after 5 s and then ever later, up to 5 min (`BACK_OFF`); it yields
+    processor and disk to the microscope; it may write nowhere but where it has to.
     """
     command = " ".join(_quoted(part) for part in (str(service.python), *service.arguments))
     lines = [
@@ -61,6 +64,7 @@ def systemd_unit(service: Service) -> str:
         *([] if service.user is None else [f"User={service.user}"]),
         "Restart=on-failure",
         "RestartSec=5",
+        *(f"{key}={value}" for key, value in BACK_OFF.items()),
         "TimeoutStopSec=30",
         "KillMode=mixed",
         "Nice=10",

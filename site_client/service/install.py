@@ -1,7 +1,6 @@
 """Put a service definition in its place, and tell what remains to be done."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from site_client.errors import ServiceRefused
-from site_client.service.definition import Service, System, systemd_unit, windows_service
+from site_client.service.definition import BACK_OFF, Service, System, systemd_unit, windows_service
 from site_client.settings import SiteSettings
 
 _VERIFY_DEADLINE_S = 30.0
@@ -82,7 +81,11 @@ def verify_unit(service: Service, text: str) -> None:
             env={"XDG_RUNTIME_DIR": folder} | os.environ,
             check=False,
         )
-    complaints = [line for line in verified.stderr.splitlines() if re.search(re.escape(service.name), line)]
+    complaints = [
+        line
+        for line in verified.stderr.splitlines()
+        if service.name in line and not any(f"'{key}'" in line for key in BACK_OFF)
+    ]
     if complaints:
         raise ServiceRefused(
             "expected a unit that `systemd-analyze verify` accepts, found: " + "; ".join(complaints)

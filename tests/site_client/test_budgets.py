@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from site_client.frames import FrameState
 from site_client.hours import is_open, parse_span
 from site_client.processing import Processing
-from site_client.settings import SiteSettings, read_settings, write_settings
+from site_client.settings import SiteSettings, found_in, read_settings, write_settings
 
 from .test_processing import ScriptedWorker, accept, installer, serve  # noqa: F401
 
@@ -57,6 +57,21 @@ def test_a_span_and_the_one_that_begins_where_it_ends_share_the_day(begin, end, 
 def test_hours_that_are_none_are_refused_before_anything_runs(settings, wrong):
     with pytest.raises(ValidationError, match=r"hours such as|days among|time of the day"):
         SiteSettings.model_validate(settings.model_dump() | {"upload_hours": (wrong,)})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"site_name": "SEM 1"}, "1 to 63 of a-z"),
+        ({"coordinator_url": "http://host:8443"}, "https://host:port"),
+    ],
+)
+def test_a_name_or_an_address_of_another_form_is_told_in_words(settings, wrong, told):
+    with pytest.raises(ValidationError) as refusal:
+        SiteSettings(**settings.model_dump() | wrong)
+    (found,) = wrong.values()
+    assert found in found_in(refusal.value)
+    assert told in found_in(refusal.value)
 
 
 def test_settings_come_back_as_they_were_written(tmp_path, settings):

@@ -42,7 +42,13 @@ def test_a_unit_that_systemd_would_not_take_is_refused():
 
 def test_a_unit_restarts_yields_and_writes_only_where_it_has_to():
     unit = systemd_unit(service(Path("/srv/synoptic"), user="microscope", writes=(Path("/data/out"),)))
-    for line in ("Restart=on-failure", "Nice=10", "IOSchedulingClass=idle", "User=microscope"):
+    for line in (
+        "Restart=on-failure",
+        "RestartMaxDelaySec=5min",
+        "Nice=10",
+        "IOSchedulingClass=idle",
+        "User=microscope",
+    ):
         assert line in unit.splitlines()
     assert "ReadWritePaths=/srv/synoptic /data/out" in unit
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from model_library.errors import ChildRefused
 from model_library.processes.child import Child
 from site_client.candidate import Candidate, Look, decide, is_wanted
 from site_client.children import reading_child
@@ -155,6 +156,35 @@ def test_a_reader_that_hangs_costs_the_file_and_not_the_watch(site, tmp_path, fr
     watcher.look(time.monotonic() + 1, threading.Event())
     sleeper.stop()
     assert "no answer within 0.2 s" in reasons(site)["frame-001.tif"]
+
+
+class Locked:
+    """An inspector to whom another program's lock, or the file's owner, denies the file, until it is free."""
+
+    def __init__(self, inspector: Child) -> None:
+        self.inspector, self.free = inspector, False
+
+    def ask(self, question: dict[str, object], deadline_s: float) -> dict[str, object]:
+        if self.free:
+            return self.inspector.ask(question, deadline_s)
+        raise ChildRefused("PermissionError", "[Errno 13] Permission denied")
+
+
+def test_a_file_that_may_not_be_read_is_told_once_and_taken_as_soon_as_it_may(site, inspector) -> None:
+    locked = Locked(inspector)
+    watcher = Watcher(
+        site.settings, site.memory, locked, accepted=lambda: None, wrote=lambda: None, own_folders=()
+    )
+    site.acquire(1)
+    for _ in range(2):
+        watcher.scan()
+        watcher.look(time.monotonic() + 1, threading.Event())
+    assert reasons(site) == {"frame-001.tif": "unreadable: [Errno 13] Permission denied"}
+    assert [event.kind for event in site.journal.events()] == ["set-aside"]
+    locked.free = True
+    watcher.scan()
+    watcher.look(time.monotonic() + 1, threading.Event())
+    assert (site.ledger.counts().waiting, reasons(site)) == (1, {})
 
 
 def test_a_folder_that_goes_and_comes_back_is_watched_again(site, watch, frame_of, until) -> None:

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
+
+from model_library.cli import root
 
 ENTRY = "from model_library.cli import main; main()"
 
@@ -45,6 +49,22 @@ def test_every_command_explains_itself_with_an_example(command: tuple[str, ...])
     run = synoptic(*command, "--help")
     assert run.returncode == 0, run.stderr
     assert "Example: synoptic" in run.stdout
+
+
+def arguments_of(command: click.Command, name: str) -> Iterator[tuple[str, str | None]]:
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from arguments_of(each, f"{name} {each.name}")
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            yield f"{name} {parameter.name}", parameter.help
+
+
+@pytest.mark.parametrize("group", ["benchmark", "coordinator", "library", "site"])
+def test_every_argument_says_what_it_is(group: str):
+    command = root.get_command(click.Context(root), group)
+    silent = [name for name, told in arguments_of(command, group) if not told]
+    assert silent == []
 
 
 def test_wrong_usage_is_exit_code_2():
