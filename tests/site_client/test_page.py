@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from model_library.images.readers import read_frame
-from site_client.loopback.viewer import to_grey
+from site_client.loopback.viewer import to_8_bit
 from site_client.status import read_status
 
 BROWSER = os.environ.get("SYNOPTIC_BROWSER") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -123,7 +123,7 @@ def same_pixels(enrolled, url: str, box: tuple[float, float, float, float]) -> N
     for side, pixels in (("before", before), ("after", after)):
         told = ",".join(map(str, box))
         _, _, png = get(url, f"frames/1/{side}.png?box={told}&side_px=1400")
-        expected = to_grey(pixels[top:bottom, left:right], low, high)
+        expected = to_8_bit(pixels[top:bottom, left:right], low, high)
         shown = imagecodecs.png_decode(png)
         assert shown.shape == expected.shape
         assert np.abs(shown.astype(int) - expected).max() <= 1
