@@ -107,7 +107,7 @@ class Views:
 
 
 def whole_pixels(box: Box, shape: Sequence[int]) -> Box:
-    """Extend a box to whole pixels of the frame, of this shape [Y, X, ...], so that its result shows exactly the same part.
+    """Extend a box to whole pixels of a frame of shape [Y, X, ...]: its result then shows exactly that part.
 
     By a millionth of a pixel less: a share of a larger image, rounded, must not reach into its next pixel.
     """
