@@ -3,10 +3,11 @@
 import base64
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from model_library.errors import ChildDied, ChildRefused
 from model_library.wire.tasks import Segment
@@ -20,14 +21,19 @@ Side = Literal["before", "after"]
 
 _DEADLINE_S = 30.0
 _UNWATCHED_S = 60.0
+_SLACK_PX = 1e-6
+
+
+Box = tuple[float, float, float, float]
+"""Top, left, bottom, right, in shares of an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What part of an image is wanted: `box` [top, left, bottom, right] in shares of it, longest side."""
+    """What part of an image is wanted, and how long its longer side may be."""
 
     side: Side
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    box: Box = (0.0, 0.0, 1.0, 1.0)
     side_px: int = 1024
 
 
@@ -50,7 +56,7 @@ class Views:
         self._clock = clock
         self._asked_at = clock()
         self._looking = threading.Lock()
-        self._ranges: tuple[int, list[float]] | None = None
+        self._known: tuple[int, dict[str, Any]] | None = None
         self._viewer = reading_child("site_client.loopback.viewer", log=log)
 
     def png(self, sequence: int, view: View) -> bytes:
@@ -88,13 +94,28 @@ class Views:
         labels = isinstance(self._settings.task, Segment)
         before = {"path": str(self._settings.acquisitions / frame.path), "labels": False}
         after = {"path": str(self._settings.results / str(frame.result)), "labels": labels}
-        known = self._ranges
+        known = self._known
         if known is None or known[0] != frame.id:
             whole = {"box": [0, 0, 1, 1], "side_px": 1, "range": None}
-            known = frame.id, self._viewer.ask(before | whole, _DEADLINE_S)["range"]
-            self._ranges = known
+            known = self._known = frame.id, self._viewer.ask(before | whole, _DEADLINE_S)
         image = before if view.side == "before" else after
-        greys = None if image["labels"] else known[1]
-        wanted = {"box": list(view.box), "side_px": view.side_px, "range": greys}
+        greys = None if image["labels"] else known[1]["range"]
+        box = whole_pixels(view.box, known[1]["shape"])
+        wanted = {"box": list(box), "side_px": view.side_px, "range": greys}
         answer = self._viewer.ask(image | wanted, _DEADLINE_S)
         return base64.b64decode(answer["png"])
+
+
+def whole_pixels(box: Box, shape: Sequence[int]) -> Box:
+    """Extend a box to whole pixels of a frame of shape [Y, X, ...]: its result then shows exactly that part.
+
+    By a millionth of a pixel less: a share of a larger image, rounded, must not reach into its next pixel.
+    """
+    top, left, bottom, right = box
+    height, width = shape[:2]
+    return (
+        (floor(top * height) + _SLACK_PX) / height,
+        (floor(left * width) + _SLACK_PX) / width,
+        (max(ceil(bottom * height), floor(top * height) + 1) - _SLACK_PX) / height,
+        (max(ceil(right * width), floor(left * width) + 1) - _SLACK_PX) / width,
+    )

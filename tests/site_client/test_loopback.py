@@ -17,7 +17,7 @@ from site_client.frames import Finished, Header, Stamp
 from site_client.loopback.desk import Desk
 from site_client.loopback.server import LoopbackServer
 from site_client.loopback.viewer import Viewer, cut, to_8_bit
-from site_client.loopback.views import Views
+from site_client.loopback.views import Views, whole_pixels
 from site_client.status import read_status
 
 HEADER = Header(sha256="0" * 64, pixels=100, pixel_size_nm=None, field=None)
@@ -53,6 +53,19 @@ def test_a_view_is_never_empty_never_too_large_and_holds_only_pixels_of_the_imag
     view = cut(pixels, box, side_px)
     assert 1 <= min(view.shape) <= max(view.shape) <= side_px
     assert np.isin(view, pixels).all()
+
+
+@given(
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    box=st.tuples(*[st.floats(0, 1)] * 4).filter(lambda box: box[0] < box[2] and box[1] < box[3]),
+    scale=st.sampled_from((1, 2, 3, 4)),
+)
+def test_both_pictures_show_the_same_part_however_much_finer_the_result_is(shape, box, scale):
+    frame = np.arange(shape[0] * shape[1]).reshape(shape)
+    result = frame.repeat(scale, axis=0).repeat(scale, axis=1)
+    both = whole_pixels(box, shape)
+    shown = cut(frame, both, 1000)
+    np.testing.assert_array_equal(cut(result, both, 1000), shown.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def test_the_whole_of_a_small_image_is_shown_as_it_is():
