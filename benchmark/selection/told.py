@@ -135,6 +135,18 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def front_words(selection: Selection) -> str | None:
+    """Name the networks than which none is both better and faster, fastest first; None without a fit."""
+    if selection.fit is None or not selection.fit.front:
+        return None
+    places, unit = selection.metric.decimals, selection.metric.unit
+    each = [
+        f"{one.key} ({one.mpix_per_s:.3g} MPix/s, {f'{one.score:.{places}f} {unit}'.strip()})"
+        for one in selection.fit.front
+    ]
+    return f"none is both better and faster than {', '.join(each)}"
+
+
 def draw_selection(axes: "Axes", selection: Selection) -> "Axes":
     """Draw quality against throughput; returns `axes`, untouched without a fit."""
     if selection.fit is None:
