@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.cases import Case
 from benchmark.metrics import Metric
 from benchmark.selection.fit import draw_front
 from benchmark.selection.ranking import Ranked, Selection, gap_in_words
+from benchmark.trust.doubt import scores_in_doubt
 from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality
 from model_library.wire.base import Message
@@ -58,7 +60,7 @@ class FolderSelection(Message):
     left_out
         Network -> why it was not run.
     doubt
-        Why scores without truth are not to be relied on for these images; None where they are.
+        Why the scores are not to be relied on for these images; None where they are.
     rows
         The chosen one first, then by score, then those without one.
     selection
@@ -76,6 +78,15 @@ class FolderSelection(Message):
     doubt: str | None = None
     rows: tuple[Row, ...]
     selection: Selection
+
+
+def doubt_of(selection: Selection, cases: Sequence[Case]) -> str | None:
+    """Say why a choice without truth is not to be relied on; None where it is, or was made on labels."""
+    if selection.metric is Metric.PLAUSIBILITY:
+        if max(one.score for one in selection.ranking) > 0:
+            return None
+        return "no network's result is plausible here, so nothing tells them apart; give --labels"
+    return scores_in_doubt(cases)
 
 
 def rows_of(selection: Selection, left_out: Mapping[str, str]) -> tuple[Row, ...]:
