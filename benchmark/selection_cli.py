@@ -207,10 +207,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _echo(found: "FolderSelection") -> None:
-    from benchmark.selection.told import table_lines
+    from benchmark.selection.told import front_words, table_lines
 
     for line in table_lines(found.rows):
         typer.echo(line)
+    if (front := front_words(found.selection)) is not None:
+        typer.echo(front)
     if found.doubt is not None:
         typer.echo(found.doubt, err=True)
     cost = found.selection.cost

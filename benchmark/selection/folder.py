@@ -21,9 +21,8 @@ from benchmark.selection.narrowing import InstrumentFacts, Narrowed, narrow
 from benchmark.selection.pairs import pair_cases
 from benchmark.selection.select import Assess, Contender, fitted, select
 from benchmark.selection.throughput import throughputs
-from benchmark.selection.told import FolderSelection, rows_of
+from benchmark.selection.told import FolderSelection, doubt_of, rows_of
 from benchmark.served import served
-from benchmark.trust.doubt import scores_in_doubt
 from model_library.annotations.reading import read_annotations
 from model_library.annotations.targets import target_map
 from model_library.cards.acquisition import AcquisitionRange
@@ -140,7 +139,7 @@ def select_for_folder(
         acquisition=facts.acquisition,
         noise=None if noise is None else {"gain": noise.gain, "read_variance": noise.read_variance},
         left_out=narrowed.left_out,
-        doubt=None if isinstance(asked.task, Segment) else scores_in_doubt(evidence.cases),
+        doubt=doubt_of(selection, evidence.cases),
         rows=rows_of(selection, narrowed.left_out),
         selection=selection,
     )

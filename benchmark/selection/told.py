@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.cases import Case
 from benchmark.look import Look
 from benchmark.metrics import Metric
 from benchmark.selection.fit import draw_front
 from benchmark.selection.ranking import Ranked, Selection, gap_in_words
+from benchmark.trust.doubt import scores_in_doubt
 from model_library.cards.acquisition import AcquisitionRange
 from model_library.cards.card import Modality
 from model_library.wire.base import Message
@@ -61,7 +63,7 @@ class FolderSelection(Message):
     left_out
         Network -> why it was not run.
     doubt
-        Why scores without truth are not to be relied on for these images; None where they are.
+        Why the scores are not to be relied on for these images; None where they are.
     rows
         The chosen one first, then by score, then those without one.
     selection
@@ -80,6 +82,15 @@ class FolderSelection(Message):
     doubt: str | None = None
     rows: tuple[Row, ...]
     selection: Selection
+
+
+def doubt_of(selection: Selection, cases: Sequence[Case]) -> str | None:
+    """Say why a choice without truth is not to be relied on; None where it is, or was made on labels."""
+    if selection.metric is Metric.PLAUSIBILITY:
+        if max(one.score for one in selection.ranking) > 0:
+            return None
+        return "no network's result is plausible here, so nothing tells them apart; give --labels"
+    return scores_in_doubt(cases)
 
 
 def rows_of(selection: Selection, left_out: Mapping[str, str]) -> tuple[Row, ...]:
@@ -137,6 +148,18 @@ def table_lines(rows: Sequence[Row]) -> list[str]:
             f"  {row.reason}"
         )
     return lines
+
+
+def front_words(selection: Selection) -> str | None:
+    """Name the networks than which none is both better and faster, fastest first; None without a fit."""
+    if selection.fit is None or not selection.fit.front:
+        return None
+    places, unit = selection.metric.decimals, selection.metric.unit
+    each = [
+        f"{one.key} ({one.mpix_per_s:.3g} MPix/s, {f'{one.score:.{places}f} {unit}'.strip()})"
+        for one in selection.fit.front
+    ]
+    return f"none is both better and faster than {', '.join(each)}"
 
 
 def draw_selection(axes: "Axes", selection: Selection) -> "Axes":

@@ -1,6 +1,7 @@
 """`synoptic benchmark select` and `race` on folders of simulated images, as a scientist would use them."""
 
 import json
+import re
 
 import mrcfile
 import numpy as np
@@ -76,6 +77,10 @@ def test_a_folder_of_images_ranks_the_library_and_draws_the_front(images, denois
     assert told.images == ("alloy0", "alloy1", "alloy2")
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "runs of a network on a crop instead of" in found.stdout
+    [front] = [
+        line for line in found.stdout.splitlines() if line.startswith("none is both better and faster")
+    ]
+    assert {each.key for each in told.selection.fit.front} == set(re.findall(r"[a-z]+@1\.0\.0", front))
 
 
 def test_the_same_seed_repeats_the_scores(images, denoisers):

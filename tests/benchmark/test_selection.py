@@ -8,6 +8,7 @@ from benchmark.errors import BenchmarkError
 from benchmark.metrics import Metric
 from benchmark.scores import Scores
 from benchmark.selection import Contender, Selection, rank, select
+from benchmark.selection.told import doubt_of
 from model_library.wire.methods import NetworkRef
 
 
@@ -66,6 +67,16 @@ def test_a_network_without_a_finite_score_is_left_out_with_its_reason():
     assert chosen.winner == "a"
     assert chosen.second is None
     assert chosen.excluded == {"broken": "found NaN"}
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, "nothing tells them apart"), (0.4, None)])
+def test_where_no_result_is_plausible_a_choice_is_said_to_rest_on_nothing(value, told):
+    values = dict.fromkeys("ab", (value,) * 8)
+    found = scores(dict.fromkeys("ab", 0.0)).model_copy(
+        update={"metric": Metric.PLAUSIBILITY, "values": values}
+    )
+    doubt = doubt_of(rank(found, {"a": 1, "b": 2}), ())
+    assert doubt is None if told is None else told in doubt
 
 
 def test_none_left_is_refused():
