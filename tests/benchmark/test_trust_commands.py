@@ -21,6 +21,7 @@ from benchmark.scores import Scores
 from benchmark.sites import Asked, read_sites
 from benchmark.trust.learned_from import read_statistics, statistics_of, training_like, write_statistics
 from benchmark.trust.likeness import FEATURES, TrainingStatistics, distances
+from benchmark.trust.likeness_error import area_under_roc, parted
 from model_library.errors import UnknownNetwork
 from model_library.images.frame import Frame
 from model_library.images.readers import read_frame
@@ -317,6 +318,23 @@ def test_gain_and_offset_of_a_detector_play_no_part_in_likeness():
     image = clean(3) + np.random.default_rng(0).normal(0, 900, (SIDE, SIDE)).astype(np.float32)
     plain, other = distances(statistics, [image, 0.01 * image + 70])
     assert other == pytest.approx(plain, rel=1e-2)
+
+
+def test_likeness_parts_other_images_from_those_that_a_recipe_draws(tmp_path):
+    y, x = np.mgrid[:160, :160]
+    for number in range(3):
+        stripes = 1000 + 800 * np.sin(x / (2 + number)) + 0 * y
+        tifffile.imwrite(tmp_path / f"{number}.tif", stripes.astype(np.uint16))
+    rows = parted(SHIPPED, [tmp_path], None, Library())
+    assert [(row.source, row.images) for row in rows] == [(str(tmp_path), 3), ("all", 3)]
+    assert min(row.area for row in rows) > 0.95
+
+
+def test_the_area_is_a_half_where_nothing_is_parted_and_turns_round():
+    one, two = np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0])
+    assert area_under_roc(one, one) == 0.5
+    assert area_under_roc(one, two) == pytest.approx(1 - area_under_roc(two, one))
+    assert area_under_roc(one, one + 10) == 1.0
 
 
 def test_every_network_that_ships_has_statistics_of_its_own_weights():
