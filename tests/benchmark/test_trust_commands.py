@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
