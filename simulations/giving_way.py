@@ -34,7 +34,9 @@ from site_client.yielding import LOOK_S, Yielding
 
 _SIDE_PX, _FRAMES = 512, 8
 _STEPS = 1_000_000
-_STARTED_WITHIN_S, _STOPPED_WITHIN_S = 120.0, 10.0
+_STARTED_WITHIN_S, STOPPED_WITHIN_S = 120.0, 10.0
+_PREPARED_CPU_S, _AGAIN_CPU_S = 6.0, 1.0
+"""Processor time after which it trains: from its start, loading torch and measuring noise; after a wait."""
 _STILL_S = 1.5
 """Without processor time for so long: it has stopped. One that waits for a busy processor has some sooner."""
 _LOOKING_S = 0.015
@@ -62,7 +64,7 @@ def measure(network: str, times: int, seed: int) -> dict[str, Any]:
         with closing(memory.database), _training(trainer, question) as training, _looking(folder, memory):
             took = []
             for number in range(times):
-                _await_training(trainer, training)
+                _await_training(trainer, training, _AGAIN_CPU_S if number else _PREPARED_CPU_S)
                 time.sleep(chance.uniform(0.0, 2.0))
                 took.append(_seconds_until_still(trainer, memory.controls))
                 memory.controls.idle()
@@ -142,11 +144,11 @@ def _looking(folder: Path, memory: Memory) -> Iterator[None]:
         yielding.release()
 
 
-def _await_training(trainer: Child, training: threading.Thread) -> None:
-    """Wait until the trainer computes."""
+def _await_training(trainer: Child, training: threading.Thread, enough_s: float) -> None:
+    """Wait until the trainer has had so much more processor time."""
     deadline = time.monotonic() + _STARTED_WITHIN_S
     begun: float | None = None
-    while begun is None or _processor_s(trainer) < begun + 2.0:
+    while begun is None or _processor_s(trainer) < begun + enough_s:
         if not training.is_alive() or time.monotonic() > deadline:
             raise SystemExit("expected a trainer that computes, found none; see what it said above")
         time.sleep(0.05)
@@ -157,7 +159,7 @@ def _seconds_until_still(trainer: Child, controls: Controls) -> float:
     said = time.monotonic()
     controls.acquiring(600.0)
     used, moved = _processor_s(trainer), said
-    while (now := time.monotonic()) < min(moved + _STILL_S, said + _STOPPED_WITHIN_S):
+    while (now := time.monotonic()) < min(moved + _STILL_S, said + STOPPED_WITHIN_S):
         if (now_used := _processor_s(trainer)) > used + _LOOKING_S:
             used, moved = now_used, now
         time.sleep(_SAMPLED_S)
