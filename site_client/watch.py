@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.polling import PollingObserver
 
@@ -29,6 +37,15 @@ _REASONS = {
     "MissingReader": "no reader",
 }
 
+_TELLING: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileMovedEvent,
+]
+"""Not every write: each would wake this process beside the one that writes. A file that was created is looked
+at until it is whole; one that was accepted and changes is seen when it is closed, or at the next scan."""
 _ABSENT_LOOK_S = 1.0
 _SCANNING_SHARE = 0.005
 _MOST_TOGETHER = 32
@@ -90,7 +107,7 @@ class Watcher:
 
     def _watch(self, watched: tuple[int, int], stop: threading.Event) -> None:
         observer = PollingObserver() if self._settings.polling else Observer()
-        observer.schedule(_Listener(self._events), str(self._root), recursive=True)
+        observer.schedule(_Listener(self._events), str(self._root), recursive=True, event_filter=_TELLING)
         observer.start()
         try:
             next_scan = 0.0
@@ -155,6 +172,7 @@ class Watcher:
             if stamp is None:
                 del self._candidates[path]
             elif stamp != candidate.stamp:
+                self._wrote()
                 self._candidates[path] = Candidate(stamp, now)
             else:
                 look = decide(
@@ -276,7 +294,7 @@ class _Listener(FileSystemEventHandler):
                 self._events.put(("folder", path))
         elif event.event_type in ("closed", "moved"):
             self._events.put(("closed", path))
-        elif event.event_type in ("created", "modified"):
+        elif event.event_type == "created":
             self._events.put(("touched", path))
 
 

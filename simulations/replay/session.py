@@ -28,7 +28,8 @@ from simulations.replay.report import Idle, Plan, ReplayReport, machine
 from simulations.replay.rig import Rig
 from simulations.replay.writer import Block
 
-_WARM_FRAMES = 8
+_FEWEST_KEPT, _MOST_KEPT = 8, 64
+"""Frames in a folder while writes are timed: so many fit into no cache, with the daemon or without."""
 _KILL_WORD = 73
 _LONGEST_LIFE_S = 3.0
 _WRITER_S, _KEEPS_UP_S, _NO_PROGRESS_S = 600.0, 120.0, 90.0
@@ -56,7 +57,8 @@ class Session:
         )
         self._next = 1
         self._written: list[Written] = []
-        self._lying: dict[Path, tuple[Path, ...]] = {}
+        self._lying: dict[Path, list[Path]] = {}
+        self._kept = min(_MOST_KEPT, max(_FEWEST_KEPT, plan.pairs * plan.block))
 
     def run(self) -> ReplayReport:
         """Run the whole replay.
@@ -109,14 +111,14 @@ class Session:
     def _prepare(self) -> None:
         """Everything up, the method in service, and each process past its first frame."""
         self._tell("founding a coordinator, enrolling a site")
-        self._rig.found(heartbeat_s=1.0, federate=False)
+        self._rig.found(heartbeat_s=2.0, federate=False)
         release_id = self._rig.release(self._plan.method)
         self._daemon: Started = self._rig.start_daemon()
         with self._rig.read() as reader:
             self._rig.until(lambda: reader.serves(release_id), 300, f"{release_id} to be installed")
-        self._acquire(_WARM_FRAMES)
+        self._acquire(self._kept)
         self._settled()
-        self._write(self._folder / _ELSEWHERE, _WARM_FRAMES)
+        self._write(self._folder / _ELSEWHERE, self._kept)
 
     def _pairs(self) -> list[tuple[list[Written], list[Written]]]:
         """Blocks beside the daemon and alone, by pair; by chance either comes first."""
@@ -184,11 +186,12 @@ class Session:
         return written
 
     def _write(self, folder: Path, count: int, *, fast: bool = False) -> list[Written]:
-        plan = self._plan
+        plan, lying = self._plan, self._lying.setdefault(folder, [])
+        # They have their results by now.
+        emptied = [] if fast else lying[: max(0, len(lying) + count - self._kept)]
         block = Block(
             folder=folder,
-            # Of blocks that are timed, the files of the one before: they have their results.
-            emptied=() if fast else self._lying.get(folder, ()),
+            emptied=tuple(emptied),
             first=self._next,
             count=count,
             side_px=plan.fast_px if fast else plan.side_px,
@@ -198,7 +201,7 @@ class Session:
         self._next += count
         answer = self._writer.ask(block.model_dump(mode="json"), _WRITER_S)
         written = [Written.model_validate(each) for each in answer["written"]]
-        self._lying[folder] = (*block.emptied[count:], *(folder / each.name for each in written))
+        self._lying[folder] = lying[len(emptied) :] + [folder / each.name for each in written]
         return written
 
     def _settled(self) -> tuple[Entry, ...]:

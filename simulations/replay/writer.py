@@ -24,9 +24,9 @@ _PAUSE_S = 0.02
 class Block(Message):
     """Frames `first` to `first + count - 1`, one every `interval_s` or as fast as it goes.
 
-    Of `emptied`, files that nobody needs any more, one is removed before each frame. A virtual machine whose
-    memory is lent waits for its host at every page that it has not used lately, ten times as long as the
-    write takes; what a removed file leaves is at hand.
+    Of `emptied`, files that nobody needs any more, at most one is removed before each frame. A virtual
+    machine whose memory is lent waits for its host at every page that it has not used lately, ten times as
+    long as the write takes; what a removed file leaves is at hand.
     """
 
     folder: Path
