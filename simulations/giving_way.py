@@ -24,6 +24,7 @@ from model_library.processes.child import Child
 from model_library.signing.digests import sha256_bytes
 from model_library.wire.tasks import Denoise
 from simulations.measurement import parser_of, say, tell
+from simulations.periodic import periodically
 from simulations.processes import usage
 from site_client.control import Controls
 from site_client.database import Database
@@ -61,7 +62,12 @@ def measure(network: str, times: int, seed: int) -> dict[str, Any]:
         question = _question(folder, Library(), network, np.random.default_rng(seed))
         memory = Memory(Database(folder / LEDGER_FILE))
         trainer = trainer_child(settings, folder / "trainer.log")
-        with closing(memory.database), _training(trainer, question) as training, _looking(folder, memory):
+        yielding = Yielding(hold_file(folder), memory.controls, 0.0, time.monotonic)
+        with (
+            closing(memory.database),
+            _training(trainer, question) as training,
+            periodically(yielding.look, LOOK_S),
+        ):
             took = []
             for number in range(times):
                 _await_training(trainer, training, _AGAIN_CPU_S if number else _PREPARED_CPU_S)
@@ -122,26 +128,6 @@ def _training(trainer: Child, question: dict[str, Any]) -> Iterator[threading.Th
     finally:
         trainer.retire()
         thread.join()
-
-
-@contextmanager
-def _looking(folder: Path, memory: Memory) -> Iterator[None]:
-    """Look at the wishes as often as the daemon does."""
-    yielding = Yielding(hold_file(folder), memory.controls, 0.0, time.monotonic)
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(LOOK_S):
-            yielding.look()
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        yielding.release()
 
 
 def _await_training(trainer: Child, training: threading.Thread, enough_s: float) -> None:
