@@ -4,6 +4,7 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -45,7 +46,10 @@ _TELLING: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 """Not every write: each would wake this process beside the one that writes. A file that was created is looked
-at until it is whole; one that was accepted and changes is seen when it is closed, or at the next scan."""
+at until it is whole, the last ones that were accepted as long as they are the last; others that change are
+seen when they are closed, or at the next scan."""
+_LATEST = 4
+"""Accepted files that are looked at for growth: a series whose file stays open between its planes."""
 _ABSENT_LOOK_S = 1.0
 _SCANNING_SHARE = 0.005
 _MOST_TOGETHER = 32
@@ -88,6 +92,7 @@ class Watcher:
         self._own = tuple(folder.resolve() for folder in own_folders)
         self._events: queue.SimpleQueue[tuple[str, Path]] = queue.SimpleQueue()
         self._candidates: dict[Path, Candidate] = {}
+        self._latest: deque[tuple[Path, Stamp]] = deque(maxlen=_LATEST)
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop`; what is in the folder already is looked at first.
@@ -149,6 +154,7 @@ class Watcher:
         What was found is written down together: the ledger waits for the disk longer than a file takes to be
         read, and a file that is closed right after another must not wait for that.
         """
+        self._look_for_growth()
         found: dict[Path, _Finding] = {}
         for _ in range(2):
             for path, last_look in self._due(now):
@@ -164,6 +170,14 @@ class Watcher:
                 return
             self._take_events(timeout=0.0)
         self._settle(found)
+
+    def _look_for_growth(self) -> None:
+        """Take a file that was accepted, and has changed since, for one that is being written."""
+        for path, stamp in [each for each in self._latest if _stamp(each[0]) != each[1]]:
+            self._latest.remove((path, stamp))
+            if _stamp(path) is not None:
+                self._wrote()
+                self._touch(path, closed=False)
 
     def _due(self, now: float) -> Iterator[tuple[Path, bool]]:
         """Give what to look at, in the order in which it was written, and whether for the last time."""
@@ -244,8 +258,9 @@ class Watcher:
         with self._database.writing():
             for path, finding in still.items():
                 accepted |= self._write_down(self._relative(path), finding)
-        for path in still:
+        for path, finding in still.items():
             self._candidates.pop(path, None)
+            self._latest.append((path, finding.candidate.stamp))
         if accepted:
             self._accepted()
 

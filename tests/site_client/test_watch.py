@@ -286,6 +286,40 @@ def test_a_file_that_is_overwritten_after_it_was_read_is_read_again(site, inspec
     assert told == [1]
 
 
+def test_a_series_whose_file_stays_open_is_seen_to_grow_long_before_the_next_scan(
+    site, inspector, until
+) -> None:
+    settings = site.settings.model_copy(update={"rescan_s": 3600.0})
+    wrote: list[None] = []
+    watcher = Watcher(
+        settings,
+        site.memory,
+        inspector,
+        accepted=lambda: None,
+        wrote=lambda: wrote.append(None),
+        own_folders=(),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=watcher.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: settings.acquisitions.is_dir())
+        planes = np.random.default_rng(0).poisson(200, (2, 64, 64)).astype(np.uint16)
+        with tifffile.TiffWriter(settings.acquisitions / "series.tif") as series:
+            series.write(planes[0], contiguous=False)
+            series._fh.flush()
+            until(lambda: site.ledger.counts().acquired == 1)
+            told = len(wrote)
+            series.write(planes[1], contiguous=False)
+            series._fh.flush()
+            until(lambda: len(wrote) > told)
+            most = "SELECT max(planes) AS planes FROM frames"
+            until(lambda: site.memory.database.row(most)["planes"] == 2)
+    finally:
+        stop.set()
+        thread.join(30)
+
+
 def test_a_file_that_is_gone_after_it_was_read_is_no_frame(site, inspector) -> None:
     path = site.acquire(1)
     watched: list[Watcher] = []
