@@ -9,6 +9,7 @@ import typer
 from benchmark.look import Look
 
 if TYPE_CHECKING:
+    from benchmark.selection.race_cost import RaceCost
     from benchmark.selection.told import FolderSelection
     from model_library.wire.tasks import Task
 
@@ -178,6 +179,10 @@ def race(
     found = replay(scores, seeds, RaceRules())
     if json_file is not None:
         json_file.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _tell_race(found)
+
+
+def _tell_race(found: "RaceCost") -> None:
     typer.echo(
         f"{found.networks} networks, {found.crops} crops of {found.fields} {found.images}; best {found.best},"
         f" the next {found.runner_up:.4f} behind (near-tie {found.near_tie:.4f})"

@@ -15,7 +15,10 @@ from site_client.service.cli import add_service_commands
 from site_client.status_cli import add_status_command
 
 if TYPE_CHECKING:
-    from site_client.offline import OfflineResult
+    from collections.abc import Sequence
+
+    from model_library.processes.child import Child
+    from site_client.offline import OfflineResult, Wanted
 
 app = typer.Typer(
     help="Run the daemon beside a microscope, or reconstruct files offline.",
@@ -141,32 +144,19 @@ def reconstruct(
     """Reconstruct files offline with a network of the library; exit code 1 where any was refused."""
     import json
 
-    from rich.console import Console
-    from rich.progress import Progress
-
     from model_library.zoo.serving.places import user_cache
     from site_client.children import worker_child
-    from site_client.offline import Wanted, beside, plan, reconstruct_files
+    from site_client.offline import Wanted, beside, plan
 
     pairs = plan(source, target)
     wanted = Wanted(pixel_size_nm or None, pixels, "mean" if self_ensemble else None)
     passes = [(pairs, wanted)]
     if uncertainty:
         passes.append((beside(pairs), replace(wanted, ensemble="spread")))
-    done: list[OfflineResult] = []
-    with tempfile.TemporaryDirectory() as logs, Progress(console=Console(stderr=True)) as progress:
+    with tempfile.TemporaryDirectory() as logs:
         worker = worker_child(threads, 0, Path(logs) / "worker.log", cache=user_cache(), precision=precision)
-        line = progress.add_task("Loading", total=len(passes) * len(pairs))
-
-        def told(path: Path, share: float) -> None:
-            progress.update(line, description=path.name, advance=share)
-
         try:
-            for some, how in passes:
-                for result in reconstruct_files(worker, network, some, told=told, wanted=how):
-                    done.append(result)
-                    # Also where it was refused, or shares do not add up exactly.
-                    progress.update(line, completed=len(done))
+            done = _reconstruct_with_progress(worker, network, passes)
         finally:
             worker.stop()
     if as_json:
@@ -176,6 +166,30 @@ def reconstruct(
             typer.echo(result.result or f"{result.source} refused: {result.reason}")
     if any(result.result is None for result in done):
         sys.exit(1)
+
+
+def _reconstruct_with_progress(
+    worker: "Child", network: str, passes: "Sequence[tuple[list[tuple[Path, Path]], Wanted]]"
+) -> "list[OfflineResult]":
+    """Reconstruct files, pass by pass, under a line that shows how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from site_client.offline import reconstruct_files
+
+    done: list[OfflineResult] = []
+    with Progress(console=Console(stderr=True)) as progress:
+        line = progress.add_task("Loading", total=sum(len(pairs) for pairs, _ in passes))
+
+        def told(path: Path, share: float) -> None:
+            progress.update(line, description=path.name, advance=share)
+
+        for pairs, wanted in passes:
+            for result in reconstruct_files(worker, network, pairs, told=told, wanted=wanted):
+                done.append(result)
+                # Also where it was refused, or shares do not add up exactly.
+                progress.update(line, completed=len(done))
+    return done
 
 
 add_calibrate_command(app)

@@ -46,10 +46,10 @@ _TELLING: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 """Not every write: each would wake this process beside the one that writes. A file that was created is looked
-at until it is whole, the last ones that were accepted as long as they are the last; others that change are
-seen when they are closed, or at the next scan."""
+at until it is whole, the last ones that were read as long as they are the last; others that change are seen
+when they are closed, or at the next scan."""
 _LATEST = 4
-"""Accepted files that are looked at for growth: a series whose file stays open between its planes."""
+"""Files that are looked at for growth after they were read: a series may stay open between its planes."""
 _ABSENT_LOOK_S = 1.0
 _SCANNING_SHARE = 0.005
 _MOST_TOGETHER = 32
@@ -172,7 +172,7 @@ class Watcher:
         self._settle(found)
 
     def _look_for_growth(self) -> None:
-        """Take a file that was accepted, and has changed since, for one that is being written."""
+        """Take one of the latest files that has changed since it was read for one that is being written."""
         for path, stamp in [each for each in self._latest if _stamp(each[0]) != each[1]]:
             self._latest.remove((path, stamp))
             if _stamp(path) is not None:
